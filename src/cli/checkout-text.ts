@@ -1,0 +1,21 @@
+import type { CheckoutResult } from '../workspace/checkout.ts';
+import { columns, countOf, formatBytes, type Style, visible } from './format.ts';
+
+/** What `checkout` and `pull` say of what they brought into the workspace. */
+export function checkoutLines(result: CheckoutResult, style: Style): string[] {
+  const touched = result.items.filter(({ written, removed, kept }) => written + removed + kept > 0);
+  if (touched.length === 0) return [style.good('Everything is as its pointers say')];
+  const lines = columns(
+    touched.map(({ path, written, removed, kept, bytes }) => {
+      const parts: string[] = [];
+      if (written > 0) parts.push(`${countOf(written, 'file')} written, ${formatBytes(bytes)}`);
+      if (removed > 0) parts.push(`${countOf(removed, 'file')} removed`);
+      if (kept > 0) parts.push(style.changed(`${countOf(kept, 'edit')} kept`));
+      return [visible(path), parts.join('; ')];
+    }),
+  );
+  const { overwritten } = result;
+  return overwritten.length === 0
+    ? lines
+    : [...lines, style.changed(`${countOf(overwritten.length, 'edit')} overwritten`)];
+}

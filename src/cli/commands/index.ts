@@ -1,0 +1,82 @@
+import type { CommandEntry } from '../command.ts';
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    summary: 'make this Git repository an mlv project',
+    load: async () => (await import('./init.ts')).init,
+  },
+  {
+    name: 'remote add',
+    summary: 'name a bucket or folder to send data to',
+    load: async () => (await import('./remote.ts')).remoteAdd,
+  },
+  {
+    name: 'remote list',
+    isStandard: true,
+    summary: 'list the remotes',
+    load: async () => (await import('./remote.ts')).remoteList,
+  },
+  {
+    name: 'remote modify',
+    summary: 'change a setting of a remote',
+    load: async () => (await import('./remote.ts')).remoteModify,
+  },
+  {
+    name: 'remote default',
+    summary: 'show or choose the default remote',
+    load: async () => (await import('./remote.ts')).remoteDefault,
+  },
+  {
+    name: 'remote remove',
+    summary: 'forget a remote; its data stays',
+    load: async () => (await import('./remote.ts')).remoteRemove,
+  },
+  { name: 'config', summary: 'show and change settings', load: async () => (await import('./config.ts')).config },
+  {
+    name: 'add',
+    summary: 'track files and folders, or record new versions',
+    load: async () => (await import('./add.ts')).add,
+  },
+  {
+    name: 'status',
+    summary: 'what changed since it was recorded',
+    load: async () => (await import('./status.ts')).status,
+  },
+  {
+    name: 'commit',
+    summary: 'record all edits of tracked data',
+    load: async () => (await import('./commit.ts')).commit,
+  },
+  {
+    name: 'checkout',
+    summary: 'make the data what its pointers say',
+    load: async () => (await import('./checkout.ts')).checkout,
+  },
+  { name: 'remove', summary: 'stop tracking; the data stays', load: async () => (await import('./remove.ts')).remove },
+  { name: 'move', summary: 'rename tracked data', load: async () => (await import('./move.ts')).move },
+  {
+    name: 'unprotect',
+    summary: 'turn links into files that can be edited',
+    load: async () => (await import('./unprotect.ts')).unprotect,
+  },
+  { name: 'push', summary: 'send data to a remote', load: async () => (await import('./push.ts')).push },
+  {
+    name: 'pull',
+    summary: 'get data from a remote and check it out',
+    load: async () => (await import('./pull.ts')).pull,
+  },
+  {
+    name: 'fetch',
+    summary: 'get data from a remote into the cache',
+    load: async () => (await import('./fetch.ts')).fetch,
+  },
+  {
+    name: 'doctor',
+    summary: 'what this machine, disk and project can do',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  { name: 'version', summary: 'the version of mlv', load: async () => (await import('./version.ts')).version },
+  { name: 'root', summary: 'the folder of the project', load: async () => (await import('./root.ts')).root },
+];

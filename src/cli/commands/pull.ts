@@ -1,0 +1,30 @@
+import { pull as pullTargets } from '../../workspace/pull.ts';
+import { checkoutLines } from '../checkout-text.ts';
+import { defineCommand } from '../command.ts';
+import { explainTargets, TARGETS } from '../targets.ts';
+import { TRANSFER_OPTIONS } from '../transfer-options.ts';
+import { fetchLines } from '../transfer-text.ts';
+
+export const pull = defineCommand({
+  details: ['mlv fetch, then mlv checkout. A TARGET inside a tracked folder gets just that part of it.'],
+  positionals: TARGETS,
+  options: {
+    ...TRANSFER_OPTIONS,
+    force: { type: 'boolean', short: 'f', about: 'overwrite and delete edits that were not recorded' },
+  },
+  example: { command: 'git pull && mlv pull', about: 'Gets what others have committed, then its data' },
+  async run(args, { cwd, verb, open, isVerbose }) {
+    const workspace = await open();
+    const result = await explainTargets({ workspace, command: 'pull', targets: args.targets }, () =>
+      pullTargets(workspace, { ...args, ...verb, cwd }),
+    );
+    return {
+      data: result,
+      text: (style) => [
+        ...fetchLines(result.fetch, style, isVerbose ? Infinity : undefined),
+        ...checkoutLines(result.checkout, style),
+      ],
+      exitCode: result.fetch.missing.length > 0 ? 1 : 0,
+    };
+  },
+});

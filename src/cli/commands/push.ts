@@ -1,0 +1,25 @@
+import { push as pushTargets } from '../../workspace/push.ts';
+import { defineCommand } from '../command.ts';
+import { explainTargets, TARGETS } from '../targets.ts';
+import { TRANSFER_OPTIONS } from '../transfer-options.ts';
+import { pushLines } from '../transfer-text.ts';
+
+export const push = defineCommand({
+  details: [
+    'Sends what the pointers here, and in the commits that HEAD leads to, name and the remote does not have. git push comes after, so that nobody gets pointers to data that is not there.',
+  ],
+  positionals: TARGETS,
+  options: TRANSFER_OPTIONS,
+  example: { command: 'mlv push && git push', about: 'Sends the data, then the commits' },
+  async run(args, { cwd, verb, open, isVerbose }) {
+    const workspace = await open();
+    const result = await explainTargets({ workspace, command: 'push', targets: args.targets }, () =>
+      pushTargets(workspace, { ...args, ...verb, cwd }),
+    );
+    return {
+      data: result,
+      text: (style) => pushLines(result, style, isVerbose ? Infinity : undefined),
+      exitCode: result.missing.length > 0 ? 1 : 0,
+    };
+  },
+});

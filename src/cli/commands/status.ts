@@ -1,0 +1,31 @@
+import { status as statusOf } from '../../workspace/status.ts';
+import { defineCommand } from '../command.ts';
+import { statusLines } from '../status-text.ts';
+import { TARGETS } from '../targets.ts';
+
+const DIFFERENCES = 3;
+
+export const status = defineCommand({
+  details: ['Compares the workspace with what was recorded. Files whose size and times are as they were are not read.'],
+  positionals: TARGETS,
+  options: {
+    remote: { type: 'boolean', about: 'tell what is not pushed, too' },
+    remoteName: { type: 'string', short: 'r', value: 'NAME', about: 'as --remote, for another than the default one' },
+    exitCode: { type: 'boolean', about: 'exit with 3 when something differs' },
+  },
+  example: { command: 'mlv status data', about: 'Tells what changed in the folder data' },
+  async run({ targets, remote, remoteName, exitCode }, { cwd, verb, open, isVerbose }) {
+    const result = await statusOf(await open(), {
+      targets,
+      cwd,
+      remote: remoteName ?? (remote ? true : undefined),
+      ...verb,
+    });
+    return {
+      data: result,
+      text: (style) => statusLines(result, style, isVerbose),
+      isAnswer: !exitCode,
+      exitCode: exitCode && !result.clean ? DIFFERENCES : 0,
+    };
+  },
+});

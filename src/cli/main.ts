@@ -1,0 +1,37 @@
+/** Where the process begins and ends. */
+import { MlvError } from '../domain/errors.ts';
+import { run } from './run.ts';
+
+const INTERRUPTED = 130;
+
+const abort = new AbortController();
+
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    if (abort.signal.aborted) process.exit(INTERRUPTED);
+    abort.abort(
+      new MlvError({
+        code: 'interrupted',
+        kind: 'interrupted',
+        message: 'interrupted',
+        hint: 'Run the same command again: it continues where this one stopped',
+      }),
+    );
+  });
+}
+
+for (const stream of [process.stdout, process.stderr]) {
+  // A reader that has seen enough (mlv status | head) is no reason to stop halfway.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+process.exitCode = await run({
+  argv: process.argv.slice(2),
+  cwd: process.cwd(),
+  environment: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: abort.signal,
+});

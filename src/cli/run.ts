@@ -1,0 +1,172 @@
+import { realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
+import { nearestName } from '../domain/nearest-name.ts';
+import { VERSION } from '../domain/version.ts';
+import type { Environment, Workspace } from '../workspace/open.ts';
+import type { CommandEntry, Context, Report } from './command.ts';
+import { bareArguments } from './command.ts';
+import { COMMANDS } from './commands/index.ts';
+import { elsewhere, refuseGitOptions } from './git-habits.ts';
+import type { Globals } from './globals.ts';
+import { readGlobals } from './globals.ts';
+import type { OutputStream } from './output.ts';
+import { createOutput } from './output.ts';
+import { createProgress } from './progress.ts';
+
+/** What the process gives to one run of mlv. */
+export interface Surroundings {
+  /** What follows `mlv`. */
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly environment: Environment;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  /** Aborted by the first interruption. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs one command line and prints what comes of it. Returns the exit code; never rejects. */
+export async function run(surroundings: Surroundings): Promise<number> {
+  const { argv, environment, stdout, stderr, signal } = surroundings;
+  const streams = { environment, stdout, stderr };
+  // Until they are parsed, the words themselves tell how to print that they cannot be.
+  let output = createOutput({ ...streams, isJson: argv.includes('--json'), isQuiet: false, isVerbose: false });
+  try {
+    const { globals, words } = readGlobals(argv);
+    const { isJson, isQuiet, isVerbose } = globals;
+    output = createOutput({ ...streams, isJson, isQuiet, isVerbose });
+    const report = await execute(surroundings, globals, words);
+    output.report(report);
+    return report.exitCode ?? 0;
+  } catch (error) {
+    const isInterrupted = signal.aborted && !(error instanceof MlvError);
+    return output.failure(isInterrupted ? signal.reason : error);
+  }
+}
+
+async function execute(surroundings: Surroundings, globals: Globals, words: readonly string[]): Promise<Report> {
+  const cwd = workingFolder(surroundings.cwd, globals.directories);
+  const [first] = words;
+  if (globals.wantsVersion && first === undefined) {
+    return { data: { version: VERSION }, text: () => [VERSION], isAnswer: true };
+  }
+  if (first === 'help' || globals.wantsHelp || first === undefined) {
+    return { ...(await help(surroundings, cwd, first === 'help' ? words.slice(1) : words)), isAnswer: true };
+  }
+  const { entry, rest } = findCommand(words);
+  refuseGitOptions(entry.name, rest);
+  const command = await entry.load();
+  const bare = rest.length === 0 ? bareArguments(command) : undefined;
+  const args = bare ?? (await import('./arguments.ts')).parseArguments(entry.name, command, rest);
+  let workspace: Workspace | undefined;
+  const progress = createProgress({
+    stream: surroundings.stderr,
+    kind: progressKind(surroundings, globals),
+    now: () => performance.now(),
+  });
+  const context: Context = {
+    cwd,
+    environment: surroundings.environment,
+    isVerbose: globals.isVerbose,
+    verb: { onProgress: progress.update, signal: surroundings.signal },
+    async open() {
+      const { openWorkspace } = await import('../workspace/open.ts');
+      workspace ??= await openWorkspace({ cwd, environment: surroundings.environment });
+      return workspace;
+    },
+  };
+  try {
+    return await command.run(args, context);
+  } finally {
+    progress.stop();
+    await workspace?.close();
+  }
+}
+
+/** Symbolic links are resolved, as for everything that is compared with a project's folder. */
+function workingFolder(cwd: string, directories: readonly string[]): string {
+  const folder = resolve(cwd, ...directories);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new MlvError({
+      code: 'usage',
+      kind: 'usage',
+      message: `${folder} is not a folder`,
+      hint: 'mlv -C path/to/project status',
+    });
+  }
+  return realpathSync.native(folder);
+}
+
+function progressKind({ stderr, environment }: Surroundings, globals: Globals): 'line' | 'log' | 'off' {
+  if (!globals.hasProgress || globals.isQuiet || globals.isJson) return 'off';
+  return stderr.isTTY && !environment['CI'] && environment['TERM'] !== 'dumb' ? 'line' : 'log';
+}
+
+function findCommand(words: readonly string[]): { readonly entry: CommandEntry; readonly rest: readonly string[] } {
+  const [first = '', second] = words;
+  const whole = COMMANDS.find(({ name }) => name === first);
+  if (whole !== undefined) return { entry: whole, rest: words.slice(1) };
+  const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  if (group.length === 0) throw unknownCommand(first);
+  const member = group.find(({ name }) => name === `${first} ${second ?? ''}`);
+  if (member !== undefined) return { entry: member, rest: words.slice(2) };
+  const standard = group.find(({ isStandard }) => isStandard);
+  if (standard !== undefined && (second === undefined || second.startsWith('-')))
+    return { entry: standard, rest: words.slice(1) };
+  const names = group.map(({ name }) => name.slice(first.length + 1));
+  const guess = nearestName(second ?? '', names);
+  throw new MlvError({
+    code: 'command-unknown',
+    kind: 'usage',
+    message: `mlv ${first} has no command ${JSON.stringify(second)}`,
+    hint: guess === undefined ? `It has ${names.join(', ')}` : `Did you mean mlv ${first} ${guess}?`,
+  });
+}
+
+function unknownCommand(word: string): MlvError {
+  const guess = nearestName(word, [...new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''))]);
+  return new MlvError({
+    code: 'command-unknown',
+    kind: 'usage',
+    message: `mlv has no command ${JSON.stringify(word)}`,
+    hint: elsewhere(word) ?? (guess === undefined ? 'mlv --help lists the commands' : `Did you mean mlv ${guess}?`),
+  });
+}
+
+async function help(surroundings: Surroundings, cwd: string, words: readonly string[]): Promise<Report> {
+  const { commandHelp, groupHelp, overviewHelp } = await import('./help.ts');
+  const [first, second] = words;
+  if (first === undefined) {
+    const next = await nextSteps(surroundings, cwd);
+    const data = { version: VERSION, commands: COMMANDS.map(({ name, summary }) => ({ name, summary })) };
+    return { data, text: (style) => overviewHelp(COMMANDS, next, style) };
+  }
+  const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  if (group.length > 0 && (second === undefined || second.startsWith('-'))) {
+    const data = group.map(({ name, summary }) => ({ name, summary }));
+    return { data, text: (style) => groupHelp(first, group, style) };
+  }
+  const { entry } = findCommand(words);
+  const command = await entry.load();
+  const { positionals, options, details, example } = command;
+  const data = { name: entry.name, summary: entry.summary, details, positionals, options, example };
+  return { data, text: (style) => commandHelp(entry, command, style) };
+}
+
+/** What to do from here, for somebody who typed nothing but `mlv`. */
+async function nextSteps(surroundings: Surroundings, cwd: string): Promise<string[]> {
+  const { findLayout, findProject } = await import('../workspace/open.ts');
+  try {
+    const { root } = findProject(cwd, surroundings.environment);
+    return [`You are in the project ${root}. Next: mlv status`];
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'not-a-project') return [];
+    const isGit = findLayout(cwd, surroundings.environment) !== undefined;
+    return [
+      isGit
+        ? 'This Git repository is no project yet. Next: mlv init'
+        : 'This is no Git repository. Next: git init, then mlv init',
+    ];
+  }
+}

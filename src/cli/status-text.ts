@@ -1,0 +1,81 @@
+import type { StatusItem, StatusResult } from '../workspace/status.ts';
+import { columns, countOf, formatBytes, formatCount, shorten, type Style, visible } from './format.ts';
+import { changeCounts } from './recorded-text.ts';
+
+const MAX_CHANGES = 5;
+
+/** What `status` tells people: each path that is not as it should be, what differs in it, and what to do. */
+export function statusLines(result: StatusResult, style: Style, isVerbose: boolean): string[] {
+  const { items } = result;
+  if (items.length === 0)
+    return ['Nothing is tracked yet', ...columns([[style.command('mlv add PATH'), 'tracks files and folders']], '  ')];
+  const notable = items.filter(isNotable);
+  const unchanged = items.filter((item) => !isNotable(item));
+  const width = Math.max(...notable.map(({ path }) => visible(path).length));
+  const lines: string[] = [];
+  for (const item of notable) {
+    lines.push(`${visible(item.path).padEnd(width)}  ${findings(item, style).join(', ')}`);
+    lines.push(...shorten(changeLines(item, style), isVerbose ? Infinity : MAX_CHANGES, style, '    '));
+  }
+  if (unchanged.length > 0) {
+    const files = unchanged.reduce((sum, item) => sum + item.files, 0);
+    const bytes = unchanged.reduce((sum, item) => sum + item.size, 0);
+    const what = `${countOf(unchanged.length, 'path')} unchanged`;
+    lines.push(
+      `${notable.length === 0 ? style.good(what) : style.faint(what)} ${style.faint(`(${countOf(files, 'file')}, ${formatBytes(bytes)})`)}`,
+    );
+  }
+  const steps = nextSteps(notable, style);
+  return steps.length === 0 ? lines : [...lines, '', ...columns(steps, '  ')];
+}
+
+function isNotable(item: StatusItem): boolean {
+  const { state, notCheckedOut, notInCache, outOfDate, unfinishedCheckout, problems, remote } = item;
+  if (state !== 'unchanged' || outOfDate || unfinishedCheckout || notInCache) return true;
+  return notCheckedOut > 0 || problems.length > 0 || remote?.missing === true;
+}
+
+function findings(item: StatusItem, style: Style): string[] {
+  const { state, type, files, notCheckedOut, notInCache, outOfDate, unfinishedCheckout, problems, remote } = item;
+  const found: string[] = [];
+  if (state === 'modified') {
+    const counts = type === 'dir' ? changeCounts(item) : '';
+    found.push(style.changed(counts === '' ? 'modified' : `modified: ${counts}`));
+  }
+  if (state === 'missing') found.push(style.bad('missing'));
+  if (state === 'not-checked-out')
+    found.push(style.changed(`not checked out${type === 'dir' ? `: ${countOf(files, 'file')}` : ''}`));
+  else if (state !== 'missing' && notCheckedOut > 0)
+    found.push(`${formatCount(notCheckedOut)} of ${countOf(files, 'file')} not checked out`);
+  if (outOfDate) found.push(style.changed('pointer names another version'));
+  if (unfinishedCheckout) found.push(style.changed('checkout is unfinished'));
+  if (notInCache) found.push(style.changed('not in cache'));
+  if (problems.length > 0) found.push(style.bad(`${countOf(problems.length, 'path')} cannot be recorded`));
+  if (remote?.missing === true) found.push(style.changed(`not on ${remote.name}`));
+  return found;
+}
+
+function changeLines(item: StatusItem, style: Style): string[] {
+  const problems = item.problems.map(({ path, reason }) => [
+    style.bad('refused'),
+    `${visible(path)}: ${visible(reason)}`,
+  ]);
+  // Of a file there is nothing more to tell than that it was modified.
+  const changes = item.type === 'dir' ? item.changes.map(({ kind, path }) => [style.changed(kind), visible(path)]) : [];
+  return columns([...problems, ...changes], '    ');
+}
+
+function nextSteps(items: readonly StatusItem[], style: Style): string[][] {
+  const steps: string[][] = [];
+  const add = (command: string, about: string): void => {
+    steps.push([style.command(command), about]);
+  };
+  if (items.some(({ state }) => state === 'modified')) add('mlv commit', 'records what was modified');
+  const isBehind = items.some(
+    (item) => item.outOfDate || item.unfinishedCheckout || ['missing', 'not-checked-out'].includes(item.state),
+  );
+  if (items.some((item) => item.notInCache)) add('mlv pull', 'gets what is not here');
+  else if (isBehind) add('mlv checkout', 'brings the data to what the pointers say');
+  if (items.some((item) => item.remote?.missing === true)) add('mlv push', 'sends what the remote does not have');
+  return steps;
+}

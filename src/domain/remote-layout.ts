@@ -1,0 +1,93 @@
+/**
+ * What lies where on a remote (docs/formats.md, "Remote"). Keys never change and never come back.
+ *
+ *   mlv.json                       what this is, written once
+ *   objects/ab/HASH[.NONCE]        one blob of at least `PACK_BELOW` bytes
+ *   packs/ab/HASH                  many smaller blobs
+ *   lists/ab/HASH                  reserved: blobs kept as lists of chunks
+ *   index/HASH                     an index
+ *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 0\n", then one a line, sorted; HASH is of the text
+ */
+import type { StorageKey } from './blob-index.ts';
+import type { Digest, HashFunction } from './digest.ts';
+import { digestFromBytes, isDigest } from './digest.ts';
+import { MlvError } from './errors.ts';
+
+/** Blobs below this many bytes go into packs. */
+export const PACK_BELOW = 8 << 20;
+export const DESCRIPTION_KEY = 'mlv.json';
+export const INDEX_FOLDER = 'index/';
+
+const REMOTE_VERSION = 0;
+const TOMBSTONES_HEADER = 'mlv-gc 0\n';
+const TOMBSTONES_VERSION = /^mlv-gc [0-9]+\n/;
+const TOMBSTONES_SUFFIX = '.gc';
+const FOLDERS = { pack: 'packs', 'tree-pack': 'packs', object: 'objects', list: 'lists' } as const;
+
+/** Where on the remote a key is. */
+export function keyPath({ kind, hash, nonce }: StorageKey): string {
+  return `${FOLDERS[kind]}/${hash.slice(0, 2)}/${hash}${nonce === undefined ? '' : `.${nonce}`}`;
+}
+
+/** What a name below `index/` is; undefined for what this mlv does not know. */
+export function parseIndexName(key: string): { readonly kind: 'index' | 'tombstones'; readonly hash: Digest } | undefined {
+  const name = key.slice(INDEX_FOLDER.length);
+  if (isDigest(name)) return { kind: 'index', hash: name };
+  const hash = name.slice(0, -TOMBSTONES_SUFFIX.length);
+  return name.endsWith(TOMBSTONES_SUFFIX) && isDigest(hash) ? { kind: 'tombstones', hash } : undefined;
+}
+
+/** The content of `mlv.json`. */
+export function formatDescription(): string {
+  return `${JSON.stringify({ format: REMOTE_VERSION, limits: { packBelow: PACK_BELOW } })}\n`;
+}
+
+/** Throws `remote-version` for a later format, `remote-invalid` for anything that is no description of a remote. */
+export function checkDescription(text: string, remote: string): void {
+  const format = parseFormat(text);
+  if (format === REMOTE_VERSION) return;
+  if (format === undefined) {
+    throw new MlvError({
+      code: 'remote-invalid',
+      kind: 'corrupt',
+      message: `${DESCRIPTION_KEY} at ${remote} does not describe a remote of mlv`,
+      hint: 'Give the remote a folder or prefix of its own, or restore that file from another remote.',
+    });
+  }
+  throw new MlvError({
+    code: 'remote-version',
+    kind: 'unsupported',
+    message: `the remote ${remote} has format ${format}, this mlv knows ${REMOTE_VERSION}`,
+    hint: 'Install a later mlv.',
+  });
+}
+
+function parseFormat(text: string): number | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
+    return typeof format === 'number' && Number.isSafeInteger(format) && format >= 0 ? format : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The file of tombstones for these keys, and the key that it has itself. */
+export function formatTombstones(keys: Iterable<string>, hash: HashFunction): { readonly key: string; readonly text: string } {
+  const text = TOMBSTONES_HEADER + [...new Set(keys)].sort().map((key) => `${key}\n`).join('');
+  return { key: `${INDEX_FOLDER}${digestFromBytes(hash(Buffer.from(text)))}${TOMBSTONES_SUFFIX}`, text };
+}
+
+/** The dead keys. Throws `tombstones-invalid` where the text is not what its name says, `tombstones-version`. */
+export function parseTombstones(bytes: Buffer, name: Digest, hash: HashFunction): string[] {
+  const text = bytes.toString('latin1');
+  const isRight = digestFromBytes(hash(bytes)) === name && text.endsWith('\n');
+  if (isRight && text.startsWith(TOMBSTONES_HEADER)) return text.slice(TOMBSTONES_HEADER.length, -1).split('\n').filter(Boolean);
+  const isLater = isRight && TOMBSTONES_VERSION.test(text);
+  throw new MlvError({
+    code: isLater ? 'tombstones-version' : 'tombstones-invalid',
+    kind: isLater ? 'unsupported' : 'corrupt',
+    message: isLater ? `tombstones ${name} are of a later format` : `tombstones ${name} are damaged`,
+    hint: isLater ? 'Install a later mlv.' : 'Restore that file of the remote from a copy.',
+  });
+}

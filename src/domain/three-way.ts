@@ -1,0 +1,129 @@
+import type { TreeEntry } from './tree.ts';
+import { sameEntry } from './tree-diff.ts';
+import type { TreePath } from './tree-path.ts';
+import type { TreeCursor } from './tree-reader.ts';
+
+/** What a checkout does at a path where something is to be said; paths that stay as they are have no step. */
+export type CheckoutStep =
+  /** Make `want`; `found` (undefined for nothing) is replaced, and known to be in the cache. */
+  | { readonly action: 'write'; readonly path: TreePath; readonly want: TreeEntry; readonly found: TreeEntry | undefined }
+  /** Take away `found`, which is known to be in the cache. */
+  | { readonly action: 'remove'; readonly path: TreePath; readonly found: TreeEntry }
+  /** A local edit that the target does not touch: it stays. */
+  | { readonly action: 'keep'; readonly path: TreePath; readonly found: TreeEntry | undefined }
+  /** Changed here and in the target. */
+  | { readonly action: 'conflict'; readonly path: TreePath; readonly want: TreeEntry | undefined; readonly found: TreeEntry | undefined };
+
+export interface CheckoutPlan {
+  /** What was last materialised, what is wanted, what is there; each without what is not selected. */
+  readonly base: TreeCursor;
+  readonly target: TreeCursor;
+  readonly workspace: TreeCursor;
+  /** Whether the path was selected when the base was materialised; elsewhere, what the workspace seems to have is inherited. */
+  readonly wasSelected: (path: TreePath) => boolean;
+  /** Whether something that is neither base nor target is a leftover of an interrupted checkout. */
+  readonly isLeftover: (found: TreeEntry, want: TreeEntry | undefined) => boolean;
+  /** Local edits of what is tracked are overwritten; files that neither side knows stay. */
+  readonly force: boolean;
+  /** What is right already is made anew. */
+  readonly relink: boolean;
+  /** Whether nodes that all three have can be passed over: not while more than before is selected, or all is made anew. */
+  readonly maySkip: boolean;
+  /** Files deleted by hand come back even where the target did not change them. */
+  readonly restoreDeleted: boolean;
+}
+
+/** Compares base, target and workspace, in order; nodes that all three have are passed over unread. */
+export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
+  const cursors = [plan.base, plan.target, plan.workspace] as const;
+  const blocked = createBlockade();
+  for (;;) {
+    const [base, target, workspace] = [plan.base.peek(), plan.target.peek(), plan.workspace.peek()];
+    const items = [base, target, workspace];
+    if (items.every((item) => item === undefined)) return;
+    const levels = items.map((item) => (item?.type === 'node' ? item.level : -1));
+    const level = Math.max(...levels);
+    if (level >= 0) {
+      const digests = new Set(items.map((item) => (item?.type === 'node' && item.level === level ? item.node.digest : undefined)));
+      const isSame = digests.size === 1 && !digests.has(undefined) && plan.maySkip;
+      for (const [index, cursor] of cursors.entries()) {
+        if (isSame) cursor.skip();
+        else if (levels[index] === level) cursor.open();
+      }
+      continue;
+    }
+    const entries = items.map((item) => (item?.type === 'entry' ? item.entry : undefined));
+    const path = entries.flatMap((entry) => entry?.path ?? []).reduce((a, b) => (a < b ? a : b));
+    const [before, want, found] = entries.map((entry) => (entry?.path === path ? entry : undefined));
+    for (const [index, cursor] of cursors.entries()) if (entries[index]?.path === path) cursor.skip();
+    const step = decide(plan, { path, before, want, found });
+    const left = step === undefined ? found : step.action === 'write' ? step.want : step.action === 'keep' ? step.found : undefined;
+    if (left !== undefined && blocked(left)) yield { action: 'conflict', path, want, found };
+    else if (step !== undefined) yield step;
+  }
+}
+
+function decide(
+  plan: CheckoutPlan,
+  at: { path: TreePath; before: TreeEntry | undefined; want: TreeEntry | undefined; found: TreeEntry | undefined },
+): CheckoutStep | undefined {
+  const { path, want } = at;
+  const wasSelected = plan.wasSelected(path);
+  const before = wasSelected ? at.before : undefined;
+  // Of what was never checked out the workspace has nothing; a snapshot shows the base's entry there.
+  const found = !wasSelected && same(at.found, at.before) ? undefined : at.found;
+  const apply = (): CheckoutStep | undefined => {
+    if (want !== undefined) return { action: 'write', path, want, found };
+    return found === undefined ? undefined : { action: 'remove', path, found };
+  };
+  if (same(found, want)) return plan.relink && want !== undefined && want.kind !== 'd' ? { action: 'write', path, want, found } : undefined;
+  const isExtra = before === undefined && want === undefined;
+  if (same(found, before) || (plan.force && !isExtra)) return apply();
+  if (found !== undefined && plan.isLeftover(found, want)) return apply();
+  if (found === undefined && plan.restoreDeleted) return apply();
+  if (same(before, want)) return { action: 'keep', path, found };
+  return { action: 'conflict', path, want, found };
+}
+
+function same(a: TreeEntry | undefined, b: TreeEntry | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameEntry(a, b);
+}
+
+/**
+ * Takes what stays or comes, in order, and tells what would be below a file or link that stays or comes. An empty folder is in
+ * nobody's way. (`a`, `a-b` and `a/b` are not neighbours, so all files that begin the last path are kept.)
+ */
+function createBlockade(): (entry: TreeEntry) => boolean {
+  const files: TreePath[] = [];
+  return ({ path, kind }) => {
+    while (files.length > 0 && !path.startsWith(files.at(-1) ?? '')) files.pop();
+    if (files.some((file) => path[file.length] === '/')) return true;
+    if (kind !== 'd') files.push(path);
+    return false;
+  };
+}
+
+/** The cursor without nodes and entries outside a selection. `mayHold` judges the run of paths after one path and up to another. */
+export function selectiveCursor(
+  cursor: TreeCursor,
+  selection: { readonly has: (path: TreePath) => boolean; readonly mayHold: (after: string, last: TreePath) => boolean },
+): TreeCursor {
+  let after = '';
+  return {
+    peek() {
+      for (let item = cursor.peek(); item !== undefined; item = cursor.peek()) {
+        const isWanted = item.type === 'node' ? selection.mayHold(after, item.node.lastPath) : selection.has(item.entry.path);
+        if (isWanted) return item;
+        after = item.type === 'node' ? item.node.lastPath : item.entry.path;
+        cursor.skip();
+      }
+      return undefined;
+    },
+    skip() {
+      const item = cursor.peek();
+      if (item !== undefined) after = item.type === 'node' ? item.node.lastPath : item.entry.path;
+      cursor.skip();
+    },
+    open: cursor.open,
+  };
+}

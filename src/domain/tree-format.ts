@@ -1,0 +1,178 @@
+import type { Digest } from './digest.ts';
+import { isDigest } from './digest.ts';
+import { MlvError } from './errors.ts';
+import type { EntryKind, TreeEntry, TreeNode } from './tree.ts';
+import {
+  EMPTY_DIGEST,
+  endsPage,
+  MAX_LEVEL,
+  MAX_PAGE_BYTES,
+  MAX_PAGE_LINES,
+  MAX_ROOT_LINES,
+  ROOT_MAGIC,
+  TREE_VERSION,
+} from './tree.ts';
+import type { TreePath } from './tree-path.ts';
+
+const NUMBER = /^(?:0|[1-9][0-9]{0,15})$/;
+const ROOT_HEADER = new RegExp(`^${ROOT_MAGIC} ([0-9]{1,9}) ([0-9]{1,9})$`);
+
+export interface TreeRoot {
+  /** 0: the nodes are pages of entries; above: lists of nodes one level lower. */
+  readonly level: number;
+  readonly nodes: TreeNode[];
+}
+
+/** What a node's parent says of it, and whether nothing follows it at its level (only then may it end without a boundary). */
+export interface Expected {
+  readonly node: TreeNode;
+  readonly isLast: boolean;
+}
+
+/** Parses a page of entries and checks it against its parent's line. Paths are checked by the caller's order checker. */
+export function parsePage(bytes: Buffer, { node, isLast }: Expected): TreeEntry[] {
+  const entries: TreeEntry[] = [];
+  let files = 0;
+  let sum = 0;
+  readLines(bytes, 0, node.digest, (text, start, end) => {
+    const size = text.indexOf(' ', start + 65);
+    const kind = text[size + 1];
+    if (size < 0 || size + 3 >= end || text[size + 2] !== ' ' || !isEntryKind(kind)) throw invalid(node.digest, 'a malformed line');
+    const entry: TreeEntry = {
+      digest: readDigest(text, start, node.digest),
+      size: readNumber(text.slice(start + 65, size), node.digest),
+      kind,
+      path: text.slice(size + 3, end) as TreePath,
+    };
+    if (kind === 'd') {
+      if (entry.size !== 0 || entry.digest !== EMPTY_DIGEST) throw invalid(node.digest, 'an empty directory with content');
+    } else {
+      files += 1;
+      sum += entry.size;
+    }
+    entries.push(entry);
+  });
+  checkSums(node, { files, bytes: sum, lastPath: entries.at(-1)?.path });
+  checkSplit(entries, { level: 0, isLast, byteLength: bytes.length, digest: node.digest });
+  return entries;
+}
+
+/** Parses a list of nodes of `level - 1` and checks it against its parent's line. */
+export function parseList(bytes: Buffer, level: number, { node, isLast }: Expected): TreeNode[] {
+  const nodes = parseNodes(bytes, 0, node.digest);
+  checkSums(node, { ...sumNodes(nodes), lastPath: nodes.at(-1)?.lastPath });
+  checkSplit(
+    nodes.map((child) => ({ path: child.lastPath })),
+    { level, isLast, byteLength: bytes.length, digest: node.digest },
+  );
+  return nodes;
+}
+
+/** Parses a root. Throws `tree-version` for a later format, `tree-invalid` for anything malformed. */
+export function parseRoot(bytes: Buffer, digest: Digest): TreeRoot {
+  const end = bytes.indexOf(0x0a);
+  const header = ROOT_HEADER.exec(end < 0 || end > 64 ? '' : bytes.toString('latin1', 0, end));
+  if (header === null) throw invalid(digest, 'no header: it is not the root of a tree');
+  if (Number(header[1]) !== TREE_VERSION) {
+    throw new MlvError({
+      code: 'tree-version',
+      kind: 'unsupported',
+      message: `tree ${digest} has format ${header[1]}, this mlv reads ${TREE_VERSION}`,
+      hint: 'Install a later mlv.',
+    });
+  }
+  const level = Number(header[2]);
+  const nodes = parseNodes(bytes, end + 1, digest);
+  if (level > MAX_LEVEL || nodes.length > MAX_ROOT_LINES || String(level) !== header[2]) throw invalid(digest, 'its levels');
+  return { level, nodes };
+}
+
+/** Files and bytes of some nodes together. */
+export function sumNodes(nodes: readonly TreeNode[]): { files: number; bytes: number } {
+  let files = 0;
+  let bytes = 0;
+  for (const node of nodes) {
+    files += node.files;
+    bytes += node.bytes;
+  }
+  return { files, bytes };
+}
+
+function parseNodes(bytes: Buffer, offset: number, digest: Digest): TreeNode[] {
+  const nodes: TreeNode[] = [];
+  readLines(bytes, offset, digest, (text, start, end) => {
+    const afterFiles = text.indexOf(' ', start + 65);
+    const afterBytes = text.indexOf(' ', afterFiles + 1);
+    if (afterFiles < 0 || afterBytes < 0 || afterBytes + 1 >= end) throw invalid(digest, 'a malformed line');
+    const lastPath = text.slice(afterBytes + 1, end) as TreePath;
+    const previous = nodes.at(-1);
+    if (previous !== undefined && lastPath <= previous.lastPath) throw invalid(digest, 'nodes out of order');
+    nodes.push({
+      digest: readDigest(text, start, digest),
+      files: readNumber(text.slice(start + 65, afterFiles), digest),
+      bytes: readNumber(text.slice(afterFiles + 1, afterBytes), digest),
+      lastPath,
+    });
+  });
+  return nodes;
+}
+
+function readLines(bytes: Buffer, offset: number, digest: Digest, line: (text: string, start: number, end: number) => void): void {
+  if (bytes.length > MAX_PAGE_BYTES * 2) throw invalid(digest, 'an object larger than any page');
+  const text = bytes.toString('latin1', offset);
+  if (text.length > 0 && !text.endsWith('\n')) throw invalid(digest, 'no end of line');
+  for (let start = 0; start < text.length; ) {
+    const end = text.indexOf('\n', start);
+    if (end - start < 70 || text[start + 64] !== ' ') throw invalid(digest, 'a malformed line');
+    line(text, start, end);
+    start = end + 1;
+  }
+}
+
+function readDigest(text: string, start: number, page: Digest): Digest {
+  const digest = text.slice(start, start + 64);
+  if (!isDigest(digest)) throw invalid(page, 'a malformed digest');
+  return digest;
+}
+
+function readNumber(text: string, page: Digest): number {
+  const value = NUMBER.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw invalid(page, `the number ${JSON.stringify(text.slice(0, 40))}`);
+  return value;
+}
+
+function isEntryKind(text: string | undefined): text is EntryKind {
+  return text === 'f' || text === 'x' || text === 'l' || text === 'd';
+}
+
+function checkSums(node: TreeNode, found: { files: number; bytes: number; lastPath: TreePath | undefined }): void {
+  if (found.files !== node.files || found.bytes !== node.bytes || found.lastPath !== node.lastPath) {
+    throw invalid(node.digest, 'sums that are not what its parent says');
+  }
+}
+
+function checkSplit(
+  lines: readonly { readonly path: TreePath }[],
+  page: { level: number; isLast: boolean; byteLength: number; digest: Digest },
+): void {
+  for (let index = 0; index < lines.length - 1; index++) {
+    const line = lines[index];
+    if (line !== undefined && endsPage(line.path, page.level)) throw invalid(page.digest, 'a page that goes on after its boundary');
+  }
+  const last = lines.at(-1);
+  const isFull = lines.length >= MAX_PAGE_LINES || page.byteLength >= MAX_PAGE_BYTES;
+  if (last === undefined || (!page.isLast && !isFull && !endsPage(last.path, page.level))) {
+    throw invalid(page.digest, 'a page that ends before its boundary');
+  }
+  if (lines.length > MAX_PAGE_LINES) throw invalid(page.digest, 'more lines than a page has');
+}
+
+/** The error for a tree object that breaks the format. */
+export function invalid(digest: Digest, what: string): MlvError {
+  return new MlvError({
+    code: 'tree-invalid',
+    kind: 'corrupt',
+    message: `tree object ${digest} is malformed: ${what}`,
+    hint: 'It was not written by mlv. Do not trust the repository or remote it came from.',
+  });
+}

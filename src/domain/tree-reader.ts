@@ -1,0 +1,118 @@
+import type { Digest } from './digest.ts';
+import type { TreeEntry, TreeNode, TreeSummary } from './tree.ts';
+import { MAX_ROOT_LINES } from './tree.ts';
+import type { TreeRoot } from './tree-format.ts';
+import { invalid, parseList, parsePage, parseRoot, sumNodes } from './tree-format.ts';
+import { createOrderChecker } from './tree-order.ts';
+import type { TreePath } from './tree-path.ts';
+
+/** Gives the bytes of a tree object, already compared with the digest; throws where it is not at hand. */
+export type LoadObject = (digest: Digest) => Buffer;
+
+/** What a cursor stands at. Level 0 is a page of entries, above it lists. */
+export type TreeItem =
+  | { readonly type: 'node'; readonly level: number; readonly node: TreeNode; readonly isLast: boolean }
+  | { readonly type: 'entry'; readonly entry: TreeEntry };
+
+/** Goes through a tree in order; a node can be passed over unread or opened. */
+export interface TreeCursor {
+  /** Undefined at the end. */
+  peek(): TreeItem | undefined;
+  /** Passes over the entry or the whole node. */
+  skip(): void;
+  /** Replaces the node by what it holds. Throws where it is malformed. */
+  open(): void;
+}
+
+/** A cursor over no tree at all. */
+export const EMPTY_CURSOR: TreeCursor = { peek: () => undefined, skip: () => {}, open: () => {} };
+
+interface Frame {
+  readonly items: readonly TreeItem[];
+  index: number;
+}
+
+/** Opens a tree at its root; objects are loaded as they are opened. */
+export function openTree(root: Digest, load: LoadObject): TreeCursor {
+  const { level, nodes } = parseRoot(load(root), root);
+  const order = createOrderChecker();
+  const frames: Frame[] = [{ items: nodeItems(nodes, level, true), index: 0 }];
+  let skippedNodes = false;
+  let pages = 0;
+
+  function peek(): TreeItem | undefined {
+    for (;;) {
+      const frame = frames.at(-1);
+      if (frame === undefined) return undefined;
+      const item = frame.items[frame.index];
+      if (item !== undefined) return item;
+      frames.pop();
+      if (frames.length === 0) checkLevel();
+    }
+  }
+
+  /** A root has a level above 0 only when its pages did not fit into it. */
+  function checkLevel(): void {
+    if (level > 0 && !skippedNodes && pages <= MAX_ROOT_LINES) throw invalid(root, 'a level too many');
+  }
+
+  return {
+    peek,
+    skip() {
+      const item = peek();
+      const frame = frames.at(-1);
+      if (item === undefined || frame === undefined) return;
+      if (item.type === 'node') {
+        skippedNodes = true;
+        order.skipTo(item.node.lastPath);
+      }
+      frame.index += 1;
+    },
+    open() {
+      const item = peek();
+      const frame = frames.at(-1);
+      if (item?.type !== 'node' || frame === undefined) throw new Error('only a node can be opened');
+      frame.index += 1;
+      const bytes = load(item.node.digest);
+      if (item.level === 0) {
+        pages += 1;
+        const entries = parsePage(bytes, item);
+        for (const entry of entries) order.next(entry.path);
+        frames.push({ items: entries.map((entry) => ({ type: 'entry', entry })), index: 0 });
+      } else {
+        frames.push({ items: nodeItems(parseList(bytes, item.level, item), item.level - 1, item.isLast), index: 0 });
+      }
+    },
+  };
+}
+
+/** Files and bytes that a root sums up. */
+export function summarise(root: Digest, load: LoadObject): TreeSummary {
+  return { root, ...sumNodes(readRoot(root, load).nodes) };
+}
+
+export function readRoot(root: Digest, load: LoadObject): TreeRoot {
+  return parseRoot(load(root), root);
+}
+
+/**
+ * The entries in order; with `below`, only that path and what is inside it, reading no page that cannot hold it.
+ */
+export function* readEntries(root: Digest, load: LoadObject, below?: TreePath): Generator<TreeEntry> {
+  const cursor = openTree(root, load);
+  for (let item = cursor.peek(); item !== undefined; item = cursor.peek()) {
+    if (item.type === 'node') {
+      if (below !== undefined && item.node.lastPath < below) cursor.skip();
+      else cursor.open();
+      continue;
+    }
+    const { path } = item.entry;
+    if (below === undefined || path === below || path.startsWith(`${below}/`)) yield item.entry;
+    else if (path > `${below}0`) return; // '0' follows '/': everything inside `below` has gone by
+    cursor.skip();
+  }
+}
+
+function nodeItems(nodes: readonly TreeNode[], level: number, isLastList: boolean): TreeItem[] {
+  return nodes.map((node, index) => ({ type: 'node', level, node, isLast: isLastList && index === nodes.length - 1 }));
+}

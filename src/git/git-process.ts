@@ -1,0 +1,190 @@
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import { MlvError } from '../domain/errors.ts';
+import { discoverLayout, type GitLayout } from './layout.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface GitProgramOptions {
+  /** The `git` executable. */
+  readonly executable: string;
+  /** The environment that children get, after what would change Git's answers has been taken out. */
+  readonly env: Environment;
+}
+
+type PipedChild = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** A started `git`: its output, and how it ended. */
+export interface GitChild {
+  readonly process: PipedChild;
+  /** Resolves to the exit code once the output is complete; rejects where `git` could not be started or was killed. */
+  readonly ended: Promise<number>;
+  /** What it said on stderr so far, the first 64 KiB. */
+  stderr(): string;
+}
+
+export interface GitRunner {
+  /** Starts `git` with these arguments at the top of the work tree, without a shell. */
+  start(args: readonly string[]): GitChild;
+  /** Runs `git` to its end and returns its output. Throws for an exit code that is not among `accept` (default: 0 alone). */
+  run(args: readonly string[], options?: RunOptions): Promise<Buffer>;
+  /** The error for a `git` that failed. */
+  failure(args: readonly string[], stderr: string): MlvError;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly accept?: readonly number[];
+}
+
+export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRunner {
+  const env = childEnvironment(layout, options.env);
+
+  const start: GitRunner['start'] = (args) => {
+    const child = spawn(options.executable, args, {
+      cwd: layout.workTree,
+      env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      windowsHide: true,
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (stderr.length < 65_536) stderr += text;
+    });
+    // A child that ends early breaks the pipe; its exit code and stderr tell why.
+    child.stdin.on('error', () => undefined);
+    const ended = new Promise<number>((resolve, reject) => {
+      child.on('error', (error) => {
+        reject(existsSync(layout.workTree) ? startFailure(options.executable, error) : error);
+      });
+      child.on('close', (code, signal) => {
+        if (code === null) reject(new Error(`git ${args[0] ?? ''} was ended by ${signal ?? 'a signal'}`));
+        else resolve(code);
+      });
+    });
+    // Who waits for it gets the rejection; a child that nobody waits for any more must not end the program.
+    ended.catch(() => undefined);
+    return { process: child, ended, stderr: () => stderr };
+  };
+
+  const failure: GitRunner['failure'] = (args, stderr) => describeFailure(layout, args, stderr);
+
+  const run: GitRunner['run'] = async (args, { input, accept = [0] } = {}) => {
+    const child = start(args);
+    child.process.stdin.end(input);
+    const chunks: Buffer[] = [];
+    child.process.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    if (!accept.includes(await child.ended)) throw failure(args, child.stderr());
+    return Buffer.concat(chunks);
+  };
+
+  return { start, run, failure };
+}
+
+/** Lets the program end, or not, while this child lives. */
+export function holdProgram(child: ChildProcess, hold: boolean): void {
+  for (const part of [child, child.stdin, child.stdout, child.stderr]) {
+    if (part !== child && !(part instanceof Socket)) continue;
+    if (hold) part.ref();
+    else part.unref();
+  }
+}
+
+/** Splits output made with `-z` into its records. */
+export async function* zeroTerminated(output: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of output) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let start = 0;
+    for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
+      yield bytes.toString('utf8', start, end);
+      start = end + 1;
+    }
+    rest = bytes.subarray(start);
+  }
+  if (rest.length > 0) yield rest.toString('utf8');
+}
+
+/** What ties Git to a repository, or makes it read paths another way (most of `git rev-parse --local-env-vars`). */
+const REMOVED = [
+  'GIT_DIR',
+  'GIT_WORK_TREE',
+  'GIT_COMMON_DIR',
+  'GIT_INDEX_FILE',
+  'GIT_OBJECT_DIRECTORY',
+  'GIT_ALTERNATE_OBJECT_DIRECTORIES',
+  'GIT_PREFIX',
+  'GIT_NAMESPACE',
+  'GIT_GRAFT_FILE',
+  'GIT_SHALLOW_FILE',
+  'GIT_IMPLICIT_WORK_TREE',
+  'GIT_LITERAL_PATHSPECS',
+  'GIT_GLOB_PATHSPECS',
+  'GIT_NOGLOB_PATHSPECS',
+  'GIT_ICASE_PATHSPECS',
+  'GIT_TRACE',
+  'LANGUAGE',
+];
+
+function childEnvironment(layout: GitLayout, given: Environment): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined && !REMOVED.includes(name)) env[name] = value;
+  }
+  Object.assign(env, { LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0' });
+  // Naming the repository would switch off Git's check of who owns it, so that is left to Git wherever Git finds it itself.
+  if (!isFoundByGit(layout)) Object.assign(env, { GIT_DIR: layout.gitDir, GIT_WORK_TREE: layout.workTree });
+  return env;
+}
+
+function isFoundByGit(layout: GitLayout): boolean {
+  try {
+    const found = discoverLayout(layout.workTree);
+    return found?.gitDir === layout.gitDir && found.workTree === layout.workTree;
+  } catch {
+    return false;
+  }
+}
+
+function startFailure(executable: string, cause: Error): MlvError {
+  return new MlvError({
+    code: 'git-missing',
+    kind: 'unsupported',
+    message: `${executable} could not be started (${cause.message})`,
+    hint: 'Install git, or correct PATH',
+    cause,
+  });
+}
+
+function describeFailure(layout: GitLayout, args: readonly string[], stderr: string): MlvError {
+  if (/dubious ownership|unsafe repository/.test(stderr)) {
+    const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? layout.workTree;
+    return new MlvError({
+      code: 'git-unsafe-repository',
+      kind: 'refused',
+      message: `Git does not trust the repository ${layout.workTree}, because somebody else owns it`,
+      hint: `If you trust it: git config --global --add safe.directory ${named}`,
+    });
+  }
+  const locked = /Unable to create '([^']*\.lock)': File exists/.exec(stderr)?.[1];
+  if (locked !== undefined) return indexLocked(locked);
+  const first = stderr.split('\n').find((line) => /^(fatal|error): /.test(line)) ?? stderr.trim();
+  return new MlvError({
+    code: 'git-failed',
+    kind: 'io',
+    message: `git ${args[0] ?? ''} failed in ${layout.workTree}: ${first === '' ? 'it gave no reason' : first}`,
+    hint: 'Try the same with git itself: git status, git fsck',
+  });
+}
+
+/** The error for a lock file that another Git process holds, or left behind. */
+export function indexLocked(path: string): MlvError {
+  return new MlvError({
+    code: 'git-index-locked',
+    kind: 'refused',
+    message: `${path} exists: another program is changing Git's index`,
+    hint: 'Wait for it to finish, or remove the file if no git is running',
+  });
+}

@@ -1,0 +1,231 @@
+import { pipeline } from 'node:stream/promises';
+import { objectMissing, objectReader } from './cat-file.ts';
+import type { CommitId, GitFile, GitFileVersion, GitRef, GitRepository } from './git.ts';
+import { gitRunner, zeroTerminated, type GitChild, type GitProgramOptions } from './git-process.ts';
+import type { GitLayout } from './layout.ts';
+import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
+import { cannotBeRevision, revisionAmbiguous, revisionUnknown } from './revision.ts';
+
+/**
+ * The repository through the `git` executable, which is started when the first answer needs it. Throws `git-missing`,
+ * `git-unsafe-repository`, `git-index-locked`, `git-failed` beside what `GitRepository` says.
+ */
+export function openGitProgram(layout: GitLayout, options: GitProgramOptions): GitRepository {
+  const git = gitRunner(layout, options);
+  const objects = objectReader(git);
+
+  /** Records of a `-z` output, one at a time. */
+  async function* records(args: readonly string[]): AsyncGenerator<string> {
+    const child = git.start(args);
+    child.process.stdin.end();
+    try {
+      yield* zeroTerminated(child.process.stdout);
+      if ((await child.ended) !== 0) throw git.failure(args, child.stderr());
+    } finally {
+      child.process.kill();
+    }
+  }
+
+  async function commitOf(name: string): Promise<CommitId | undefined> {
+    const output = await git.run(['rev-parse', '--quiet', '--verify', `${name}^{commit}`], { accept: [0, 1] });
+    return asCommit(output);
+  }
+
+  async function* indexEntries(): AsyncGenerator<GitFile & { readonly mode: string }> {
+    for await (const record of records(['ls-files', '--stage', '-z'])) {
+      const tab = record.indexOf('\t');
+      const [mode = '', blob = ''] = record.slice(0, tab).split(' ');
+      yield { path: record.slice(tab + 1), blob, mode };
+    }
+  }
+
+  async function listFiles(commit: CommitId, accept: (path: string) => boolean): Promise<GitFile[]> {
+    const files: GitFile[] = [];
+    for await (const record of records(['ls-tree', '-r', '-z', '--full-tree', commit])) {
+      const tab = record.indexOf('\t');
+      const path = record.slice(tab + 1);
+      const [mode = '', , blob = ''] = record.slice(0, tab).split(' ');
+      if (isRegularFile(mode) && accept(path)) files.push({ path, blob });
+    }
+    return sortByPath(files);
+  }
+
+  async function trackedAt(paths: readonly string[]): Promise<string[]> {
+    const isWanted = isAtOrBelow(paths);
+    const found = new Set<string>();
+    for await (const { path } of indexEntries()) if (isWanted(path)) found.add(path);
+    return [...found].sort();
+  }
+
+  return {
+    engine: 'git',
+    layout,
+
+    async resolve(revision) {
+      if (cannotBeRevision(revision)) throw revisionUnknown(revision, layout);
+      // `:/text` takes all that follows for text; what it finds is a commit anyway.
+      const args = ['rev-parse', '--verify', revision.startsWith(':/') ? revision : `${revision}^{commit}`];
+      const child = git.start(args);
+      child.process.stdin.end();
+      const output: Buffer[] = [];
+      child.process.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+      const commit = (await child.ended) === 0 ? asCommit(Buffer.concat(output)) : undefined;
+      if (commit !== undefined) return commit;
+      const failure = git.failure(args, child.stderr());
+      if (failure.code !== 'git-failed') throw failure;
+      if (/is ambiguous/.test(child.stderr())) throw revisionAmbiguous(revision, layout);
+      throw revisionUnknown(revision, layout);
+    },
+
+    async head() {
+      const commit = await commitOf('HEAD');
+      if (commit !== undefined) return commit;
+      // No commits yet, unless HEAD has the id of an object that is not there.
+      const id = asCommit(await git.run(['rev-parse', '--quiet', '--verify', 'HEAD'], { accept: [0, 1] }));
+      if (id !== undefined) throw objectMissing(id);
+      return undefined;
+    },
+
+    async currentBranch() {
+      const output = await git.run(['symbolic-ref', '--quiet', 'HEAD'], { accept: [0, 1] });
+      return /^refs\/heads\/(.+)\n$/s.exec(output.toString('utf8'))?.[1];
+    },
+
+    listFiles,
+
+    async listIndex(accept) {
+      const files: GitFile[] = [];
+      for await (const { path, blob, mode } of indexEntries()) {
+        if (isRegularFile(mode) && accept(path)) files.push({ path, blob });
+      }
+      return sortByPath(files);
+    },
+
+    async readBlob(blob) {
+      const object = await objects.read(blob);
+      if (object?.type !== 'blob') throw objectMissing(blob);
+      return object.content;
+    },
+
+    async readFile(commit, path) {
+      // A line break ends a request to cat-file.
+      if (path.includes('\n')) {
+        const [file] = await listFiles(commit, (each) => each === path);
+        return file === undefined ? undefined : (await objects.read(file.blob))?.content;
+      }
+      const object = await objects.read(`${commit}:${path}`);
+      if (object?.type === 'blob') return object.content;
+      // Not in the commit; a commit that is not there itself is another matter.
+      if (object === undefined && (await objects.read(commit)) === undefined) throw objectMissing(commit);
+      return undefined;
+    },
+
+    async listRefs(prefixes) {
+      // for-each-ref matches whole components.
+      const folders = prefixes.map((prefix) => prefix.slice(0, prefix.lastIndexOf('/') + 1));
+      const patterns = folders.includes('') ? [] : folders;
+      const format = '%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)';
+      const output = prefixes.length === 0 ? '' : await git.run(['for-each-ref', `--format=${format}`, ...patterns]);
+      const refs: GitRef[] = [];
+      for (const line of output.toString().split('\n')) {
+        const [name = '', type, id = '', peeledType, peeledId = ''] = line.split(' ');
+        if (!prefixes.some((prefix) => name.startsWith(prefix))) continue;
+        // Git before 2.45 follows a tag of a tag one step only.
+        const commit =
+          type === 'commit' ? id : peeledType === 'commit' ? peeledId : type === 'tag' ? await commitOf(id) : undefined;
+        if (commit !== undefined) refs.push({ name, commit: commit as CommitId });
+      }
+      return refs.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async *fileVersions({ tips, exclude, accept, pathspecs }) {
+      const known = await Promise.all(exclude.map(async (id) => ((await objects.read(id)) === undefined ? [] : [id])));
+      const missing = (await Promise.all(tips.map(async (id) => ((await objects.read(id)) ? [] : [id])))).flat()[0];
+      if (missing !== undefined) throw objectMissing(missing);
+      if (tips.length === 0) return;
+      // Plumbing, because the settings of `git log` change what it prints. --full-history: side branches that a merge dropped.
+      const listArgs = ['rev-list', '--full-history', '--stdin'];
+      const treeArgs = ['diff-tree', '--stdin', '-r', '-m', '-z', '--root', '--', ...pathspecs];
+      const list = git.start(listArgs);
+      const trees = git.start(treeArgs);
+      try {
+        const request = [...tips, ...known.flat().map((id) => `^${id}`), '--', ...pathspecs];
+        list.process.stdin.end(`${request.join('\n')}\n`);
+        // How either of them ended is looked at below.
+        pipeline(list.process.stdout, trees.process.stdin).catch(() => undefined);
+        yield* introducedVersions(zeroTerminated(trees.process.stdout), accept);
+        for (const [child, args] of [
+          [list, listArgs],
+          [trees, treeArgs],
+        ] satisfies [GitChild, string[]][]) {
+          if ((await child.ended) !== 0) throw git.failure(args, child.stderr());
+        }
+      } finally {
+        list.process.kill();
+        trees.process.kill();
+      }
+    },
+
+    async stage(paths) {
+      if (paths.length === 0) return;
+      // Unlike `git add`, this takes paths as they are, asks no ignore rules, and enters no folder.
+      const args = [
+        'update-index',
+        '--add',
+        '--remove',
+        '--replace',
+        '--ignore-skip-worktree-entries',
+        '-z',
+        '--stdin',
+      ];
+      await git.run(args, { input: `${paths.join('\0')}\0` });
+    },
+
+    tracked: trackedAt,
+
+    async ignored(paths) {
+      if (paths.length === 0) return [];
+      // `./` keeps a leading `:` from being magic, and --no-index keeps it from
+      // matching paths as patterns against the index.
+      const input = paths.map((path) => `./${path}\0`).join('');
+      const args = ['check-ignore', '--no-index', '-z', '--stdin'];
+      const output = await git.run(args, { input, accept: [0, 1] });
+      const excluded = new Set(output.toString('utf8').split('\0'));
+      const candidates = paths.filter((path) => excluded.has(`./${path}`));
+      const tracked = candidates.length === 0 ? new Set() : withAncestors(await trackedAt(candidates));
+      return candidates.filter((path) => !tracked.has(path));
+    },
+
+    close: () => objects.close(),
+  };
+}
+
+/** Reads the output of `diff-tree --stdin -z`: a commit, then what it changed, each change followed by its path. */
+async function* introducedVersions(
+  output: AsyncIterable<string>,
+  accept: (path: string) => boolean,
+): AsyncGenerator<GitFileVersion> {
+  const seen = new Set<string>();
+  let commit: CommitId | undefined;
+  let change: string[] | undefined;
+  for await (const record of output) {
+    if (change !== undefined) {
+      const [, mode = '', , blob = ''] = change;
+      const key = `${blob} ${record}`;
+      if (commit !== undefined && isRegularFile(mode) && accept(record) && !seen.has(key)) {
+        seen.add(key);
+        yield { path: record, blob, commit };
+      }
+      change = undefined;
+    } else if (record.startsWith(':')) {
+      change = record.split(' ');
+    } else {
+      commit = record as CommitId;
+    }
+  }
+}
+
+function asCommit(output: Buffer): CommitId | undefined {
+  const text = output.toString('utf8').trim();
+  return /^[0-9a-f]{40,64}$/.test(text) ? (text as CommitId) : undefined;
+}

@@ -1,0 +1,81 @@
+/**
+ * What mlv asks of Git, and the only description of it that the rest of the code sees. Two implementations pass one
+ * conformance suite: `git-program.ts` (the `git` executable) and `isomorphic.ts` (in-process, for machines without it).
+ * Paths are relative to the work tree's root, POSIX, as Git stores them. "Files" are regular files: neither symbolic links
+ * nor submodules.
+ */
+import type { GitLayout } from './layout.ts';
+
+export type CommitId = string & { readonly __brand: 'CommitId' };
+
+/** A file as some commit, or the index, has it. */
+export interface GitFile {
+  readonly path: string;
+  /** Object id of the blob. */
+  readonly blob: string;
+}
+
+/** A file version found while walking history. */
+export interface GitFileVersion extends GitFile {
+  /** A commit that has this version (the newest that introduced it, as far as the walk knows). */
+  readonly commit: CommitId;
+}
+
+export interface GitRef {
+  /** Full name: `refs/heads/main`. */
+  readonly name: string;
+  /** The commit it leads to (tags peeled). */
+  readonly commit: CommitId;
+}
+
+export interface GitRepository {
+  readonly engine: 'git' | 'isomorphic-git';
+  readonly layout: GitLayout;
+
+  /**
+   * Resolves a revision to a commit. Throws `revision-unknown`, `revision-ambiguous` (both kind missing), or
+   * `revision-unsupported` where this engine cannot.
+   */
+  resolve(revision: string): Promise<CommitId>;
+  /** The commit HEAD is at, undefined on a branch without commits. */
+  head(): Promise<CommitId | undefined>;
+  /** Name of the checked-out branch without `refs/heads/`, undefined when detached. */
+  currentBranch(): Promise<string | undefined>;
+  /** All files of a commit whose path the predicate accepts, sorted by path (code units). */
+  listFiles(commit: CommitId, accept: (path: string) => boolean): Promise<GitFile[]>;
+  /** All files in the index that the predicate accepts (stage 0; for unmerged paths every stage). */
+  listIndex(accept: (path: string) => boolean): Promise<GitFile[]>;
+  /** Content of a blob by object id. Throws `git-object-missing`. */
+  readBlob(blob: string): Promise<Buffer>;
+  /** Content of a file in a commit; undefined when the commit does not have it. */
+  readFile(commit: CommitId, path: string): Promise<Buffer | undefined>;
+  /**
+   * Branches (local and remote-tracking), tags and other refs that start with one of the prefixes, e.g. `refs/tags/`, sorted
+   * by name. Those that lead to no commit are left out.
+   */
+  listRefs(prefixes: readonly string[]): Promise<GitRef[]>;
+  /**
+   * Every distinct version (path, blob) of files the predicate accepts that a commit reachable from `tips` and from none of
+   * `exclude` has otherwise than one of its parents; each once, newest commit first. So with what the excluded commits have,
+   * it is all; versions that only existed on a merged side branch are included, as are those that merges made. In a shallow
+   * clone: what is there. Excluded commits that this repository does not have are passed over; tips must exist.
+   */
+  fileVersions(options: {
+    readonly tips: readonly CommitId[];
+    readonly exclude: readonly CommitId[];
+    readonly accept: (path: string) => boolean;
+    /** For an engine that can narrow by itself: Git pathspecs that match at least what `accept` does. */
+    readonly pathspecs: readonly string[];
+  }): AsyncIterable<GitFileVersion>;
+  /**
+   * Stages additions and deletions of exactly these paths, files only, whether ignored or not (a path that is gone from disk
+   * is staged as deleted, if Git had it). All or nothing. Throws `git-index-locked` while another program changes the index.
+   */
+  stage(paths: readonly string[]): Promise<void>;
+  /** What Git tracks (has in the index) at these paths and below them, sorted. */
+  tracked(paths: readonly string[]): Promise<string[]>;
+  /** Those of `paths` (files or folders, existing or not) that Git's ignore rules exclude; what is tracked, or has tracked files in it, is not. */
+  ignored(paths: readonly string[]): Promise<string[]>;
+  /** Ends child processes. */
+  close(): Promise<void>;
+}

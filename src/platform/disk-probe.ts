@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { LinkType } from '../domain/setting-table.ts';
+import { tryLinkTypes } from './link-types.ts';
+
+/** What a disk can do, found by trying. */
+export interface DiskProbe {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** Undefined where nothing can be written. */
+  readonly writable: WritableDisk | undefined;
+}
+
+export interface WritableDisk {
+  readonly links: Readonly<Record<LinkType, boolean>>;
+  /** `a` and `A` are one file. */
+  readonly ignoresCase: boolean;
+  /** Composed and decomposed letters are one file. */
+  readonly ignoresNormalisation: boolean;
+  /** Milliseconds between two times that files can have; Infinity when two seconds were not enough to see. */
+  readonly timeGrain: number;
+}
+
+const LONGEST_GRAIN = 2_100;
+const STEPS = 4;
+
+/** Tries the disk that `folder` is on, in a folder of its own there; nothing stays behind. */
+export function probeDisk(folder: string): DiskProbe {
+  const { bavail, blocks, bsize } = statfsSync(nearestExisting(folder));
+  const space = { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  let trial: string | undefined;
+  let made: string | undefined;
+  try {
+    made = mkdirSync(folder, { recursive: true });
+    trial = mkdtempSync(join(folder, 'probe-'));
+    writeFileSync(join(trial, 'caf\u00e9'), '');
+    const writable = {
+      links: tryLinkTypes(trial),
+      ignoresCase: existsSync(join(trial, 'CAF\u00e9')),
+      ignoresNormalisation: existsSync(join(trial, 'cafe\u0301')),
+      timeGrain: measureTimeGrain(join(trial, 'time')),
+    };
+    return { ...space, writable };
+  } catch {
+    return { ...space, writable: undefined };
+  } finally {
+    const leftover = made ?? trial;
+    if (leftover !== undefined) rmSync(leftover, { recursive: true, force: true });
+  }
+}
+
+/** The smallest step between modification times of a file that is written again and again. */
+function measureTimeGrain(path: string): number {
+  const end = performance.now() + LONGEST_GRAIN;
+  let smallest = Infinity;
+  let last: bigint | undefined;
+  for (let steps = 0; steps < STEPS && performance.now() < end;) {
+    writeFileSync(path, '');
+    const time = statSync(path, { bigint: true }).mtimeNs;
+    if (last !== undefined && time > last) {
+      smallest = Math.min(smallest, Number(time - last) / 1e6);
+      steps++;
+    }
+    last = time;
+  }
+  return smallest;
+}
+
+function nearestExisting(folder: string): string {
+  return existsSync(folder) || folder === dirname(folder) ? folder : nearestExisting(dirname(folder));
+}

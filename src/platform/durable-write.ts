@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { ioError } from './io-error.ts';
+
+const TEMPORARY_PREFIX = '.mlv-tmp-';
+
+/** A new name for a file that is about to be renamed or removed. */
+export function temporaryName(): string {
+  return `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(8).toString('hex')}`;
+}
+
+/** True for a name that `temporaryName` made: what a crash may leave behind, never data. */
+export function isTemporaryName(name: string): boolean {
+  return name.startsWith(TEMPORARY_PREFIX);
+}
+
+export interface WriteOptions {
+  /** Permission bits, whatever the umask; without it 0666 less the umask. */
+  readonly mode?: number;
+  /** Runs when the new content is on disk under its temporary name; what it throws leaves the file as it was. */
+  readonly beforeRename?: () => void;
+}
+
+/**
+ * Replaces a file so that a crash leaves the old content or the new, and the new is there for good once this returns. The
+ * folder must exist. A symlink is replaced, not followed. Throws an error of kind io that names the path.
+ */
+export function writeFileDurably(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
+  const temporary = join(dirname(path), temporaryName());
+  try {
+    const fd = openSync(temporary, 'wx');
+    try {
+      writeFully(fd, typeof data === 'string' ? Buffer.from(data) : data);
+      if (options.mode !== undefined) fchmodSync(fd, options.mode);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    options.beforeRename?.();
+    renameSync(temporary, path);
+    fsyncFolder(dirname(path));
+  } catch (error) {
+    removeIfThere(temporary);
+    throw ioError(error, 'write', path);
+  }
+}
+
+/** Makes names that were created, renamed or removed in a folder last through a crash. Throws Node's own errors. */
+export function fsyncFolder(folder: string): void {
+  // Windows opens no folders, and its renames need no such call.
+  if (process.platform === 'win32') return;
+  const fd = openSync(folder, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    // Some network and FUSE file systems have no sync for folders.
+    if (!hasErrorCode(error, 'EINVAL', 'ENOTSUP')) throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * The text of a file, a byte order mark included; undefined where there is none of that name. Throws `not-a-file`,
+ * `file-too-large`, `not-utf8`, or an error of kind io; each names the path.
+ */
+export function readTextFile(path: string, maxBytes: number): string | undefined {
+  const bytes = readUpTo(path, maxBytes + 1);
+  if (bytes === undefined) return undefined;
+  if (bytes.length > maxBytes) {
+    throw new MlvError({
+      code: 'file-too-large',
+      kind: 'refused',
+      message: `${path} is larger than ${maxBytes} bytes, which no file of its kind is`,
+    });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new MlvError({
+      code: 'not-utf8',
+      kind: 'corrupt',
+      message: `${path} is not UTF-8 text`,
+      hint: 'Save it again as UTF-8.',
+      cause,
+    });
+  }
+}
+
+function readUpTo(path: string, limit: number): Buffer | undefined {
+  try {
+    // O_NONBLOCK: opening a fifo would wait for somebody to write.
+    const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const stat = fstatSync(fd);
+      if (!stat.isFile()) throw new MlvError({ code: 'not-a-file', kind: 'refused', message: `${path} is not a file` });
+      const buffer = Buffer.allocUnsafe(Math.min(limit, stat.size + 1));
+      let length = 0;
+      while (length < buffer.length) {
+        const read = readSync(fd, buffer, length, buffer.length - length, null);
+        if (read === 0) break;
+        length += read;
+      }
+      return buffer.subarray(0, length);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw ioError(error, 'read', path);
+  }
+}
+
+function writeFully(fd: number, data: Uint8Array): void {
+  for (let offset = 0; offset < data.length;) offset += writeSync(fd, data, offset);
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Never made, or already renamed; and what matters now is the first error.
+  }
+}

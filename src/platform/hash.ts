@@ -1,0 +1,97 @@
+import { createRequire } from 'node:module';
+import type * as WebAssemblyGlue from 'blake3/dist/wasm/nodejs/blake3_js.js';
+import { DIGEST_BYTES, type HashFunction } from '../domain/digest.ts';
+
+/** Incremental BLAKE3-256. */
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  /** The 32 raw bytes; the hasher is spent. */
+  digest(): Buffer;
+}
+
+export interface HashEngine {
+  /** What `mlv doctor` shows. */
+  readonly name: 'native' | 'webassembly';
+  readonly hash: HashFunction;
+  createHasher(): Hasher;
+}
+
+/** What is used of `@napi-rs/blake-hash`; some of its versions declare Buffer where any Uint8Array is taken. */
+interface NativeBinding {
+  readonly blake3: HashFunction;
+  readonly Blake3Hasher: new () => { update(bytes: Uint8Array): unknown; digestBuffer(): Buffer };
+}
+
+/** WebAssembly's memory grows to the largest piece it was given and never shrinks. */
+const WEBASSEMBLY_PIECE = 1024 * 1024;
+
+const require = createRequire(import.meta.url);
+
+let chosen: HashEngine | undefined;
+
+/** The fastest engine that this machine can load: chosen at the first call, the same from then on. */
+export function hashEngine(): HashEngine {
+  chosen ??= choose();
+  return chosen;
+}
+
+/** Loads one engine by name. Throws what its loader throws where this machine cannot run it. */
+export function loadEngine(name: HashEngine['name']): HashEngine {
+  return name === 'native' ? loadNative() : loadWebAssembly();
+}
+
+function choose(): HashEngine {
+  try {
+    return loadEngine('native');
+  } catch {
+    // No prebuilt binary for this platform, or its package was left out at install.
+    return loadEngine('webassembly');
+  }
+}
+
+function loadNative(): HashEngine {
+  const { blake3, Blake3Hasher } = require('@napi-rs/blake-hash') as NativeBinding;
+  return {
+    name: 'native',
+    hash: blake3,
+    createHasher() {
+      const hasher = new Blake3Hasher();
+      return {
+        update: (bytes) => void hasher.update(bytes),
+        digest: () => hasher.digestBuffer(),
+      };
+    },
+  };
+}
+
+function loadWebAssembly(): HashEngine {
+  // package.json maps this name to a file that the build copies out of the `blake3` package.
+  const glue = require('#blake3-wasm') as typeof WebAssemblyGlue;
+
+  function createHasher(): Hasher {
+    const hasher = glue.create_hasher();
+    return {
+      update(bytes) {
+        for (let start = 0; start < bytes.length; start += WEBASSEMBLY_PIECE) {
+          hasher.update(bytes.subarray(start, start + WEBASSEMBLY_PIECE));
+        }
+      },
+      digest() {
+        const digest = Buffer.alloc(DIGEST_BYTES);
+        hasher.digest(digest);
+        hasher.free();
+        return digest;
+      },
+    };
+  }
+
+  return {
+    name: 'webassembly',
+    hash(bytes) {
+      const hasher = createHasher();
+      hasher.update(bytes);
+      return hasher.digest();
+    },
+    createHasher,
+  };
+}

@@ -1,0 +1,19 @@
+import { readSync, writeSync } from 'node:fs';
+
+/** Reads `length` bytes at `offset` into `target`. Returns how many there were. */
+export function readAt(file: number, target: Uint8Array, offset: number, length: number): number {
+  let done = 0;
+  while (done < length) {
+    const read = readSync(file, target, done, length - done, offset + done);
+    if (read === 0) break;
+    done += read;
+  }
+  return done;
+}
+
+/** Writes all bytes, however many calls that takes. */
+export function writeFully(file: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(file, bytes, written, bytes.length - written);
+  }
+}

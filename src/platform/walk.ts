@@ -1,0 +1,177 @@
+import { isUtf8 } from 'node:buffer';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Ignore } from 'ignore';
+import ignore from 'ignore';
+import { hasErrorCode } from '../domain/errors.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { treePathFromBytes, treePathToText } from '../domain/tree-path.ts';
+import { isTemporaryName } from './durable-write.ts';
+
+export const IGNORE_FILE = '.mlvignore';
+
+/** A path that the walk came upon. Folders are reported only where they are empty. */
+export interface WalkedPath {
+  readonly path: TreePath;
+  readonly isEmptyFolder: boolean;
+}
+
+/** A path that cannot be versioned, and why, in words. */
+export interface WalkProblem {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Rules of `.mlvignore` files that hold in a folder: each applies below its own folder, later ones win. */
+export interface IgnoreRules {
+  /** `isFolder` matters for patterns that end in a slash. `path` is relative to the walk's root, '' for none. */
+  ignores(path: string, isFolder: boolean): boolean;
+  /** The rules below a folder that may have a file of its own. */
+  enter(folder: string, patterns: string | undefined): IgnoreRules;
+}
+
+interface Layer {
+  readonly folder: string;
+  readonly rules: Ignore;
+}
+
+/** Rules without any pattern. Layers' folders are relative to one common base. */
+export function createIgnoreRules(layers: readonly Layer[] = []): IgnoreRules {
+  return {
+    ignores(path, isFolder) {
+      let ignored = false;
+      for (const { folder, rules } of layers) {
+        const relative = folder === '' ? path : path.slice(folder.length + 1);
+        const verdict = rules.test(isFolder ? `${relative}/` : relative);
+        if (verdict.ignored) ignored = true;
+        else if (verdict.unignored) ignored = false;
+      }
+      return ignored;
+    },
+    enter(folder, patterns) {
+      if (patterns === undefined) return this;
+      return createIgnoreRules([...layers, { folder, rules: ignore({ allowRelativePaths: true }).add(patterns) }]);
+    },
+  };
+}
+
+/** Patterns of a folder's `.mlvignore`; undefined where there is none. */
+export function readIgnoreFile(folder: string): string | undefined {
+  try {
+    return readFileSync(join(folder, IGNORE_FILE), 'utf8');
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined;
+    throw error;
+  }
+}
+
+interface Name {
+  readonly bytes: TreePath;
+  readonly isFolder: boolean;
+}
+
+/**
+ * Walks a folder in tree order (bytes of the written paths), without following symlinks, and without `stat`: whoever needs it
+ * asks for it in parallel. Memory is one listing for each level of depth.
+ * @param root absolute path of the folder
+ * @param base path of `root` relative to where the ignore rules begin, '' for the same
+ * @param problem receives what has no place in a tree: names that are not UTF-8, folders that cannot be read
+ */
+export function* walkTree(
+  root: string,
+  options: {
+    readonly rules: IgnoreRules;
+    readonly base: string;
+    readonly problem: (problem: WalkProblem) => void;
+    /** Only this folder below `root`, and what is in it; paths stay relative to `root`. */
+    readonly start?: TreePath;
+  },
+): Generator<WalkedPath> {
+  const { base, problem, start = '' } = options;
+  const under = (path: string): string => (base === '' ? path : path === '' ? base : `${base}/${path}`);
+
+  function list(folder: TreePath, rules: IgnoreRules): { names: Name[]; rules: IgnoreRules } | undefined {
+    const text = treePathToText(folder);
+    const absolute = text === '' ? root : `${root}/${text}`;
+    const names: Name[] = [];
+    let inner = rules;
+    try {
+      // latin1: one character a byte, so that names that are not UTF-8 are seen as they are
+      const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'latin1' });
+      if (entries.some((entry) => entry.name === IGNORE_FILE)) inner = rules.enter(under(text), readIgnoreFile(absolute));
+      for (const entry of entries) {
+        if (isTemporaryName(entry.name)) continue;
+        const bytes = treePathFromBytes(entry.name);
+        if (NOT_ASCII.test(entry.name) && !isUtf8(Buffer.from(entry.name, 'latin1'))) {
+          problem({ path: joinPath(text, printable(entry.name)), reason: 'its name is not UTF-8' });
+          continue;
+        }
+        const isFolder = entry.isDirectory();
+        if (inner !== NO_RULES && inner.ignores(under(joinPath(text, treePathToText(bytes))), isFolder)) continue;
+        names.push({ bytes, isFolder });
+      }
+    } catch (error) {
+      if (hasErrorCode(error, 'ENOENT')) return undefined; // deleted meanwhile
+      if (!hasErrorCode(error, 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR')) throw error;
+      problem({ path: text === '' ? '.' : text, reason: 'the folder cannot be read' });
+      return undefined;
+    }
+    return { names, rules: inner };
+  }
+
+  function* visit(folder: TreePath, rules: IgnoreRules): Generator<WalkedPath> {
+    const listing = list(folder, rules);
+    if (listing === undefined) return;
+    if (listing.names.length === 0 && folder !== '') yield { path: folder, isEmptyFolder: true };
+    const isEmpty = (name: Name): boolean => list(joinPath(folder, name.bytes) as TreePath, listing.rules)?.names.length === 0;
+    for (const name of sortNames(listing.names, isEmpty)) {
+      const path = joinPath(folder, name.bytes) as TreePath;
+      if (name.isFolder) yield* visit(path, listing.rules);
+      else yield { path, isEmptyFolder: false };
+    }
+  }
+
+  yield* visit(start as TreePath, options.rules);
+}
+
+/** Rules that ignore nothing: the walk then asks nobody. */
+export const NO_RULES = createIgnoreRules();
+
+const NOT_ASCII = /[\x80-\xff]/;
+
+/**
+ * A folder's content sorts as if its name ended in '/', an empty folder as its bare name. Whether it is empty matters only
+ * where the next name begins with this one and a byte below '/', so only then is it looked up.
+ */
+function sortNames(names: Name[], isEmpty: (name: Name) => boolean): Name[] {
+  names.sort((a, b) => (a.bytes < b.bytes ? -1 : 1));
+  let reorder = false;
+  const keys = names.map((name, index) => {
+    if (!name.isFolder) return name.bytes;
+    const next = names[index + 1];
+    const isAmbiguous = next !== undefined && next.bytes.startsWith(name.bytes);
+    if (!isAmbiguous || isEmpty(name)) return name.bytes;
+    reorder = true;
+    return `${name.bytes}/`;
+  });
+  if (!reorder) return names;
+  const order = names.map((_, index) => index).sort((a, b) => ((keys[a] ?? '') < (keys[b] ?? '') ? -1 : 1));
+  return order.flatMap((index) => names[index] ?? []);
+}
+
+function joinPath(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
+function printable(bytes: string): string {
+  return bytes.replace(/[^\x20-\x7e]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** Files under way that a killed process has left in a folder and those below it; absolute paths. */
+export function* findTemporaries(folder: string): Generator<string> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* findTemporaries(path);
+    else if (entry.isFile() && isTemporaryName(entry.name)) yield path;
+  }
+}

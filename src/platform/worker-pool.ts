@@ -1,0 +1,132 @@
+import type { Transferable } from 'node:worker_threads';
+import { parentPort, Worker } from 'node:worker_threads';
+import { MlvError } from '../domain/errors.ts';
+
+/** Runs tasks somewhere: in worker threads, or right here where starting threads would cost more than the work. */
+export interface TaskRunner<Task, Result> {
+  run(task: Task): Promise<Result>;
+  /** Runs one task on every thread (at least one), after what they have in hand. */
+  runOnEach(task: Task): Promise<Result[]>;
+  /** How many tasks to hand over at once so that no thread waits. */
+  readonly capacity: number;
+  close(): Promise<void>;
+}
+
+interface Job<Task, Result> {
+  readonly task: Task;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type Reply<Result> = { readonly result: Result } | { readonly error: SerialisedError };
+
+interface SerialisedError {
+  readonly expected: boolean;
+  readonly code: string;
+  readonly kind: MlvError['kind'];
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly items: readonly string[];
+  readonly stack: string | undefined;
+}
+
+/** Runs each task at once, in this thread. */
+export function createInlineRunner<Task, Result>(handle: (task: Task) => Result): TaskRunner<Task, Result> {
+  const run = (task: Task): Promise<Result> =>
+    new Promise((resolve) => {
+      resolve(handle(task));
+    });
+  return { run, runOnEach: async (task) => [await run(task)], capacity: 1, close: () => Promise.resolve() };
+}
+
+/**
+ * Starts `size` threads of the module at `entry`, which calls `serveTasks`. Threads are handed one task at a time, so a slow
+ * task delays nobody else.
+ */
+export function createThreadRunner<Task, Result>(entry: URL, size: number): TaskRunner<Task, Result> {
+  const queue: Job<Task, Result>[] = [];
+  const threads = Array.from({ length: size }, () => startThread());
+
+  function startThread() {
+    const worker = new Worker(entry);
+    const own: Job<Task, Result>[] = [];
+    let current: Job<Task, Result> | undefined;
+    let failure: unknown;
+    const advance = (): void => {
+      if (current !== undefined) return;
+      current = own.shift() ?? queue.shift();
+      if (current === undefined) worker.unref();
+      else if (failure !== undefined) settle((job) => job.reject(failure));
+      else {
+        worker.ref();
+        worker.postMessage(current.task);
+      }
+    };
+    const settle = (how: (job: Job<Task, Result>) => void): void => {
+      const job = current;
+      current = undefined;
+      if (job !== undefined) how(job);
+      advance();
+    };
+    worker.on('message', (reply: Reply<Result>) => {
+      settle((job) => ('result' in reply ? job.resolve(reply.result) : job.reject(deserialise(reply.error))));
+    });
+    worker.on('error', (error) => {
+      failure = error;
+      settle((job) => job.reject(error));
+    });
+    worker.unref();
+    return { worker, own, advance };
+  }
+
+  return {
+    capacity: size * 2,
+    run: (task) =>
+      new Promise((resolve, reject) => {
+        queue.push({ task, resolve, reject });
+        for (const thread of threads) thread.advance();
+      }),
+    runOnEach: (task) =>
+      Promise.all(
+        threads.map(
+          (thread) =>
+            new Promise<Result>((resolve, reject) => {
+              thread.own.push({ task, resolve, reject });
+              thread.advance();
+            }),
+        ),
+      ),
+    close: async () => {
+      await Promise.all(threads.map((thread) => thread.worker.terminate()));
+    },
+  };
+}
+
+/** The other end, called by a thread's entry module: answers each task that arrives. */
+export function serveTasks<Task, Result>(handle: (task: Task) => Result, transfers: (result: Result) => Transferable[]): void {
+  parentPort?.on('message', (task: Task) => {
+    try {
+      const result = handle(task);
+      parentPort?.postMessage({ result }, transfers(result));
+    } catch (error) {
+      parentPort?.postMessage({ error: serialise(error) });
+    }
+  });
+}
+
+function serialise(error: unknown): SerialisedError {
+  if (error instanceof MlvError) {
+    const { code, kind, message, hint, items, stack } = error;
+    return { expected: true, code, kind, message, hint, items, stack };
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  return { expected: false, code: '', kind: 'io', message, hint: undefined, items: [], stack };
+}
+
+function deserialise(error: SerialisedError): Error {
+  const { expected, code, kind, message, hint, items, stack } = error;
+  if (expected) return new MlvError({ code, kind, message, items, ...(hint === undefined ? {} : { hint }) });
+  const bug = new Error(message);
+  if (stack !== undefined) bug.stack = stack;
+  return bug;
+}

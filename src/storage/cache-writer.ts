@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import type { PackKind } from '../domain/pack.ts';
+import { fsyncFolder } from '../platform/durable-write.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { cacheFolders, loosePath, prepareCache } from './cache-layout.ts';
+import type { PackedRows } from './packed-rows.ts';
+import { joinRows } from './packed-rows.ts';
+import type { PackWriter } from './pack-writer.ts';
+import { writeFully } from '../platform/read-write.ts';
+import { createPackWriter, PACK_TARGET_BYTES } from './pack-writer.ts';
+
+/** Puts blobs into the cache; what is given to it is safe, and visible, after `finish`. */
+export interface CacheWriter {
+  /** Stores bytes that are known to hash to `digest` (32 raw bytes). What the cache has already is not written again. */
+  put(digest: Buffer, bytes: Buffer, kind: PackKind): void;
+  /** Where a large blob is gathered; the same for a digest, so that a later run can go on with it. */
+  partialPath(digest: Digest): string;
+  /** A fresh path on the cache's disk, for a large blob whose digest is not known yet. */
+  temporaryPath(): string;
+  /** Gives a finished, compared and flushed file its name. */
+  adopt(digest: Digest, path: string): void;
+  /** Makes everything durable and hands over the rows of the packs written, for `LocalCache.publish`. */
+  flush(): PackedRows;
+  /** `flush` and publish. */
+  finish(): void;
+}
+
+/** So many small blobs at once, or bytes of them, are worth a pack; fewer become loose files. */
+const BULK_BLOBS = 64;
+const BULK_BYTES = 4 << 20;
+
+/** What a writer needs of the cache it writes to. */
+export interface WritableCache {
+  readonly folder: string;
+  readonly packBelow: number;
+  has(digest: Digest): boolean;
+  publish(rows: readonly PackedRows[]): void;
+}
+
+/** Opens a writer; each thread has its own, packs are never shared. */
+export function createCacheWriter(cache: WritableCache): CacheWriter {
+  const { folder, packBelow } = cache;
+  const folders = cacheFolders(folder);
+  prepareCache(folder);
+  const bulk = { data: createBulk('data'), tree: createBulk('tree') };
+  const dirty = new Set<string>();
+  let finished: PackedRows[] = [];
+
+  function temporaryPath(): string {
+    return join(folders.temporary, `${process.pid}-${randomBytes(8).toString('hex')}`);
+  }
+
+  function writeLoose(digest: Digest, bytes: Buffer): void {
+    const temporary = temporaryPath();
+    const file = openSync(temporary, 'wx', 0o444);
+    try {
+      writeFully(file, bytes);
+      fsyncSync(file);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    } finally {
+      closeSync(file);
+    }
+    adopt(digest, temporary);
+  }
+
+  function adopt(digest: Digest, path: string): void {
+    const target = loosePath(folder, digest);
+    const parent = dirname(target);
+    if (!existsSync(parent)) {
+      mkdirSync(parent, { recursive: true });
+      dirty.add(folders.loose);
+    }
+    renameSync(path, target);
+    dirty.add(parent);
+  }
+
+  /** Small blobs of one kind: held back until there are enough for a pack. */
+  function createBulk(kind: PackKind) {
+    let pending = new Map<string, { digest: Buffer; bytes: Buffer }>();
+    let pendingBytes = 0;
+    let pack: PackWriter | undefined;
+    let inPack = new Set<string>();
+    let rows: { digest: Buffer; offset: number; length: number }[] = [];
+
+    function append(digest: Buffer, bytes: Buffer): void {
+      pack ??= createPackWriter({ folder: folders.packs, temporary: temporaryPath(), kind, hash: hashEngine().hash });
+      const offset = pack.append(digest, bytes);
+      inPack.add(digest.toString('latin1'));
+      rows.push({ digest, offset, length: bytes.length });
+      if (pack.size() >= PACK_TARGET_BYTES) closePack();
+    }
+
+    function closePack(): void {
+      if (pack === undefined) return;
+      const name = pack.finish();
+      dirty.add(folders.packs);
+      const cells = Buffer.alloc(rows.length * CELL_BYTES);
+      for (const [index, row] of rows.entries()) writeRow(cells, index * CELL_BYTES, { ...row, key: 0 });
+      finished.push({ rows: cells, packs: [name] });
+      pack = undefined;
+      inPack = new Set();
+      rows = [];
+    }
+
+    return {
+      put(digest: Buffer, bytes: Buffer): void {
+        const key = digest.toString('latin1');
+        if (inPack.has(key) || pending.has(key)) return;
+        if (pack !== undefined) return append(Buffer.from(digest), bytes);
+        // Copies: the caller may use its buffers again.
+        pending.set(key, { digest: Buffer.from(digest), bytes: Buffer.from(bytes) });
+        pendingBytes += bytes.length;
+        if (pending.size < BULK_BLOBS && pendingBytes < BULK_BYTES) return;
+        for (const blob of pending.values()) append(blob.digest, blob.bytes);
+        pending = new Map();
+        pendingBytes = 0;
+      },
+      flush(): void {
+        for (const { digest, bytes } of pending.values()) writeLoose(digestFromBytes(digest), bytes);
+        pending = new Map();
+        pendingBytes = 0;
+        closePack();
+      },
+    };
+  }
+
+  function flush(): PackedRows {
+    bulk.data.flush();
+    bulk.tree.flush();
+    for (const each of dirty) fsyncFolder(each);
+    dirty.clear();
+    const all = joinRows(finished);
+    finished = [];
+    return all;
+  }
+
+  return {
+    put(digest, bytes, kind) {
+      if (cache.has(digestFromBytes(digest))) return;
+      if (bytes.length >= packBelow && kind === 'data') writeLoose(digestFromBytes(digest), bytes);
+      else bulk[kind].put(digest, bytes);
+    },
+    partialPath: (digest) => join(folders.temporary, `partial-${digest}`),
+    temporaryPath,
+    adopt(digest, path) {
+      if (existsSync(loosePath(folder, digest))) unlinkSync(path);
+      else adopt(digest, path);
+    },
+    flush,
+    finish() {
+      cache.publish([flush()]);
+    },
+  };
+}

@@ -1,0 +1,172 @@
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import type { PackKind } from '../domain/pack.ts';
+import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
+import { hashEngine } from '../platform/hash.ts';
+import type { ByteBudget } from '../platform/parallel.ts';
+import { forEachParallel } from '../platform/parallel.ts';
+import type { CacheWriter } from './cache-writer.ts';
+import { fetchLarge } from './download-large.ts';
+import type { BlobPlace, Remote } from './remote.ts';
+import { isMissing } from './remote.ts';
+
+/** Something that is wanted; `path` is for messages. */
+export interface WantedBlob {
+  readonly digest: Digest;
+  readonly path: string;
+}
+
+export interface FetchOptions {
+  readonly remote: Remote;
+  readonly writer: CacheWriter;
+  readonly kind: PackKind;
+  readonly budget: ByteBudget;
+  readonly jobs: number;
+  /** Called for bytes that were compared with their digest. */
+  readonly onFetched: (fetched: { readonly blobs: number; readonly bytes: number }) => void;
+  readonly onMissing: (blob: WantedBlob) => void;
+  readonly onDamaged: (blob: WantedBlob) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface PlacedBlob extends WantedBlob {
+  readonly place: BlobPlace;
+}
+
+/** Blobs of one pack that are read together. */
+interface Span {
+  readonly blobs: PlacedBlob[];
+  readonly offset: number;
+  length: number;
+}
+
+/** Reading over a gap of this size costs less than another request. */
+const GAP_BYTES = 1 << 20;
+const SPAN_BYTES = 32 << 20;
+
+/** Puts the blobs into the writer; every one is compared with its digest first. Each digest is given once. */
+export async function fetchBlobs(blobs: readonly WantedBlob[], options: FetchOptions): Promise<void> {
+  const gone = await fetchOnce(blobs, options);
+  if (gone.length === 0) return;
+  // Deleted since the indexes were read: what lives has been copied elsewhere, and indexed.
+  await options.remote.refresh(options.signal);
+  for (const blob of await fetchOnce(gone, options)) options.onMissing(blob);
+}
+
+/** Returns the blobs whose pack or object is not there. */
+async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): Promise<WantedBlob[]> {
+  const { remote, jobs, signal } = options;
+  const gone: WantedBlob[] = [];
+  const places = await remote.find(blobs.map(({ digest }) => digest), 'readable', signal);
+  const placed: PlacedBlob[] = [];
+  for (const [index, blob] of blobs.entries()) {
+    const place = places[index];
+    if (place === undefined) options.onMissing(blob);
+    else placed.push({ ...blob, place: requireReadable(place) });
+  }
+  await forEachParallel(spans(placed), { jobs, signal }, async (span, stop) => {
+    try {
+      await fetchSpan(span, { ...options, signal: stop });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      gone.push(...span.blobs);
+    }
+  });
+  return gone;
+}
+
+/** What is read at once: a large blob alone, small ones by their place in the packs. */
+function spans(blobs: readonly PlacedBlob[]): Span[] {
+  const paths = new Map(blobs.map(({ place: { key } }) => [key, keyPath(key)]));
+  const path = ({ place: { key } }: PlacedBlob): string => paths.get(key) ?? '';
+  const sorted = [...blobs].sort((a, b) => compareText(path(a), path(b)) || a.place.offset - b.place.offset);
+  const result: Span[] = [];
+  let last: Span | undefined;
+  for (const blob of sorted) {
+    const { offset, length } = blob.place;
+    const end = offset + length;
+    const first = last?.blobs[0];
+    const joins =
+      last !== undefined &&
+      first !== undefined &&
+      path(first) === path(blob) &&
+      offset - (last.offset + last.length) <= GAP_BYTES &&
+      end - last.offset <= SPAN_BYTES;
+    if (last !== undefined && joins) {
+      last.blobs.push(blob);
+      last.length = Math.max(last.length, end - last.offset);
+    } else {
+      last = { blobs: [blob], offset, length };
+      result.push(last);
+    }
+  }
+  return result;
+}
+
+async function fetchSpan(span: Span, options: FetchOptions & { readonly signal: AbortSignal }): Promise<void> {
+  const { remote, budget, signal } = options;
+  const [first] = span.blobs;
+  if (first !== undefined && first.place.length >= PACK_BELOW) return fetchAlone(first, options);
+  const release = await budget.take(span.length, signal);
+  try {
+    const bytes = first === undefined ? undefined : await readSpan(remote, keyPath(first.place.key), span, signal);
+    for (const blob of span.blobs) {
+      const start = blob.place.offset - span.offset;
+      take(blob, bytes?.subarray(start, start + blob.place.length), options);
+    }
+  } finally {
+    release();
+  }
+}
+
+/** As many of the span's bytes as there are; a pack cut short still has its first blobs. */
+async function readSpan(remote: Remote, path: string, { offset, length }: Span, signal: AbortSignal): Promise<Buffer | undefined> {
+  try {
+    return await remote.home.read(path, { offset, length }, signal);
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'object-short') throw error;
+    const size = (await remote.home.size(path, signal)) ?? 0;
+    return size > offset ? remote.home.read(path, { offset, length: Math.min(length, size - offset) }, signal) : undefined;
+  }
+}
+
+function take(blob: PlacedBlob, bytes: Buffer | undefined, { writer, kind, onFetched, onDamaged }: FetchOptions): void {
+  const found = bytes === undefined ? undefined : hashEngine().hash(bytes);
+  if (bytes === undefined || found === undefined || digestFromBytes(found) !== blob.digest) return onDamaged(blob);
+  writer.put(found, bytes, kind);
+  onFetched({ blobs: 1, bytes: bytes.length });
+}
+
+async function fetchAlone(blob: PlacedBlob, options: FetchOptions & { readonly signal: AbortSignal }): Promise<void> {
+  const { remote, writer, budget, onFetched, onDamaged, signal } = options;
+  const path = await fetchLarge({
+    home: remote.home,
+    place: blob.place,
+    digest: blob.digest,
+    partialPath: writer.partialPath(blob.digest),
+    budget,
+    onBytes: (bytes) => onFetched({ blobs: 0, bytes }),
+    signal,
+  }).catch((error: unknown) => {
+    if (error instanceof MlvError && error.code === 'object-short') return undefined;
+    throw error;
+  });
+  if (path === undefined) return onDamaged(blob);
+  writer.adopt(blob.digest, path);
+  onFetched({ blobs: 1, bytes: 0 });
+}
+
+function requireReadable(place: BlobPlace): BlobPlace {
+  if (place.key.kind !== 'list') return place;
+  throw new MlvError({
+    code: 'remote-lists',
+    kind: 'unsupported',
+    message: 'the remote keeps some blobs as lists of chunks, which this mlv cannot read',
+    hint: 'Install a later mlv.',
+  });
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, renameSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { hasErrorCode } from '../domain/errors.ts';
+import { keyPath } from '../domain/remote-layout.ts';
+import type { Hasher } from '../platform/hash.ts';
+import { hashEngine } from '../platform/hash.ts';
+import type { ByteBudget } from '../platform/parallel.ts';
+import type { Home } from './home.ts';
+import type { BlobPlace } from './remote.ts';
+
+const PIECE_BYTES = 16 << 20;
+/** Pieces under way at once, of one blob. */
+const PIECES_AHEAD = 4;
+
+/**
+ * Gathers a large blob in a file beside `partialPath`, going on where an earlier run ended, and returns the finished, flushed
+ * file's path. Pieces arrive several at a time and are hashed and written in order, so the file is always a prefix. Undefined
+ * when the bytes are not what the digest says; nothing stays of them.
+ */
+export async function fetchLarge(options: {
+  readonly home: Home;
+  readonly place: BlobPlace;
+  readonly digest: Digest;
+  readonly partialPath: string;
+  readonly budget: ByteBudget;
+  readonly onBytes: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}): Promise<string | undefined> {
+  const { home, place, digest, partialPath } = options;
+  const path = `${partialPath}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const isResumed = claimPartial(partialPath, path);
+  if (!isResumed && place.offset === 0) await home.clone(keyPath(place.key), path);
+  let isGood = false;
+  try {
+    const file = await open(path, 'a+', 0o600);
+    try {
+      const hasher = hashEngine().createHasher();
+      const start = await hashExisting(file, hasher, place.length);
+      options.onBytes(start);
+      await appendPieces(file, hasher, start, options);
+      isGood = digestFromBytes(hasher.digest()) === digest;
+      await file.chmod(0o444);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (existsSync(path)) renameSync(path, partialPath);
+    throw error;
+  }
+  if (isGood) return path;
+  await rm(path, { force: true });
+  return undefined;
+}
+
+/** Takes over what an earlier run left. What a living process writes is its own. */
+function claimPartial(partialPath: string, path: string): boolean {
+  const folder = dirname(partialPath);
+  const prefix = basename(partialPath);
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(prefix)) continue;
+    const owner = Number(name.slice(prefix.length + 1).split('-')[0]);
+    if (owner > 0 && isAlive(owner)) continue;
+    try {
+      renameSync(join(folder, name), path);
+      return true;
+    } catch (error) {
+      if (!hasErrorCode(error, 'ENOENT')) throw error; // somebody else was quicker
+    }
+  }
+  return false;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasErrorCode(error, 'ESRCH');
+  }
+}
+
+/** Hashes what the file has already; more than the blob's length cannot belong to it. Returns how much that is. */
+async function hashExisting(file: FileHandle, hasher: Hasher, length: number): Promise<number> {
+  const { size } = await file.stat();
+  if (size > length) {
+    await file.truncate(0);
+    return 0;
+  }
+  const buffer = Buffer.allocUnsafeSlow(Math.min(size, 4 << 20));
+  for (let done = 0; done < size; ) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, done);
+    if (bytesRead === 0) throw new Error('a file shrank while it was read');
+    hasher.update(buffer.subarray(0, bytesRead));
+    done += bytesRead;
+  }
+  return size;
+}
+
+async function appendPieces(
+  file: FileHandle,
+  hasher: Hasher,
+  start: number,
+  options: Parameters<typeof fetchLarge>[0],
+): Promise<void> {
+  const { home, place, budget, onBytes, signal } = options;
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const pieces: Promise<{ bytes: Buffer; release: () => void }>[] = [];
+  let next = start;
+  const fetchNext = (): void => {
+    const offset = next;
+    const length = Math.min(PIECE_BYTES, place.length - offset);
+    next += length;
+    const piece = (async () => {
+      const release = await budget.take(length, both);
+      try {
+        return { bytes: await home.read(keyPath(place.key), { offset: place.offset + offset, length }, both), release };
+      } catch (error) {
+        release();
+        throw error;
+      }
+    })();
+    piece.catch(() => {}); // awaited in its turn
+    pieces.push(piece);
+  };
+  try {
+    for (;;) {
+      while (pieces.length < PIECES_AHEAD && next < place.length) fetchNext();
+      const piece = await pieces.shift();
+      if (piece === undefined) return;
+      try {
+        hasher.update(piece.bytes);
+        await file.appendFile(piece.bytes);
+      } finally {
+        piece.release();
+      }
+      onBytes(piece.bytes.length);
+    }
+  } finally {
+    stop.abort();
+    for (const piece of await Promise.allSettled(pieces)) if (piece.status === 'fulfilled') piece.value.release();
+  }
+}

@@ -1,0 +1,81 @@
+import type { Digest } from '../domain/digest.ts';
+import type { TreeEntry, TreeNode } from '../domain/tree.ts';
+import { parseList, parsePage, parseRoot } from '../domain/tree-format.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import type { LocalCache } from './local-cache.ts';
+
+/** A file or directory to be fetched. */
+export interface DownloadRoot {
+  readonly digest: Digest;
+  readonly type: 'dir' | 'file';
+  /** Bytes in all. */
+  readonly size: number;
+  /** How messages call it. */
+  readonly name: string;
+  /** Only these paths and what is inside them; everything when undefined. */
+  readonly below?: readonly TreePath[] | undefined;
+}
+
+/** A page that can hold wanted entries. */
+export interface WantedPage {
+  readonly root: DownloadRoot;
+  readonly node: TreeNode;
+  readonly isLast: boolean;
+}
+
+/** Gets objects into the cache where they are not there yet; `path` is for messages. */
+export type EnsureObjects = (objects: readonly { readonly digest: Digest; readonly path: string }[]) => Promise<void>;
+
+interface WantedList extends WantedPage {
+  readonly level: number;
+}
+
+/**
+ * The pages of the roots that can hold what is wanted, fetched level by level. What could not be fetched is left out: `ensure`
+ * keeps account of it.
+ */
+export async function fetchPages(roots: readonly DownloadRoot[], cache: LocalCache, ensure: EnsureObjects): Promise<WantedPage[]> {
+  await ensure(roots.map(({ digest, name }) => ({ digest, path: name })));
+  const pages: WantedPage[] = [];
+  let lists: WantedList[] = [];
+  const take = (root: DownloadRoot, found: { nodes: readonly TreeNode[]; level: number; isLast: boolean; after: string }): void => {
+    let after = found.after;
+    for (const [index, node] of found.nodes.entries()) {
+      const wanted = { root, node, isLast: found.isLast && index === found.nodes.length - 1 };
+      if (overlaps(root, after, node.lastPath)) {
+        if (found.level === 0) pages.push(wanted);
+        else lists.push({ ...wanted, level: found.level });
+      }
+      after = node.lastPath;
+    }
+  };
+  for (const root of roots) {
+    if (cache.has(root.digest)) take(root, { ...parseRoot(cache.read(root.digest), root.digest), isLast: true, after: '' });
+  }
+  while (lists.length > 0) {
+    const level = lists;
+    lists = [];
+    await ensure(level.map(({ root, node }) => ({ digest: node.digest, path: root.name })));
+    for (const list of level) {
+      if (!cache.has(list.node.digest)) continue;
+      const nodes = parseList(cache.read(list.node.digest), list.level, list);
+      take(list.root, { nodes, level: list.level - 1, isLast: list.isLast, after: '' });
+    }
+  }
+  await ensure(pages.map(({ root, node }) => ({ digest: node.digest, path: root.name })));
+  return pages.filter(({ node }) => cache.has(node.digest));
+}
+
+/** The wanted entries of a page that have content. */
+export function wantedEntries(page: WantedPage, cache: LocalCache): TreeEntry[] {
+  const { below } = page.root;
+  return parsePage(cache.read(page.node.digest), page).filter(
+    ({ kind, path }) => kind !== 'd' && (below === undefined || below.some((folder) => path === folder || path.startsWith(`${folder}/`))),
+  );
+}
+
+/** True when paths after `after`, up to `last`, can be wanted. */
+function overlaps({ below }: DownloadRoot, after: string, last: TreePath): boolean {
+  // '0' follows '/': what is inside a folder comes before `folder0`.
+  return below === undefined || below.some((folder) => last >= folder && after < `${folder}0`);
+}

@@ -1,0 +1,189 @@
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { TreeEntry } from '../domain/tree.ts';
+import { treePathToText } from '../domain/tree-path.ts';
+import { createByteBudget } from '../platform/parallel.ts';
+import type { FetchOptions, WantedBlob } from './download-blobs.ts';
+import { fetchBlobs } from './download-blobs.ts';
+import type { DownloadRoot, WantedPage } from './download-plan.ts';
+import { fetchPages, wantedEntries } from './download-plan.ts';
+import type { LocalCache } from './local-cache.ts';
+import type { Remote } from './remote.ts';
+
+/** What a download has brought and compared so far, and how much it is in all, as far as that is known. */
+export interface DownloadProgress {
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly totalBlobs: number;
+  readonly totalBytes: number;
+}
+
+export interface DownloadResult {
+  /** Files' contents fetched; tree objects are not counted, their bytes are. */
+  readonly blobs: number;
+  readonly bytes: number;
+  /** Not on the remote. All else was fetched. */
+  readonly missing: readonly WantedBlob[];
+  /** On the remote with bytes that are not what their digest says; they never got into the cache. */
+  readonly damaged: readonly WantedBlob[];
+}
+
+export interface DownloadOptions {
+  /** As a fresh listing shows it. */
+  readonly remote: Remote;
+  readonly cache: LocalCache;
+  readonly wanted: readonly DownloadRoot[];
+  /** Only the tree objects of what is wanted, not the files' contents. */
+  readonly treesOnly?: boolean | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Transfers at once. */
+  readonly jobs?: number | undefined;
+}
+
+const BYTES_IN_FLIGHT = 192 << 20;
+const JOBS = 6;
+/** So much is planned, sorted by place, fetched and made durable at a time. */
+const BATCH_BLOBS = 65_536;
+const BATCH_BYTES = 8 * 2 ** 30;
+
+/**
+ * Brings into the cache what it does not have of the roots: tree objects first, then their blobs. Throws `no-space` before
+ * anything of the blobs is fetched when the disk has no room for them. Interrupted, it may be called again.
+ */
+export async function download(options: DownloadOptions): Promise<DownloadResult> {
+  const { remote, cache, wanted, onProgress, signal, jobs = JOBS } = options;
+  remote.requirePresent();
+  const missing = new Map<Digest, WantedBlob>();
+  const damaged = new Map<Digest, WantedBlob>();
+  const done = { blobs: 0, bytes: 0 };
+  const total = { blobs: 0, bytes: 0 };
+  const budget = createByteBudget(BYTES_IN_FLIGHT);
+  const report = (): void => onProgress?.({ ...done, totalBlobs: total.blobs, totalBytes: total.bytes });
+
+  async function fetch(blobs: readonly WantedBlob[], kind: FetchOptions['kind']): Promise<void> {
+    const writer = cache.openWriter();
+    try {
+      await fetchBlobs(blobs, {
+        remote,
+        writer,
+        kind,
+        budget,
+        jobs,
+        signal,
+        onFetched(fetched) {
+          done.blobs += kind === 'data' ? fetched.blobs : 0;
+          done.bytes += fetched.bytes;
+          if (kind === 'tree') total.bytes += fetched.bytes;
+          report();
+        },
+        onMissing: (blob) => missing.set(blob.digest, blob),
+        onDamaged: (blob) => damaged.set(blob.digest, blob),
+      });
+    } finally {
+      writer.finish(); // what has come is kept, whatever happened to the rest
+    }
+  }
+
+  async function ensure(objects: readonly WantedBlob[]): Promise<void> {
+    const absent = new Map(objects.filter(({ digest }) => !cache.has(digest)).map((object) => [object.digest, object]));
+    if (absent.size > 0) await fetch([...absent.values()], 'tree');
+  }
+
+  const pages = await fetchPages(wanted.filter(({ type }) => type === 'dir'), cache, ensure);
+  if (options.treesOnly === true) return { ...done, missing: [...missing.values()], damaged: [...damaged.values()] };
+  const files = wanted.filter(({ type }) => type === 'file');
+  for (const { node } of pages) {
+    total.blobs += node.files;
+    total.bytes += node.bytes;
+  }
+  total.blobs += files.length;
+  total.bytes += files.reduce((sum, { size }) => sum + size, 0);
+  requireRoom(cache, total.bytes, () => neededBytes(pages, files, cache));
+  for (const batch of batches({ pages, files, cache, total })) {
+    signal?.throwIfAborted();
+    await fetch(batch, 'data');
+  }
+  return { ...done, missing: [...missing.values()], damaged: [...damaged.values()] };
+}
+
+interface Wanted {
+  readonly pages: readonly WantedPage[];
+  readonly files: readonly DownloadRoot[];
+  readonly cache: LocalCache;
+}
+
+/** The blobs to be fetched, in bounded lots; what turns out not to be needed is taken off the total. */
+function* batches({ pages, files, cache, total }: Wanted & { total: { blobs: number; bytes: number } }): Generator<WantedBlob[]> {
+  let batch = new Map<Digest, WantedBlob>();
+  let bytes = 0;
+  for (const item of wantedBlobs(pages, files)) {
+    const { digest, size } = item;
+    if (batch.has(digest) || cache.has(digest)) {
+      total.blobs -= 1;
+      total.bytes -= size;
+      continue;
+    }
+    batch.set(digest, { digest, path: item.path() });
+    bytes += size;
+    if (batch.size < BATCH_BLOBS && bytes < BATCH_BYTES) continue;
+    yield [...batch.values()];
+    batch = new Map();
+    bytes = 0;
+  }
+  if (batch.size > 0) yield [...batch.values()];
+
+  function* wantedBlobs(from: readonly WantedPage[], alone: readonly DownloadRoot[]) {
+    for (const { digest, size, name } of alone) yield { digest, size, path: () => name };
+    for (const page of from) {
+      const entries = wantedEntries(page, cache);
+      total.blobs -= page.node.files - entries.length;
+      total.bytes -= page.node.bytes - sumSizes(entries);
+      for (const { digest, size, path } of entries) yield { digest, size, path: () => `${page.root.name}/${treePathToText(path)}` };
+    }
+  }
+}
+
+function sumSizes(entries: readonly TreeEntry[]): number {
+  return entries.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Counting what is really needed means reading all pages: only done where a simple upper bound does not fit. */
+function requireRoom(cache: LocalCache, atMost: number, needed: () => number): void {
+  const free = freeBytes(cache.folder);
+  if (atMost <= free) return;
+  const bytes = needed();
+  if (bytes <= free) return;
+  throw new MlvError({
+    code: 'no-space',
+    kind: 'io',
+    message: `${megabytes(bytes)} are to be fetched, and the disk of ${cache.folder} has ${megabytes(free)} left`,
+    hint: 'Make room on that disk, or name only a part of the data.',
+  });
+}
+
+function neededBytes(pages: readonly WantedPage[], files: readonly DownloadRoot[], cache: LocalCache): number {
+  let bytes = 0;
+  for (const { digest, size } of files) if (!cache.has(digest)) bytes += size;
+  for (const page of pages) {
+    bytes += sumSizes(wantedEntries(page, cache).filter(({ digest }) => !cache.has(digest)));
+  }
+  return bytes;
+}
+
+/** Free for this user, on the disk that the folder is on or will be. */
+function freeBytes(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch (error) {
+    if (!hasErrorCode(error, 'ENOENT') || dirname(folder) === folder) throw error;
+    return freeBytes(dirname(folder));
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6).toLocaleString('en-US')} MB`;
+}

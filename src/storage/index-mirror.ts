@@ -1,0 +1,239 @@
+import { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { IndexHead } from '../domain/blob-index.ts';
+import { indexHeadLength, invalidIndex, parseIndexHead, partRange } from '../domain/blob-index.ts';
+import type { Digest } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { forEachParallel } from '../platform/parallel.ts';
+import { writeFully } from '../platform/read-write.ts';
+import type { Home } from './home.ts';
+import type { IndexFile, LocatedRow, SparseIndexFile } from './index-file.ts';
+import { openIndexFile, openSparseIndexFile } from './index-file.ts';
+
+/** An index up to this size is fetched whole when it is first seen: hardly slower than its head alone. */
+const WHOLE_BYTES = 64 << 10;
+/** Enough for the head of an index of 64 MiB. */
+const FIRST_BYTES = 4 << 10;
+/** Parts closer together than this are read as one. */
+const GAP_BYTES = 8 << 10;
+const PIECE_BYTES = 8 << 20;
+/** With more than one in so many blocks wanted, the whole index is fetched. */
+const WHOLE_SHARE = 8;
+const JOBS = 8;
+/** Another process may be writing it. */
+const LEFTOVER_MS = 60 * 60 * 1000;
+
+/** A remote's index as far as this machine has it; what is missing is fetched by ranges as look-ups need it. */
+export interface MirroredIndex {
+  readonly head: IndexHead;
+  /** True while looking up may need the network. */
+  isSparse(): boolean;
+  /** Undefined when parts are missing; `fetchWanted` gets them. */
+  find(digest: Uint8Array): LocatedRow[] | undefined;
+  /** Prepares for so many look-ups: fetches the whole index where that is cheaper. */
+  expect(lookUps: number, signal?: AbortSignal): Promise<void>;
+  /** Fetches what `find` missed since the last call. False when it missed nothing. Throws `index-invalid` when the remote's bytes are wrong. */
+  fetchWanted(signal?: AbortSignal): Promise<boolean>;
+  /** The index as a whole file. */
+  whole(signal?: AbortSignal): Promise<IndexFile>;
+  close(): void;
+}
+
+/** Folder of a remote's indexes on this machine; all of it can be fetched again. */
+export interface IndexMirror {
+  /** What is here of an index, without the network. */
+  openLocal(name: Digest): MirroredIndex | undefined;
+  /** Fetches a new index: all of a small one, else its head. */
+  fetch(name: Digest, size: number, signal?: AbortSignal): Promise<MirroredIndex>;
+  /** Keeps an index that this process wrote to the remote. */
+  keep(name: Digest, chunks: readonly Buffer[]): MirroredIndex;
+  /** A small file that was kept under its name. */
+  readFile(name: string): Buffer | undefined;
+  keepFile(name: string, bytes: Buffer): void;
+  /** Forgets what the remote does not have any more. */
+  retain(isListed: (name: string) => boolean): void;
+}
+
+const SPARSE_SUFFIX = '.part';
+
+/** Opens the mirror of `home` in `folder`, which is made when something is kept. */
+export function openIndexMirror(options: { readonly home: Home; readonly folder: string; readonly remoteFolder: string }): IndexMirror {
+  const { home, folder, remoteFolder } = options;
+  const wholePath = (name: Digest): string => join(folder, name);
+  const sparsePath = (name: Digest): string => join(folder, `${name}${SPARSE_SUFFIX}`);
+
+  /** Not flushed to disk: everything is compared with hashes or fetched again. */
+  function place(path: string, fill: (file: number) => void): void {
+    mkdirSync(folder, { recursive: true });
+    const temporary = join(folder, temporaryName());
+    const file = openSync(temporary, 'wx');
+    try {
+      fill(file);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  }
+
+  /** Undefined, and gone, where it is damaged: it is fetched again. */
+  function openIfGood<T>(path: string, openFile: () => T): T | undefined {
+    try {
+      return openFile();
+    } catch (error) {
+      if (hasErrorCode(error, 'ENOENT')) return undefined;
+      if (!(error instanceof MlvError) || error.kind !== 'corrupt') throw error;
+      rmSync(path, { force: true });
+      return undefined;
+    }
+  }
+
+  function mirrored(head: IndexHead, files: { readonly whole?: IndexFile; readonly sparse?: SparseIndexFile }): MirroredIndex {
+    let { whole, sparse } = files;
+    const { name } = head;
+    const key = remoteFolder + name;
+    const fetched = new Set<number>();
+
+    async function fetchWhole(signal?: AbortSignal): Promise<IndexFile> {
+      const pieces: Buffer[] = [];
+      const ranges = Array.from({ length: Math.ceil(head.fileLength / PIECE_BYTES) }, (_, index) => index * PIECE_BYTES);
+      await forEachParallel(ranges, { jobs: JOBS, signal }, async (offset, stop) => {
+        pieces[offset / PIECE_BYTES] = await home.read(key, { offset, length: Math.min(PIECE_BYTES, head.fileLength - offset) }, stop);
+      });
+      place(wholePath(name), (file) => {
+        for (const piece of pieces) writeFully(file, piece);
+      });
+      const file = openIndexFile(wholePath(name), name);
+      try {
+        file.verify();
+      } catch (error) {
+        file.close();
+        rmSync(wholePath(name), { force: true });
+        throw error;
+      }
+      sparse?.close();
+      rmSync(sparsePath(name), { force: true });
+      sparse = undefined;
+      whole = file;
+      return file;
+    }
+
+    async function fetchParts(parts: readonly number[], signal?: AbortSignal): Promise<void> {
+      await forEachParallel(joinRanges(head, parts), { jobs: JOBS, signal }, async (range, stop) => {
+        sparse?.write(await home.read(key, range, stop), range.offset);
+      });
+    }
+
+    return {
+      head,
+      isSparse: () => whole === undefined,
+      find: (digest) => (whole ?? sparse)?.find(digest),
+      async expect(lookUps, signal) {
+        if (whole === undefined && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
+      },
+      async fetchWanted(signal) {
+        const parts = [...(sparse?.takeWanted() ?? [])].sort((a, b) => a - b);
+        if (parts.length === 0) return false;
+        for (const part of parts) {
+          if (fetched.has(part)) throw invalidIndex(name, `part ${part} at ${home.name}`);
+        }
+        await fetchParts(parts, signal);
+        for (const part of parts) fetched.add(part);
+        return true;
+      },
+      whole: async (signal) => whole ?? fetchWhole(signal),
+      close() {
+        whole?.close();
+        sparse?.close();
+      },
+    };
+  }
+
+  function openLocal(name: Digest): MirroredIndex | undefined {
+    const whole = openIfGood(wholePath(name), () => openIndexFile(wholePath(name), name));
+    if (whole !== undefined) return mirrored(whole.head, { whole });
+    const sparse = openIfGood(sparsePath(name), () => openSparseIndexFile(sparsePath(name), name));
+    return sparse === undefined ? undefined : mirrored(sparse.head, { sparse });
+  }
+
+  function keep(name: Digest, chunks: readonly Buffer[]): MirroredIndex {
+    place(wholePath(name), (file) => {
+      for (const chunk of chunks) writeFully(file, chunk);
+    });
+    const whole = openIndexFile(wholePath(name), name);
+    return mirrored(whole.head, { whole });
+  }
+
+  return {
+    openLocal,
+    keep,
+    async fetch(name, size, signal) {
+      const key = remoteFolder + name;
+      const start = await home.read(key, { offset: 0, length: Math.min(size, size <= WHOLE_BYTES ? size : FIRST_BYTES) }, signal);
+      const length = indexHeadLength(start, name);
+      const rest = length - start.length;
+      const head = rest > 0 ? Buffer.concat([start, await home.read(key, { offset: start.length, length: rest }, signal)]) : start;
+      const parsed = parseIndexHead(head.subarray(0, length), name, hashEngine().hash);
+      if (parsed.fileLength !== size) throw invalidIndex(name, `its size at ${home.name}`);
+      if (start.length === size) {
+        const index = keep(name, [start]);
+        (await index.whole()).verify();
+        return index;
+      }
+      place(sparsePath(name), (file) => {
+        writeFully(file, head);
+        ftruncateSync(file, size);
+      });
+      return mirrored(parsed, { sparse: openSparseIndexFile(sparsePath(name), name) });
+    },
+    readFile(name) {
+      try {
+        return readFileSync(join(folder, name));
+      } catch (error) {
+        if (!hasErrorCode(error, 'ENOENT')) throw error;
+        return undefined;
+      }
+    },
+    keepFile(name, bytes) {
+      place(join(folder, name), (file) => writeFully(file, bytes));
+    },
+    retain(isListed) {
+      for (const name of readNames(folder)) {
+        if (isTemporaryName(name) && Date.now() - modified(join(folder, name)) < LEFTOVER_MS) continue;
+        const listed = name.endsWith(SPARSE_SUFFIX) ? name.slice(0, -SPARSE_SUFFIX.length) : name;
+        if (!isListed(listed)) rmSync(join(folder, name), { force: true });
+      }
+    },
+  };
+}
+
+/** Milliseconds; of what is gone, 0. */
+function modified(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function readNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** Where sorted parts lie, those close together as one range. */
+function joinRanges(head: IndexHead, parts: readonly number[]): { offset: number; length: number }[] {
+  const ranges: { offset: number; length: number }[] = [];
+  for (const part of parts) {
+    const { offset, length } = partRange(head, part);
+    const last = ranges.at(-1);
+    const end = last === undefined ? -Infinity : last.offset + last.length;
+    if (last !== undefined && offset - end <= GAP_BYTES && offset + length - last.offset <= PIECE_BYTES) last.length = offset + length - last.offset;
+    else ranges.push({ offset, length });
+  }
+  return ranges;
+}

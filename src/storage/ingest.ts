@@ -1,0 +1,167 @@
+import type { Stats } from 'node:fs';
+import { closeSync, constants, copyFileSync, fchmodSync, fstatSync, fsyncSync, lstatSync, openSync, readSync, rmSync } from 'node:fs';
+import { digestFromBytes } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { hashEngine } from '../platform/hash.ts';
+import type { CacheWriter } from './cache-writer.ts';
+import { writeFully } from '../platform/read-write.ts';
+
+/** Files from this size on are read in pieces, and become tasks of their own. */
+export const LARGE_FILE_BYTES = 8 << 20;
+const CHUNK_BYTES = 1 << 20;
+
+/** What reading a file came to: its digest (32 raw bytes) and the stats that held before and after. */
+export type Ingested = { readonly digest: Buffer; readonly stats: Stats } | { readonly problem: string };
+
+const RACED = 'it changed while it was read';
+let buffer: Buffer | undefined;
+
+/**
+ * Hashes a regular file and, with a writer, puts it into the cache. The stats seen before and after must agree; where they do
+ * not it is tried once more, then given up. Never follows a symlink.
+ */
+export function ingestFile(path: string, seen: Stats, writer: CacheWriter | undefined): Ingested {
+  const first = ingestOnce(path, seen, writer);
+  if (!('problem' in first) || first.problem !== RACED) return first;
+  const again = lstatSync(path, { throwIfNoEntry: false });
+  return again?.isFile() === true ? ingestOnce(path, again, writer) : { problem: 'it vanished while it was read' };
+}
+
+function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined): Ingested {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (hasErrorCode(error, 'EACCES', 'EPERM')) return { problem: 'it cannot be read (permission denied)' };
+    if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO')) return { problem: RACED };
+    throw error;
+  }
+  try {
+    const digest = seen.size < LARGE_FILE_BYTES ? ingestSmall(file, seen, writer) : ingestLarge({ path, file, seen, writer });
+    return digest === undefined ? { problem: RACED } : { digest, stats: seen };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Returns undefined when the file is not what was seen. */
+function ingestSmall(file: number, seen: Stats, writer: CacheWriter | undefined): Buffer | undefined {
+  buffer ??= Buffer.allocUnsafe(LARGE_FILE_BYTES);
+  let length = 0;
+  while (length < buffer.length) {
+    const read = readSync(file, buffer, length, Math.min(buffer.length - length, seen.size - length + 1), null);
+    if (read === 0) break;
+    length += read;
+  }
+  if (length !== seen.size || !isUnchanged(seen, fstatSync(file))) return undefined;
+  const bytes = buffer.subarray(0, length);
+  const digest = hashEngine().hash(bytes);
+  writer?.put(digest, bytes, 'data');
+  return digest;
+}
+
+function ingestLarge(options: { path: string; file: number; seen: Stats; writer: CacheWriter | undefined }): Buffer | undefined {
+  const { path, file, seen, writer } = options;
+  if (writer === undefined) return hashOpenFile(file, seen);
+  const temporary = writer.temporaryPath();
+  try {
+    const digest = cloneAndHash(path, temporary, file, seen) ?? copyAndHash(file, temporary, seen);
+    if (digest === undefined) return undefined;
+    writer.adopt(digestFromBytes(digest), temporary);
+    return digest;
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) throw diskFull(path, error);
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** The digest (32 raw bytes) of a file of any size. */
+export function hashFile(path: string): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const hasher = hashEngine().createHasher();
+    readChunks(file, (chunk) => hasher.update(chunk));
+    return hasher.digest();
+  } finally {
+    closeSync(file);
+  }
+}
+
+function hashOpenFile(file: number, seen: Stats): Buffer | undefined {
+  const hasher = hashEngine().createHasher();
+  const length = readChunks(file, (chunk) => hasher.update(chunk));
+  const digest = hasher.digest();
+  return length === seen.size && isUnchanged(seen, fstatSync(file)) ? digest : undefined;
+}
+
+/** A reflink is a snapshot, so it is what gets hashed. Undefined where the disk has none. */
+function cloneAndHash(path: string, temporary: string, file: number, seen: Stats): Buffer | undefined {
+  try {
+    copyFileSync(path, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+    rmSync(temporary, { force: true });
+    return undefined;
+  }
+  const clone = openSync(temporary, 'r');
+  try {
+    fchmodSync(clone, 0o444);
+    const cloned = fstatSync(clone);
+    const digest = hashOpenFile(clone, cloned);
+    fsyncSync(clone);
+    return cloned.size === seen.size && isUnchanged(seen, fstatSync(file)) && isUnchanged(seen, lstatSync(path)) ? digest : undefined;
+  } finally {
+    closeSync(clone);
+  }
+}
+
+/** Reads once: what is hashed is what is written. */
+function copyAndHash(file: number, temporary: string, seen: Stats): Buffer | undefined {
+  rmSync(temporary, { force: true });
+  const copy = openSync(temporary, 'wx', 0o444);
+  try {
+    const hasher = hashEngine().createHasher();
+    const length = readChunks(file, (chunk) => {
+      hasher.update(chunk);
+      writeFully(copy, chunk);
+    });
+    const digest = hasher.digest();
+    if (length !== seen.size || !isUnchanged(seen, fstatSync(file))) return undefined;
+    fsyncSync(copy);
+    return digest;
+  } finally {
+    closeSync(copy);
+  }
+}
+
+/** Reads from the beginning to the end. Returns how many bytes there were. */
+export function readChunks(file: number, take: (chunk: Buffer) => void): number {
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  let position = 0;
+  for (;;) {
+    const read = readSync(file, chunk, 0, CHUNK_BYTES, position);
+    if (read === 0) return position;
+    take(chunk.subarray(0, read));
+    position += read;
+  }
+}
+
+/** True when nothing shows that a file was written to, or replaced, between two looks. */
+export function isUnchanged(before: Stats, after: Stats): boolean {
+  return (
+    before.ino === after.ino && before.size === after.size && before.mtimeMs === after.mtimeMs && before.ctimeMs === after.ctimeMs
+  );
+}
+
+/** The error for a cache disk without room. */
+export function diskFull(path: string, cause: unknown): MlvError {
+  return new MlvError({
+    code: 'disk-full',
+    kind: 'io',
+    message: `no room on the cache's disk while storing ${path}`,
+    hint: 'Free some space, or move the cache with "mlv config --local cache.dir FOLDER". Nothing was changed; run the command again.',
+    cause,
+  });
+}

@@ -1,0 +1,193 @@
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes, digestToBytes, isDigest } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { cacheFolders, loosePath } from './cache-layout.ts';
+import type { CacheWriter } from './cache-writer.ts';
+import { createCacheWriter } from './cache-writer.ts';
+import type { IndexFile } from './index-file.ts';
+import { openIndexFile } from './index-file.ts';
+import { readAt } from '../platform/read-write.ts';
+import type { PackedRows } from './packed-rows.ts';
+import { publishRows } from './publish-rows.ts';
+
+/** Where a blob's bytes are on this disk. */
+export interface BlobLocation {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly isPacked: boolean;
+}
+
+/** The content-addressed cache of this machine: loose files, and packs with indexes. */
+export interface LocalCache {
+  readonly folder: string;
+  /** Blobs below this many bytes go into packs. */
+  readonly packBelow: number;
+  /** Changes whenever something was removed from the cache; what was known to be there before is then known no more. */
+  generation(): string;
+  has(digest: Digest): boolean;
+  locate(digest: Digest): BlobLocation | undefined;
+  /** The bytes, compared with the digest. Throws `blob-missing`, `blob-corrupt`. For objects that fit into memory. */
+  read(digest: Digest): Buffer;
+  openWriter(): CacheWriter;
+  /** Makes packs that writers (of any thread) have finished visible. */
+  publish(rows: readonly PackedRows[]): void;
+  close(): void;
+}
+
+const MAX_OPEN_PACKS = 64;
+
+/** Opens a cache; folders are made when something is written. */
+export function openLocalCache(options: { readonly folder: string; readonly packBelow: number }): LocalCache {
+  const { folder, packBelow } = options;
+  const folders = cacheFolders(folder);
+  const indexes = openIndexes(folders.index);
+  const packs = openPacks(folders.packs);
+
+  function find(digest: Digest): BlobLocation | undefined {
+    const bytes = digestToBytes(digest);
+    for (const isFresh of [false, true]) {
+      if (isFresh && !indexes.reload()) break;
+      for (const index of indexes.files()) {
+        for (const row of index.find(bytes)) {
+          const path = packs.path(row.key.hash);
+          if (existsSync(path)) return { path, offset: row.offset, length: row.length, isPacked: true };
+        }
+      }
+    }
+    return undefined;
+  }
+
+  function locate(digest: Digest): BlobLocation | undefined {
+    const path = loosePath(folder, digest);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined) return { path, offset: 0, length: stats.size, isPacked: false };
+    return find(digest);
+  }
+
+  const cache: LocalCache = {
+    folder,
+    packBelow,
+    generation() {
+      try {
+        return readFileSync(folders.generation, 'latin1');
+      } catch (error) {
+        if (!hasErrorCode(error, 'ENOENT')) throw error;
+        return '';
+      }
+    },
+    has: (digest) => existsSync(loosePath(folder, digest)) || find(digest) !== undefined,
+    locate,
+    read(digest) {
+      const location = locate(digest);
+      if (location === undefined) throw missing(digest);
+      const bytes = location.isPacked ? packs.read(location) : readFileSync(location.path);
+      if (digestFromBytes(hashEngine().hash(bytes)) !== digest) throw corrupt(digest, location);
+      return bytes;
+    },
+    openWriter: () => createCacheWriter(cache),
+    publish(rows) {
+      publishRows(folders.index, rows);
+      indexes.reload();
+    },
+    close() {
+      indexes.close();
+      packs.close();
+    },
+  };
+  return cache;
+}
+
+/** The error for content that this machine does not have. */
+export function missing(digest: Digest): MlvError {
+  return new MlvError({
+    code: 'blob-missing',
+    kind: 'missing',
+    message: `b3:${digest} is not in the cache`,
+    hint: 'Run "mlv fetch" to get it from a remote.',
+  });
+}
+
+/** The error for a cached blob whose bytes are not what its name says. */
+export function corrupt(digest: Digest, location: BlobLocation): MlvError {
+  return new MlvError({
+    code: 'blob-corrupt',
+    kind: 'corrupt',
+    message: `b3:${digest} is damaged in the cache: ${location.path}`,
+    hint: location.isPacked
+      ? 'Move that pack away and run "mlv fetch" to get good copies from a remote.'
+      : 'Delete that file and run "mlv fetch" to get a good copy from a remote, or "mlv add" to store it again.',
+  });
+}
+
+/** The indexes in a folder, opened once; another process may add and replace them at any time. */
+function openIndexes(folder: string) {
+  let open = new Map<string, IndexFile>();
+  let seen: number | undefined;
+  let seenAt = 0;
+
+  function reload(): boolean {
+    const stats = statSync(folder, { throwIfNoEntry: false });
+    // A folder changed within its clock's grain may change again unseen: for a while it is looked at again now and then.
+    const now = Date.now();
+    if (stats === undefined || (stats.mtimeMs === seen && (seenAt - seen > 2_000 || now - seenAt < 50))) return false;
+    const next = new Map<string, IndexFile>();
+    for (const name of readdirSync(folder)) {
+      if (!isDigest(name)) continue;
+      const file = open.get(name) ?? openIndexFile(join(folder, name), name);
+      next.set(name, file);
+    }
+    for (const [name, file] of open) if (!next.has(name)) file.close();
+    open = next;
+    seen = stats.mtimeMs;
+    seenAt = now;
+    return true;
+  }
+
+  return {
+    files(): Iterable<IndexFile> {
+      if (seen === undefined && open.size === 0) reload();
+      return open.values();
+    },
+    reload,
+    close() {
+      for (const file of open.values()) file.close();
+      open = new Map();
+    },
+  };
+}
+
+/** Pack files opened for reading, the last used few. */
+function openPacks(folder: string) {
+  const open = new Map<string, number>();
+  const path = (name: string): string => `${folder}/${name}.pack`;
+
+  function descriptor(file: string): number {
+    let fd = open.get(file);
+    if (fd === undefined) fd = openSync(file, 'r');
+    else open.delete(file);
+    open.set(file, fd); // last used, last out
+    const [oldest] = open;
+    if (open.size > MAX_OPEN_PACKS && oldest !== undefined) {
+      open.delete(oldest[0]);
+      closeSync(oldest[1]);
+    }
+    return fd;
+  }
+
+  return {
+    path,
+    read(location: BlobLocation): Buffer {
+      const bytes = Buffer.allocUnsafe(location.length);
+      const read = readAt(descriptor(location.path), bytes, location.offset, location.length);
+      return bytes.subarray(0, read);
+    },
+    close() {
+      for (const fd of open.values()) closeSync(fd);
+      open.clear();
+    },
+  };
+}

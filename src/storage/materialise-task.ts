@@ -1,0 +1,300 @@
+import type { Stats } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { LinkType } from '../domain/setting-table.ts';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { requireSymlinkTarget } from '../domain/tree-order.ts';
+import type { EntryKind } from '../domain/tree.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { treePathToText } from '../domain/tree-path.ts';
+import { temporaryName } from '../platform/durable-write.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { DIGEST_OFFSET, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
+import { hashFile, LARGE_FILE_BYTES, readChunks } from './ingest.ts';
+import type { BlobLocation, LocalCache } from './local-cache.ts';
+import { readAt, writeFully } from '../platform/read-write.ts';
+import { corrupt } from './local-cache.ts';
+
+/** Brings a run of paths into a workspace, each only where what stands there is what the plan saw. */
+export interface MaterialiseTask {
+  readonly type: 'materialise';
+  /** Absolute real path of the tracked folder's parent's project; no folder on the way below it may be a symlink. */
+  readonly boundary: string;
+  /** Absolute path that paths are relative to, inside the boundary. */
+  readonly root: string;
+  /** Written paths joined by NUL. */
+  readonly paths: string;
+  /** The entry to make of each path, as in a tree; '-' to remove what is there. */
+  readonly kinds: string;
+  /** 32 bytes for each path. */
+  readonly digests: Uint8Array;
+  /** What the plan saw at each path, a record each; kind 0 where nothing was there. */
+  readonly expected: Uint8Array;
+  /** How a file gets its bytes, in order of preference. */
+  readonly links: readonly LinkType[];
+  readonly umask: number;
+}
+
+export interface MaterialiseProblem {
+  readonly position: number;
+  readonly kind: 'missing' | 'conflict' | 'corrupt' | 'io';
+  readonly reason: string;
+}
+
+export interface MaterialiseResult {
+  readonly type: 'materialise';
+  /** What now stands at each path; kind 0 where it was removed or not made. */
+  readonly records: Uint8Array;
+  readonly bytes: number;
+  readonly problems: readonly MaterialiseProblem[];
+}
+
+/** Why a path was left as it was. */
+class Obstacle extends Error {
+  readonly kind: MaterialiseProblem['kind'];
+  constructor(kind: MaterialiseProblem['kind'], reason: string) {
+    super(reason);
+    this.kind = kind;
+  }
+}
+
+interface Place {
+  readonly path: TreePath;
+  readonly absolute: string;
+  readonly kind: EntryKind;
+  readonly digest: Digest;
+}
+
+export function runMaterialiseTask(task: MaterialiseTask, cache: LocalCache): MaterialiseResult {
+  const paths = task.paths.split('\0') as TreePath[];
+  const records = Buffer.alloc(paths.length * RECORD_BYTES);
+  const expected = Buffer.from(task.expected.buffer, task.expected.byteOffset, task.expected.byteLength);
+  const digests = Buffer.from(task.digests.buffer, task.digests.byteOffset, task.digests.byteLength);
+  const folders = createFolderGuard(task.boundary);
+  const problems: MaterialiseProblem[] = [];
+  let bytes = 0;
+
+  for (const [position, path] of paths.entries()) {
+    const at = position * RECORD_BYTES;
+    const absolute = `${task.root}/${treePathToText(path)}`;
+    const kind = task.kinds[position] ?? '-';
+    try {
+      folders.require(dirname(absolute), kind !== '-');
+      const aside = takeAway(absolute, expected, at);
+      try {
+        if (kind !== '-') {
+          const place = { path, absolute, kind: kind as EntryKind, digest: digestFromBytes(digests, position * 32) };
+          const made = make(place, task, cache);
+          writeRecord(records, at, place.kind, made.stats);
+          records[at + 1] = STORED;
+          records.writeDoubleLE(made.size, at + 8);
+          digests.copy(records, at + DIGEST_OFFSET, position * 32, position * 32 + 32);
+          bytes += made.size;
+        }
+      } catch (error) {
+        if (aside !== undefined) renameSync(aside, absolute);
+        throw error;
+      }
+      if (aside !== undefined) unlinkSync(aside);
+    } catch (error) {
+      problems.push({ position, ...describe(error) });
+    }
+  }
+  return { type: 'materialise', records, bytes, problems };
+}
+
+function describe(error: unknown): Omit<MaterialiseProblem, 'position'> {
+  if (error instanceof Obstacle) return { kind: error.kind, reason: error.message };
+  if (error instanceof MlvError) return { kind: error.kind === 'corrupt' ? 'corrupt' : 'io', reason: error.message };
+  if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) return { kind: 'io', reason: 'no room on the disk' };
+  if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) return { kind: 'io', reason: 'the folder cannot be written to' };
+  if (hasErrorCode(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR', 'ENOENT')) return { kind: 'conflict', reason: 'something else is there' };
+  if (hasErrorCode(error, 'ENAMETOOLONG', 'EIO', 'EMFILE', 'ENFILE', 'EINVAL', 'EILSEQ')) {
+    return { kind: 'io', reason: error instanceof Error ? error.message : String(error) };
+  }
+  throw error;
+}
+
+/**
+ * Moves what stands at a path out of the way, if it still is what the plan saw; otherwise it stays. (A rename changes ctime, so
+ * inode and mtime are compared.) Returns where it is now; undefined where nothing was expected, or an empty folder was removed.
+ */
+function takeAway(absolute: string, expected: Buffer, at: number): string | undefined {
+  const kind = expected[at];
+  if (kind === 0) return undefined;
+  if (kind === 'd'.charCodeAt(0)) {
+    rmdirSync(absolute);
+    return undefined;
+  }
+  const aside = join(dirname(absolute), temporaryName());
+  try {
+    renameSync(absolute, aside);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) throw new Obstacle('conflict', 'it was removed meanwhile');
+    throw error;
+  }
+  const stats = lstatSync(aside);
+  if (expected.readDoubleLE(at + 32) === stats.ino && expected.readDoubleLE(at + 16) === stats.mtimeMs) return aside;
+  renameSync(aside, absolute);
+  throw new Obstacle('conflict', 'it was changed meanwhile');
+}
+
+/** Creates an entry where nothing is. Returns the stats of what was made, and the size its tree entry has. */
+function make(place: Place, task: MaterialiseTask, cache: LocalCache): { stats: Stats | undefined; size: number } {
+  const { absolute, kind, digest, path } = place;
+  if (kind === 'd') {
+    if (lstatSync(absolute, { throwIfNoEntry: false })?.isDirectory() !== true) mkdirSync(absolute);
+    return { stats: undefined, size: 0 };
+  }
+  const location = cache.locate(digest);
+  if (location === undefined) throw new Obstacle('missing', 'its bytes are not in the cache');
+  if (kind === 'l') {
+    const target = readVerified(location, digest).toString('utf8');
+    requireSymlinkTarget(target, path);
+    symlinkSync(target, absolute);
+    return { stats: lstatSync(absolute), size: location.length };
+  }
+  if (!location.isPacked) {
+    for (const link of task.links) {
+      if (link === 'symlink' && kind === 'f') {
+        symlinkSync(location.path, absolute);
+        return { stats: lstatSync(absolute), size: location.length };
+      }
+      if (link === 'reflink' && lstatSync(absolute, { throwIfNoEntry: false }) === undefined && reflink(location.path, absolute)) {
+        chmodSync(absolute, (kind === 'x' ? 0o777 : 0o666) & ~task.umask);
+        return { stats: lstatSync(absolute), size: location.length };
+      }
+    }
+  }
+  return { stats: writeCopy(place, location) ?? adopt(place, location), size: location.length };
+}
+
+/** What is there already is as good as what was to be made, if it is the same. */
+function adopt({ absolute, kind, digest }: Place, location: BlobLocation): Stats {
+  const stats = lstatSync(absolute);
+  if (!stats.isFile() || stats.size !== location.length || kindOf(stats) !== kind || digestFromBytes(hashFile(absolute)) !== digest) {
+    throw new Obstacle('conflict', 'something else is there');
+  }
+  return stats;
+}
+
+/**
+ * Writes the bytes, compared with their digest. What was begun and fails is removed; what a kill leaves is a prefix. Undefined
+ * when something is there.
+ */
+function writeCopy({ absolute, kind, digest }: Place, location: BlobLocation): Stats | undefined {
+  const isSmall = location.length < LARGE_FILE_BYTES;
+  const bytes = isSmall ? readVerified(location, digest) : undefined;
+  const file = createFile(absolute, kind === 'x' ? 0o777 : 0o666);
+  if (file === undefined) return undefined;
+  try {
+    if (bytes === undefined) copyVerified(location, digest, file);
+    else writeFully(file, bytes);
+    return fstatSync(file);
+  } catch (error) {
+    unlinkSync(absolute);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function createFile(path: string, mode: number): number | undefined {
+  try {
+    return openSync(path, 'wx', mode);
+  } catch (error) {
+    if (hasErrorCode(error, 'EEXIST')) return undefined;
+    throw error;
+  }
+}
+
+let scratch: Buffer | undefined;
+
+function readVerified(location: BlobLocation, digest: Digest): Buffer {
+  scratch ??= Buffer.allocUnsafe(LARGE_FILE_BYTES);
+  const target = location.length <= scratch.length ? scratch.subarray(0, location.length) : Buffer.allocUnsafe(location.length);
+  const file = openPack(location);
+  const bytes = target.subarray(0, readAt(file, target, location.offset, location.length));
+  if (!location.isPacked) closeSync(file);
+  if (digestFromBytes(hashEngine().hash(bytes)) !== digest) throw corrupt(digest, location);
+  return bytes;
+}
+
+/** The pack read last stays open: blobs of neighbouring paths are in one pack. */
+let pack: { path: string; file: number } | undefined;
+
+function openPack(location: BlobLocation): number {
+  if (!location.isPacked) return openSync(location.path, 'r');
+  if (pack?.path !== location.path) {
+    if (pack !== undefined) closeSync(pack.file);
+    pack = undefined;
+    pack = { path: location.path, file: openSync(location.path, 'r') };
+  }
+  return pack.file;
+}
+
+function copyVerified(location: BlobLocation, digest: Digest, target: number): void {
+  const source = openSync(location.path, 'r');
+  try {
+    const hasher = hashEngine().createHasher();
+    readChunks(source, (chunk) => {
+      hasher.update(chunk);
+      writeFully(target, chunk);
+    });
+    if (digestFromBytes(hasher.digest()) !== digest) throw corrupt(digest, location);
+  } finally {
+    closeSync(source);
+  }
+}
+
+function reflink(source: string, target: string): boolean {
+  try {
+    copyFileSync(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch (error) {
+    if (hasErrorCode(error, 'EEXIST', 'ENOSPC', 'EDQUOT', 'EACCES')) throw error;
+    rmSync(target, { force: true });
+    return false;
+  }
+}
+
+/**
+ * Makes and checks folders: from the boundary down, each must be a real folder. So neither a symlink that Git checked out nor
+ * one that a tree brings leads a write to another place.
+ */
+function createFolderGuard(boundary: string) {
+  const checked = new Set<string>([boundary]);
+  function requireFolder(folder: string, create: boolean): void {
+    if (checked.has(folder)) return;
+    const parent = dirname(folder);
+    if (!folder.startsWith(`${boundary}/`) || parent === folder) throw new Obstacle('conflict', 'it is outside the project');
+    requireFolder(parent, create);
+    const stats = lstatSync(folder, { throwIfNoEntry: false });
+    if (stats === undefined) {
+      if (!create) return;
+      mkdirSync(folder, { recursive: true });
+    } else if (stats.isSymbolicLink()) throw new Obstacle('conflict', `${folder} is a symlink to ${readlinkSync(folder)}`);
+    else if (!stats.isDirectory()) throw new Obstacle('conflict', `${folder} is not a folder`);
+    if (realpathSync.native(folder) !== folder) throw new Obstacle('conflict', `${folder} leads to another place`);
+    checked.add(folder);
+  }
+  return { require: requireFolder };
+}

@@ -1,0 +1,293 @@
+import type { IndexHead, StorageKey } from '../domain/blob-index.ts';
+import { coversDigest } from '../domain/blob-index.ts';
+import type { Digest } from '../domain/digest.ts';
+import { digestToBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import {
+  checkDescription,
+  DESCRIPTION_KEY,
+  formatDescription,
+  INDEX_FOLDER,
+  keyPath,
+  parseIndexName,
+  parseTombstones,
+} from '../domain/remote-layout.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { forEachParallel } from '../platform/parallel.ts';
+import type { BuiltIndex } from './build-index.ts';
+import type { Home, StoredObject } from './home.ts';
+import type { LocatedRow } from './index-file.ts';
+import type { MirroredIndex } from './index-mirror.ts';
+import { openIndexMirror } from './index-mirror.ts';
+import { replacedBy } from './merge-indexes.ts';
+import { sortedOrder } from './sort-cells.ts';
+
+/** Where a remote has a blob. */
+export type BlobPlace = LocatedRow;
+
+export type FindAs = 'blob' | 'tree' | 'readable';
+
+/** An index that the last listing had. */
+export interface ListedIndex {
+  readonly name: Digest;
+  readonly size: number;
+  /** Milliseconds, by the store's clock. */
+  readonly modified: number;
+  /** Undefined when others replace it and it was never looked at. */
+  readonly head: IndexHead | undefined;
+}
+
+/** A remote as its last listing showed it, and as this process has changed it since. */
+export interface Remote {
+  readonly home: Home;
+  /** Lists once what there is, and fetches what is new of tombstones and indexes' heads. */
+  refresh(signal?: AbortSignal): Promise<void>;
+  /**
+   * The place of each digest, undefined for what the remote does not have. As `tree`, only what was stored as a tree object,
+   * after all that it names, counts: data may have the same bytes. As `readable`, keys that are dead but may not be deleted
+   * yet will do where there is no other.
+   */
+  find(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]>;
+  /** Tombstoned keys never come back. */
+  isDead(key: StorageKey): boolean;
+  /** How many keys are dead: it only grows. */
+  deadKeys(): number;
+  /** Throws `remote-missing` when the folder or bucket is not there at all. A first push may still make it. */
+  requirePresent(): void;
+  /** Creates what a remote needs before anything else is stored there. */
+  prepare(signal?: AbortSignal): Promise<void>;
+  /** Makes an index durable on the remote; from then on `find` knows its rows. */
+  addIndex(index: BuiltIndex, signal?: AbortSignal): Promise<void>;
+  /** The indexes that count: none that others replace. */
+  indexes(): MirroredIndex[];
+  /** All indexes that the last listing had, replaced ones too. */
+  listed(): readonly ListedIndex[];
+  close(): void;
+}
+
+type StoredIndex = Omit<ListedIndex, 'head'>;
+
+const MAX_DESCRIPTION_BYTES = 64 << 10;
+const MAX_TOMBSTONES_BYTES = 64 << 20;
+const JOBS = 8;
+
+/**
+ * Opens the remote at `home` and lists it once. `mirrorFolder` keeps its indexes on this machine. Throws what `Home` throws,
+ * `remote-version`, `remote-invalid`, `remote-gone`, `index-…`, `tombstones-…`.
+ */
+export async function openRemote(options: {
+  readonly home: Home;
+  readonly mirrorFolder: string;
+  readonly signal?: AbortSignal | undefined;
+}): Promise<Remote> {
+  const { home, mirrorFolder } = options;
+  const mirror = openIndexMirror({ home, folder: mirrorFolder, remoteFolder: INDEX_FOLDER });
+  const open = new Map<Digest, MirroredIndex>();
+  const dead = new Set<string>();
+  const knownTombstones = new Set<Digest>();
+  let listed: ListedIndex[] = [];
+  let isPrepared = false;
+  let absence: MlvError | undefined;
+
+  async function refresh(signal?: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await refreshOnce(signal);
+      } catch (error) {
+        // An index that another client has merged away meanwhile: list again.
+        if (!isMissing(error) || attempt === 3) throw error;
+      }
+    }
+  }
+
+  async function refreshOnce(signal?: AbortSignal): Promise<void> {
+    const objects = await listIndexes(signal);
+    await checkRemote(objects.length > 0, signal);
+    const indexes: StoredIndex[] = [];
+    const tombstones: Digest[] = [];
+    for (const { key, size, modified } of objects) {
+      const name = parseIndexName(key);
+      if (name?.kind === 'index') indexes.push({ name: name.hash, size, modified });
+      else if (name !== undefined && !knownTombstones.has(name.hash)) tombstones.push(name.hash);
+    }
+    await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
+    const heads = await openIndexes(indexes, signal);
+    listed = indexes.map((index) => ({ ...index, head: heads.get(index.name) }));
+    const names = new Set(objects.map(({ key }) => key.slice(INDEX_FOLDER.length)));
+    mirror.retain((name) => names.has(name) || name === DESCRIPTION_KEY);
+  }
+
+  async function listIndexes(signal?: AbortSignal): Promise<StoredObject[]> {
+    const objects: StoredObject[] = [];
+    try {
+      for await (const object of home.list(INDEX_FOLDER, signal)) objects.push(object);
+    } catch (error) {
+      // A remote that is to be made by its first push.
+      if (!isRemoteMissing(error)) throw error;
+    }
+    return objects;
+  }
+
+  /** The description never changes: it is read once for a clone, and where there is nothing else to go by. */
+  async function checkRemote(hasIndexes: boolean, signal?: AbortSignal): Promise<void> {
+    const kept = mirror.readFile(DESCRIPTION_KEY);
+    absence = undefined;
+    try {
+      const description = hasIndexes && kept !== undefined ? kept : await home.readAll(DESCRIPTION_KEY, MAX_DESCRIPTION_BYTES, signal);
+      checkDescription(description.toString('utf8'), home.name);
+      if (kept === undefined) mirror.keepFile(DESCRIPTION_KEY, description);
+      isPrepared = true;
+    } catch (error) {
+      if (!isMissing(error) && !isRemoteMissing(error)) throw error;
+      if (hasIndexes || kept !== undefined) throw remoteGone(home.name, mirrorFolder, error);
+      absence = isRemoteMissing(error) ? error : undefined;
+    }
+  }
+
+  async function readTombstones(name: Digest, signal: AbortSignal): Promise<void> {
+    const fileName = `${name}.gc`;
+    const kept = mirror.readFile(fileName);
+    const bytes = kept ?? (await home.readAll(INDEX_FOLDER + fileName, MAX_TOMBSTONES_BYTES, signal));
+    for (const key of parseTombstones(bytes, name, hashEngine().hash)) dead.add(key);
+    if (kept === undefined) mirror.keepFile(fileName, bytes);
+    knownTombstones.add(name);
+  }
+
+  /** Opens the indexes that count, and returns all heads. Large ones come first: they may make it needless to look at many small ones. */
+  async function openIndexes(indexes: readonly StoredIndex[], signal?: AbortSignal): Promise<Map<Digest, IndexHead>> {
+    const names = new Set(indexes.map(({ name }) => name));
+    for (const name of open.keys()) if (!names.has(name)) closeIndex(name);
+    for (const { name } of indexes) {
+      const index = open.get(name) ?? mirror.openLocal(name);
+      if (index !== undefined) open.set(name, index);
+    }
+    const missing = indexes.filter(({ name }) => !open.has(name)).sort((a, b) => b.size - a.size);
+    for (let start = 0; start < missing.length; start += JOBS) {
+      const isReplaced = replacedBy(heads().values());
+      const batch = missing.slice(start, start + JOBS).filter(({ name }) => !isReplaced({ name, prefix: { bits: 0, value: 0 } }));
+      await forEachParallel(batch, { jobs: JOBS, signal }, async ({ name, size }, stop) => {
+        open.set(name, await mirror.fetch(name, size, stop));
+      });
+    }
+    const all = heads();
+    closeReplaced();
+    return all;
+  }
+
+  function heads(): Map<Digest, IndexHead> {
+    return new Map([...open.values()].map(({ head }) => [head.name, head]));
+  }
+
+  function closeReplaced(): void {
+    const all = heads();
+    const isReplaced = replacedBy(all.values());
+    for (const head of all.values()) if (isReplaced(head)) closeIndex(head.name);
+  }
+
+  function closeIndex(name: Digest): void {
+    open.get(name)?.close();
+    open.delete(name);
+  }
+
+  const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
+
+  async function find(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]> {
+    try {
+      return await lookUp(digests, as, signal);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await refresh(signal);
+      return lookUp(digests, as, signal);
+    }
+  }
+
+  async function lookUp(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]> {
+    const places: (BlobPlace | undefined)[] = Array.from({ length: digests.length });
+    const dying: (BlobPlace | undefined)[] = [];
+    const bytes = digests.map(digestToBytes);
+    const accept = ({ key }: LocatedRow): boolean => (as !== 'tree' || key.kind === 'tree-pack') && !isDead(key);
+    /** Returns those that the index cannot tell yet. */
+    const search = (index: MirroredIndex, wanted: Iterable<number>): number[] => {
+      const untold: number[] = [];
+      for (const at of wanted) {
+        const digest = bytes[at];
+        if (digest === undefined || places[at] !== undefined) continue;
+        const rows = index.find(digest);
+        if (rows === undefined) untold.push(at);
+        else places[at] = rows.find(accept);
+        if (as === 'readable') dying[at] ??= rows?.[0];
+      }
+      return untold;
+    };
+    let rest: Iterable<number> = byDigest(bytes);
+    const all = [...open.values()];
+    for (const index of all) if (!index.isSparse()) search(index, rest);
+    const sparse = all.filter((index) => index.isSparse());
+    rest = [...rest].filter((at) => places[at] === undefined);
+    await forEachParallel(sparse, { jobs: JOBS, signal }, async (index, stop) => {
+      const covered = [...rest].filter((at) => coversDigest(index.head.prefix, bytes[at] ?? Buffer.alloc(32)));
+      await index.expect(covered.length, stop);
+      let untold = search(index, covered);
+      while (await index.fetchWanted(stop)) untold = search(index, untold);
+    });
+    return as === 'readable' ? places.map((place, at) => place ?? dying[at]) : places;
+  }
+
+  const remote: Remote = {
+    home,
+    refresh,
+    find,
+    isDead,
+    deadKeys: () => dead.size,
+    requirePresent() {
+      if (absence !== undefined) throw absence;
+    },
+    async prepare(signal) {
+      if (isPrepared) return;
+      const description = Buffer.from(formatDescription());
+      await home.write(DESCRIPTION_KEY, [description], signal);
+      mirror.keepFile(DESCRIPTION_KEY, description);
+      isPrepared = true;
+      absence = undefined;
+    },
+    async addIndex(index, signal) {
+      await home.write(INDEX_FOLDER + index.name, index.chunks, signal);
+      if (!open.has(index.name)) open.set(index.name, mirror.keep(index.name, index.chunks));
+    },
+    indexes() {
+      closeReplaced();
+      return [...open.values()];
+    },
+    listed: () => listed,
+    close() {
+      for (const name of [...open.keys()]) closeIndex(name);
+    },
+  };
+  await refresh(options.signal);
+  return remote;
+}
+
+/** The numbers of the digests, ascending by them: look-ups next to each other read the same block. */
+function byDigest(digests: readonly Buffer[]): Uint32Array {
+  const compare = (a: number, b: number): number => Buffer.compare(digests[a] ?? Buffer.alloc(0), digests[b] ?? Buffer.alloc(0));
+  return sortedOrder(digests.length, (index) => digests[index]?.readUInt32BE(0) ?? 0, compare);
+}
+
+/** True for an object that was there and is no more, or never was. */
+export function isMissing(error: unknown): error is MlvError {
+  return error instanceof MlvError && error.code === 'object-missing';
+}
+
+function isRemoteMissing(error: unknown): error is MlvError {
+  return error instanceof MlvError && error.code === 'remote-missing';
+}
+
+function remoteGone(name: string, mirrorFolder: string, cause: unknown): MlvError {
+  return new MlvError({
+    code: 'remote-gone',
+    kind: 'missing',
+    message: `there was a remote at ${name}, and now its ${DESCRIPTION_KEY} is not there`,
+    hint: `Is the disk mounted, the bucket the right one? If it was deleted on purpose, remove ${mirrorFolder} and push again.`,
+    cause,
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * The stat cache of one tracked path: what the last scan saw, so that the next one reads only what changed. Always
+ * discardable: a file that is damaged or of another version is thrown away.
+ *
+ *   "mlvstat0", blocks (records of 72 bytes, then their paths joined by NUL), directory (JSON), u48 where it begins,
+ *   u48 its length, 4 zero, BLAKE3 of the directory
+ */
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { hasErrorCode } from '../domain/errors.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { RECORD_BYTES } from './file-record.ts';
+import { readAt, writeFully } from '../platform/read-write.ts';
+
+const MAGIC = Buffer.from('mlvstat0', 'latin1');
+const TRAILER_BYTES = 48;
+
+/** A run of paths in order, with their records. */
+export interface StatBlock {
+  readonly paths: string;
+  readonly records: Buffer;
+}
+
+/** Where a block lies, and what it covers. */
+export interface BlockPlace {
+  readonly first: TreePath;
+  readonly last: TreePath;
+  readonly offset: number;
+  readonly length: number;
+  readonly count: number;
+  readonly hash: Digest;
+}
+
+export interface StatCache {
+  readonly path: string;
+  /** Generation of the cache when the records' `STORED` flags were true. */
+  readonly generation: string;
+  /** What, beside the files, `root` depends on. */
+  readonly context: string;
+  /** The tree (or, for a single file, the blob) that these records make in that context. */
+  readonly root: Digest;
+  readonly files: number;
+  readonly bytes: number;
+  /** Files of the tree that were not there because they had not been checked out. */
+  readonly notCheckedOut: number;
+  readonly blocks: readonly BlockPlace[];
+}
+
+interface Directory extends Omit<StatCache, 'path'> {}
+
+/** Reads the directory of a stat cache; undefined where there is none that can be used. */
+export function openStatCache(path: string): StatCache | undefined {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+  try {
+    const size = fstatSync(file).size;
+    if (size < MAGIC.length + TRAILER_BYTES) return undefined;
+    const magic = read(file, 0, MAGIC.length);
+    const trailer = read(file, size - TRAILER_BYTES, TRAILER_BYTES);
+    const offset = trailer.readUIntLE(0, 6);
+    const length = trailer.readUIntLE(6, 6);
+    if (!magic.equals(MAGIC) || offset + length + TRAILER_BYTES !== size) return undefined;
+    const text = read(file, offset, length);
+    if (!hashEngine().hash(text).equals(trailer.subarray(16))) return undefined;
+    return { path, ...(JSON.parse(text.toString('utf8')) as Directory) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Reads a block; undefined when it is damaged. */
+export function readBlock(file: number, place: BlockPlace): StatBlock | undefined {
+  const bytes = read(file, place.offset, place.length);
+  if (digestFromBytes(hashEngine().hash(bytes)) !== place.hash) return undefined;
+  const records = bytes.subarray(0, place.count * RECORD_BYTES);
+  return { records, paths: bytes.toString('latin1', records.length) };
+}
+
+/** The blocks that may hold paths from `first` to `last`. */
+export function blocksBetween(blocks: readonly BlockPlace[], first: TreePath, last: TreePath): BlockPlace[] {
+  let low = 0;
+  let high = blocks.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const block = blocks[middle];
+    if (block !== undefined && block.last < first) low = middle + 1;
+    else high = middle;
+  }
+  let end = low;
+  while (end < blocks.length && (blocks[end]?.first ?? last) <= last) end += 1;
+  return blocks.slice(low, end);
+}
+
+export interface StatCacheWriter {
+  /** Adds the next paths, in order. */
+  add(block: StatBlock): void;
+  finish(summary: Omit<StatCache, 'path' | 'blocks'>): void;
+  abandon(): void;
+}
+
+/** Writes a new stat cache beside the old one and replaces that at the end. Not flushed: it may be lost, never wrong. */
+export function writeStatCache(path: string): StatCacheWriter {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  const file = openSync(temporary, 'w');
+  const blocks: BlockPlace[] = [];
+  writeFully(file, MAGIC);
+  let offset = MAGIC.length;
+  return {
+    add({ paths, records }) {
+      if (records.length === 0) return;
+      const bytes = blockBytes({ paths, records });
+      writeFully(file, bytes);
+      blocks.push({
+        first: paths.slice(0, paths.indexOf('\0') < 0 ? undefined : paths.indexOf('\0')) as TreePath,
+        last: paths.slice(paths.lastIndexOf('\0') + 1) as TreePath,
+        offset,
+        length: bytes.length,
+        count: records.length / RECORD_BYTES,
+        hash: digestFromBytes(hashEngine().hash(bytes)),
+      });
+      offset += bytes.length;
+    },
+    finish(summary) {
+      const { generation, context, root, files, bytes, notCheckedOut } = summary;
+      const directory: Directory = { generation, context, root, files, bytes, notCheckedOut, blocks };
+      const text = Buffer.from(JSON.stringify(directory), 'utf8');
+      const trailer = Buffer.alloc(TRAILER_BYTES);
+      trailer.writeUIntLE(offset, 0, 6);
+      trailer.writeUIntLE(text.length, 6, 6);
+      hashEngine().hash(text).copy(trailer, 16);
+      writeFully(file, Buffer.concat([text, trailer]));
+      closeSync(file);
+      renameSync(temporary, path);
+    },
+    abandon() {
+      closeSync(file);
+      rmSync(temporary, { force: true });
+    },
+  };
+}
+
+function blockBytes({ paths, records }: StatBlock): Buffer {
+  return Buffer.concat([records, Buffer.from(paths, 'latin1')]);
+}
+
+/** The hash that a block has, or would have, in a stat cache. */
+export function blockHash(block: StatBlock): Digest {
+  return digestFromBytes(hashEngine().hash(blockBytes(block)));
+}
+
+function read(file: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  return bytes.subarray(0, readAt(file, bytes, offset, length));
+}

@@ -1,0 +1,61 @@
+import type { Transferable } from 'node:worker_threads';
+import type { CacheWriter } from './cache-writer.ts';
+import type { PackedRows } from './packed-rows.ts';
+import type { LocalCache } from './local-cache.ts';
+import { openLocalCache } from './local-cache.ts';
+import type { MaterialiseResult, MaterialiseTask } from './materialise-task.ts';
+import { runMaterialiseTask } from './materialise-task.ts';
+import type { IngestResult, IngestTask, ScanResult, ScanTask } from './scan-task.ts';
+import { runIngestTask, runScanTask } from './scan-task.ts';
+
+/** Makes durable what a thread has stored, and hands over the rows of its packs. */
+export interface FlushTask {
+  readonly type: 'flush';
+}
+
+export interface FlushResult {
+  readonly type: 'flush';
+  readonly rows: PackedRows;
+}
+
+/** What threads can be asked to do; every task says which cache it is about. */
+export type Task = (ScanTask | IngestTask | MaterialiseTask | FlushTask) & { readonly cache: CacheOptions };
+export type TaskResult = ScanResult | IngestResult | MaterialiseResult | FlushResult;
+
+export interface CacheOptions {
+  readonly folder: string;
+  readonly packBelow: number;
+}
+
+/** Answers tasks one after the other, keeping the cache and its writer open in between. */
+export function createTaskHandler(): (task: Task) => TaskResult {
+  let options: CacheOptions | undefined;
+  let cache: LocalCache | undefined;
+  let writer: CacheWriter | undefined;
+
+  return (task) => {
+    if (cache === undefined || options?.folder !== task.cache.folder) {
+      cache?.close();
+      options = task.cache;
+      cache = openLocalCache(options);
+      writer = undefined;
+    }
+    const opened = cache;
+    const store = { cache: opened, writer: () => (writer ??= opened.openWriter()) };
+    switch (task.type) {
+      case 'scan':
+        return runScanTask(task, store);
+      case 'ingest':
+        return runIngestTask(task, store);
+      case 'materialise':
+        return runMaterialiseTask(task, opened);
+      case 'flush':
+        return { type: 'flush', rows: writer?.flush() ?? { rows: Buffer.alloc(0), packs: [] } };
+    }
+  };
+}
+
+/** What a result hands over instead of copying. */
+export function transfers(result: TaskResult): Transferable[] {
+  return result.type === 'scan' || result.type === 'materialise' ? [result.records.buffer as ArrayBuffer] : [];
+}

@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import type { StorageKey } from '../domain/blob-index.ts';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { PackKind } from '../domain/pack.ts';
+import { finishPack, formatPackHeader, PACK_HEADER_BYTES, PACK_ROW_BYTES, writePackRow } from '../domain/pack.ts';
+import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
+import { hashEngine } from '../platform/hash.ts';
+import type { ByteBudget } from '../platform/parallel.ts';
+import { forEachParallel } from '../platform/parallel.ts';
+import { readAt } from '../platform/read-write.ts';
+import type { Remote } from './remote.ts';
+import type { RowCollector } from './row-collector.ts';
+import type { PendingBlob } from './upload-plan.ts';
+
+/** A pack is full at about this many bytes. */
+const PACK_BYTES = 32 << 20;
+/** What a large object holds in memory on its way, at most. */
+const OBJECT_BUDGET = 64 << 20;
+/** Asking whether a pack is there already costs less than sending one of this size. */
+const ASK_BYTES = 1 << 20;
+
+/** What has been sent and is durable. */
+export interface Sent {
+  blobs: number;
+  bytes: number;
+  packs: number;
+  objects: number;
+}
+
+export interface SendOptions {
+  readonly remote: Remote;
+  readonly rows: RowCollector;
+  readonly budget: ByteBudget;
+  readonly jobs: number;
+  /** Called when something became durable. */
+  readonly onSent: (sent: Sent) => Promise<void>;
+  /** Called for each blob whose bytes in the cache are not what their digest says. */
+  readonly onDamaged: (blob: PendingBlob) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Stores blobs in packs and as objects, hashed again as they are read; `rows` gets what is durable. */
+export async function sendBlobs(blobs: readonly PendingBlob[], kind: PackKind, options: SendOptions): Promise<void> {
+  await forEachParallel(shipments(blobs, kind), options, async (shipment, signal) => {
+    const size = shipment.reduce((sum, { location }) => sum + location.length, 0);
+    const [first] = shipment;
+    const isObject = isLarge(first, kind);
+    const release = await options.budget.take(isObject ? Math.min(size, OBJECT_BUDGET) : size, signal);
+    try {
+      if (isObject && first !== undefined) await sendObject(first, { ...options, signal });
+      else await sendPack(shipment, kind, { ...options, signal });
+    } finally {
+      release();
+    }
+  });
+}
+
+/** Tree objects go into packs whatever their size: a pack of tree objects vouches for what they name. */
+function isLarge(blob: PendingBlob | undefined, kind: PackKind): boolean {
+  return kind === 'data' && blob !== undefined && blob.location.length >= PACK_BELOW;
+}
+
+/** A large blob alone, small ones by the packful, in order. */
+function* shipments(blobs: readonly PendingBlob[], kind: PackKind): Generator<PendingBlob[]> {
+  let pack: PendingBlob[] = [];
+  let bytes = 0;
+  for (const blob of blobs) {
+    if (isLarge(blob, kind)) {
+      yield [blob];
+      continue;
+    }
+    if (pack.length > 0 && bytes + blob.location.length > PACK_BYTES) {
+      yield pack;
+      pack = [];
+      bytes = 0;
+    }
+    pack.push(blob);
+    bytes += blob.location.length;
+  }
+  if (pack.length > 0) yield pack;
+}
+
+async function sendObject(blob: PendingBlob, options: SendOptions): Promise<void> {
+  const { remote, rows, signal } = options;
+  const { digest, location } = blob;
+  const plain: StorageKey = { kind: 'object', hash: digest };
+  const key = remote.isDead(plain) ? { ...plain, nonce: randomBytes(8).toString('hex') } : plain;
+  try {
+    await remote.home.writeFile(keyPath(key), { ...location, digest }, signal);
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'source-damaged') throw error;
+    options.onDamaged(blob);
+    return;
+  }
+  rows.add(key, [{ digest: digestToBytes(digest), offset: 0, length: location.length }]);
+  await options.onSent({ blobs: 1, bytes: location.length, packs: 0, objects: 1 });
+}
+
+async function sendPack(blobs: readonly PendingBlob[], kind: PackKind, options: SendOptions): Promise<void> {
+  const { remote, rows, signal } = options;
+  const frame = framePack(blobs, kind, remote);
+  const { key, header, trailer, size, placed } = frame;
+  const path = keyPath(key);
+  const isThere = size >= ASK_BYTES && (await remote.home.size(path, signal)) === size;
+  if (!isThere) {
+    const content = Buffer.allocUnsafeSlow(size - header.length - trailer.length);
+    readBlobs(blobs, content);
+    const good = blobs.filter((blob, index) => isIntact(blob, content, (placed[index]?.offset ?? 0) - PACK_HEADER_BYTES));
+    if (good.length < blobs.length) {
+      const intact = new Set(good);
+      for (const blob of blobs) if (!intact.has(blob)) options.onDamaged(blob);
+      if (good.length > 0) await sendPack(good, kind, options);
+      return;
+    }
+    await remote.home.write(path, [header, content, trailer], signal);
+  }
+  rows.add(key, placed);
+  await options.onSent({ blobs: blobs.length, bytes: size, packs: 1, objects: 0 });
+}
+
+/** All of a pack but its content, which the digests and lengths determine. */
+function framePack(blobs: readonly PendingBlob[], kind: PackKind, remote: Remote) {
+  const table = Buffer.allocUnsafe(blobs.length * PACK_ROW_BYTES);
+  let tableOffset = PACK_HEADER_BYTES;
+  const placed = blobs.map(({ digest: hex, location: { length } }, index) => {
+    const digest = digestToBytes(hex);
+    writePackRow(table, index * PACK_ROW_BYTES, digest, length);
+    const offset = tableOffset;
+    tableOffset += length;
+    return { digest, offset, length };
+  });
+  const finish = (nonce?: Buffer) => {
+    const header = formatPackHeader(kind, nonce);
+    const { name, trailer } = finishPack({ header, table, tableOffset, hash: hashEngine().hash });
+    const key: StorageKey = { kind: kind === 'tree' ? 'tree-pack' : 'pack', hash: name };
+    return { key, header, trailer, placed, size: tableOffset + trailer.length };
+  };
+  const plain = finish();
+  return remote.isDead(plain.key) ? finish(randomBytes(16)) : plain;
+}
+
+/** Reads the blobs back to back; what lies back to back in a file is read at once. Bytes that cannot be read stay undefined. */
+function readBlobs(blobs: readonly PendingBlob[], target: Buffer): void {
+  let file: { readonly path: string; readonly fd: number | undefined } | undefined;
+  let position = 0;
+  for (let start = 0; start < blobs.length; ) {
+    const first = blobs[start]?.location;
+    if (first === undefined) break;
+    let length = 0;
+    let end = start;
+    for (let next = blobs[end]; next?.location.path === first.path && next.location.offset === first.offset + length; next = blobs[end]) {
+      length += next.location.length;
+      end += 1;
+    }
+    if (file?.path !== first.path) {
+      if (file?.fd !== undefined) closeSync(file.fd);
+      file = { path: first.path, fd: openIfThere(first.path) };
+    }
+    const span = target.subarray(position, position + length);
+    const read = file.fd === undefined ? 0 : readAt(file.fd, span, first.offset, length);
+    span.fill(0, read); // memory that was never written must not pass for content
+    position += length;
+    start = end;
+  }
+  if (file?.fd !== undefined) closeSync(file.fd);
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (!hasErrorCode(error, 'ENOENT')) throw error;
+    return undefined;
+  }
+}
+
+function isIntact({ digest, location }: PendingBlob, content: Buffer, offset: number): boolean {
+  const found: Digest = digestFromBytes(hashEngine().hash(content.subarray(offset, offset + location.length)));
+  return found === digest;
+}

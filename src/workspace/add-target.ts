@@ -1,0 +1,167 @@
+import { lstatSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { isInside, relativeRepoPath } from '../domain/repo-path.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { treePathFromText } from '../domain/tree-path.ts';
+import { managedDigest } from '../storage/scan-task.ts';
+import type { CheckoutRecord } from './checkout-record.ts';
+import { readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { expandGlobs } from './expand-globs.ts';
+import { ignoreRulesFor } from './ignore-rules.ts';
+import type { Workspace } from './open.ts';
+import { adoptPointer } from './status.ts';
+import { resolveTarget, trackedAround } from './targets.ts';
+import type { Tracked } from './tracked.ts';
+import { contentOf, listTracked, POINTER_SUFFIX, pointerPath } from './tracked.ts';
+
+/** A path to be recorded, found to be in order. */
+export interface AddTarget {
+  /** The tracked path. */
+  readonly path: RepoPath;
+  /** Its pointer, where it has one. */
+  readonly tracked: Tracked | undefined;
+  /** The path inside a tracked directory that alone is to be recorded. */
+  readonly inner: TreePath | undefined;
+  /** What the workspace is compared with. */
+  readonly record: CheckoutRecord;
+  /** The record as it is on disk. */
+  readonly stored: CheckoutRecord;
+}
+
+/** Resolves what was asked to be added; throws before anything is read when one of the targets cannot be. */
+export async function findAddTargets(
+  workspace: Workspace,
+  options: {
+    readonly targets: readonly string[];
+    readonly cwd: string;
+    readonly glob?: boolean | undefined;
+    readonly acceptDeletions?: boolean | undefined;
+  },
+): Promise<AddTarget[]> {
+  const { cwd, acceptDeletions = false } = options;
+  const typed = options.glob === true ? await expandGlobs(workspace, options) : options.targets;
+  const targets: AddTarget[] = [];
+  for (const each of typed) targets.push(await findAddTarget(workspace, { typed: each, cwd, acceptDeletions }));
+  requireApart(targets);
+  await requireNew(workspace, targets.filter(({ tracked }) => tracked === undefined));
+  return targets;
+}
+
+/** The target for a path that has a pointer, recorded as a whole. */
+export function targetOfTracked(workspace: Workspace, tracked: Tracked, acceptDeletions: boolean): AddTarget {
+  const stored = readCheckoutRecord(workspace, tracked.path);
+  return { path: tracked.path, tracked, inner: undefined, stored, record: baseFor(tracked, stored, acceptDeletions) };
+}
+
+async function findAddTarget(
+  workspace: Workspace,
+  { typed, cwd, acceptDeletions }: { typed: string; cwd: string; acceptDeletions: boolean },
+): Promise<AddTarget> {
+  const path = resolveTarget(workspace, cwd, typed);
+  if (path === '') throw refused('path-is-project', `${typed} is the project itself`, 'Name the data in it: "mlv add data".');
+  if (path.endsWith(POINTER_SUFFIX)) {
+    throw refused('path-is-pointer', `${path} is a pointer`, `Name the data: "mlv add ${path.slice(0, -POINTER_SUFFIX.length)}".`);
+  }
+  const around = await trackedAround(workspace, path);
+  requireAddable(workspace, path);
+  if (around === undefined) {
+    const stored = readCheckoutRecord(workspace, path);
+    return { path, tracked: undefined, inner: undefined, stored, record: { path, base: undefined, selected: 'all' } };
+  }
+  const inside = relativeRepoPath(path, around.path) ?? '';
+  const whole = targetOfTracked(workspace, around, acceptDeletions);
+  return { ...whole, inner: inside === '' ? undefined : treePathFromText(inside) };
+}
+
+/** What edits are measured against. Refuses where recording would silently undo what the pointer has and the workspace never got. */
+function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDeletions: boolean): CheckoutRecord {
+  const content = contentOf(pointer);
+  if (acceptDeletions) return { path, base: content, selected: 'all' };
+  if (stored.target !== undefined) {
+    throw refused(
+      'checkout-unfinished',
+      `the last checkout of ${path} was not finished, so what is missing there may not be deleted`,
+      `Finish it with "mlv checkout ${path}", or record the workspace as it is with --accept-deletions.`,
+    );
+  }
+  if (stored.base !== undefined && !sameContent(stored.base, content)) {
+    throw refused(
+      'out-of-date',
+      `the pointer of ${path} names another version than the one the workspace was brought to`,
+      `Bring it up to date with "mlv checkout ${path}" (your edits stay), or record the workspace as it is with --accept-deletions.`,
+    );
+  }
+  return adoptPointer(stored, content);
+}
+
+function requireAddable(workspace: Workspace, path: RepoPath): void {
+  const absolute = join(workspace.root, path);
+  const stats = lstatSync(absolute, { throwIfNoEntry: false });
+  if (stats === undefined) throw refused('path-missing', `${path} does not exist`, 'Check the spelling; paths are relative to where you are.');
+  if (stats.isSymbolicLink()) {
+    const target = readlinkSync(absolute);
+    if (managedDigest(target, workspace.cache().folder) !== undefined) return;
+    throw refused('path-is-symlink', `${path} is a symlink to ${target}`, 'Add what it leads to, or replace it by a copy.');
+  }
+  if (!stats.isFile() && !stats.isDirectory()) {
+    throw refused('path-is-special', `${path} is neither a file nor a folder`, 'Sockets, pipes and devices cannot be versioned.');
+  }
+  const { rules } = ignoreRulesFor(workspace, path);
+  if (rules.ignores(path, stats.isDirectory())) {
+    throw refused('path-ignored', `${path} is excluded by .mlvignore`, 'Change the line there to track it.');
+  }
+}
+
+/** What is tracked for the first time must not be Git's already, hold other tracked paths, or have a pointer that Git would not see. */
+async function requireNew(workspace: Workspace, targets: readonly AddTarget[]): Promise<void> {
+  if (targets.length === 0) return;
+  const others = await listTracked(workspace);
+  for (const { path } of targets) {
+    const inside = others.find((other) => isInside(other.path, path));
+    if (inside === undefined) continue;
+    throw refused(
+      'paths-overlap',
+      `${path} holds ${inside.path}, which is tracked by itself`,
+      `Stop tracking that with "mlv remove ${inside.path}" (its data stays), then add ${path}.`,
+    );
+  }
+  const git = await workspace.git();
+  if (git === undefined) return;
+  const full = (path: string): string => (workspace.prefix === '' ? path : `${workspace.prefix}/${path}`);
+  const [inGit] = await git.tracked(targets.map(({ path }) => full(path)));
+  if (inGit !== undefined) {
+    throw refused(
+      'tracked-by-git',
+      `${inGit} is tracked by Git`,
+      `Take it out of Git first, the data stays: git rm -r --cached ${inGit}`,
+    );
+  }
+  const pointers = targets.map(({ path }) => pointerPath(path));
+  const [ignored] = await git.ignored(pointers.map(full));
+  if (ignored !== undefined) {
+    throw refused(
+      'pointer-ignored',
+      `Git ignores ${ignored}, so nobody would get the pointer`,
+      `Find the line that does it: git check-ignore -v ${ignored}`,
+    );
+  }
+}
+
+function requireApart(targets: readonly AddTarget[]): void {
+  for (const outer of targets) {
+    for (const { path } of targets) {
+      if (outer.inner !== undefined || !isInside(path, outer.path)) continue;
+      throw refused(
+        'paths-overlap',
+        `${path} lies inside ${outer.path}, which is being added as well`,
+        'Add the outer one alone: a folder is versioned with all that is in it.',
+      );
+    }
+  }
+}
+
+function refused(code: string, message: string, hint: string): MlvError {
+  return new MlvError({ code, kind: 'refused', message, hint });
+}

@@ -1,0 +1,152 @@
+import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { digestFromBytes } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { treePathToText } from '../domain/tree-path.ts';
+import { findTemporaries } from '../platform/walk.ts';
+import { markRacy } from '../storage/file-record.ts';
+import { hashFile } from '../storage/ingest.ts';
+import type { StatBlock } from '../storage/stat-cache.ts';
+import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
+import type { CheckoutItem } from './checkout.ts';
+import type { CheckoutSituation } from './checkout-plan.ts';
+import { changesType, openPlan } from './checkout-plan.ts';
+import { stateFiles, writeCheckoutRecord } from './checkout-record.ts';
+import type { MaterialiseSummary, Phase } from './materialise.ts';
+import { materialise } from './materialise.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import { mergeRecords, NO_RECORDS, openRecordSeeker, readBlocks } from './record-seeker.ts';
+import { probeClock } from './scan.ts';
+import { contextOf } from './snapshot.ts';
+import type { StorageTasks } from './task-runner.ts';
+
+/** As many paths as one task of a scan has, so that the next scan finds its blocks unchanged. */
+const BLOCK_PATHS = 1_024;
+
+/**
+ * Carries out one checkout. The target is on record, durably, before the first change; only when everything is in place does it
+ * become the base. Whatever happens in between, the next checkout knows edits from what this one wrote.
+ */
+export async function applyPlan(
+  workspace: Workspace,
+  situation: CheckoutSituation,
+  options: VerbOptions & { readonly tasks: StorageTasks },
+): Promise<{ readonly item: CheckoutItem; readonly problems: readonly string[] }> {
+  const { path, record, content, selected } = situation;
+  requireFreeFolder(situation);
+  if (record.target !== undefined) removeLeftovers(workspace, situation);
+  writeCheckoutRecord(workspace, content === undefined ? record : { ...record, target: { content, selected } });
+
+  if (changesType(situation)) {
+    const cleared = await carryOut(workspace, { ...situation, content: undefined }, options);
+    if (cleared.problems.length > 0) return report(situation, cleared, 0);
+    removeFolder(join(workspace.root, path));
+    const fresh = { ...situation, record: { ...record, base: undefined }, snapshot: { ...situation.snapshot, content: undefined } };
+    return finish(workspace, fresh, options);
+  }
+  return finish(workspace, situation, options);
+}
+
+async function finish(workspace: Workspace, situation: CheckoutSituation, options: VerbOptions & { readonly tasks: StorageTasks }) {
+  const { path, content, selected } = situation;
+  const done = await carryOut(workspace, situation, options);
+  if (done.problems.length === 0) writeCheckoutRecord(workspace, { path, base: content, selected });
+  return report(situation, done, done.kept);
+}
+
+function report({ path, content }: CheckoutSituation, done: MaterialiseSummary, kept: number) {
+  const problems = done.problems.map((problem) => {
+    const full = content?.type === 'file' ? path : `${path}/${treePathToText(problem.path)}`;
+    return `${full}: ${problem.reason}`;
+  });
+  const item: CheckoutItem = { path, written: done.written, removed: done.removed, bytes: done.bytes, kept };
+  return { item, problems };
+}
+
+async function carryOut(
+  workspace: Workspace,
+  situation: CheckoutSituation,
+  options: VerbOptions & { readonly tasks: StorageTasks },
+): Promise<MaterialiseSummary & { readonly kept: number }> {
+  const { path, snapshot, selected, content } = situation;
+  const plan = openPlan(workspace, situation);
+  const statFile = stateFiles(workspace, path).statCache;
+  const before = snapshot.content === undefined ? undefined : openStatCache(statFile);
+  const runs: Record<Phase, StatBlock[]> = { remove: [], write: [], link: [] };
+  let kept = 0;
+
+  const summary = await materialise({
+    workspace,
+    root: plan.root,
+    tasks: options.tasks,
+    totalFiles: snapshot.content === undefined && selected === 'all' ? situation.size.files : undefined,
+    ...(options.onProgress && { onProgress: options.onProgress }),
+    ...(options.signal && { signal: options.signal }),
+    records: () => (before === undefined ? NO_RECORDS : openRecordSeeker(before)),
+    steps: () => {
+      kept = 0;
+      return countKept(plan.steps(), () => {
+        kept += 1;
+      });
+    },
+    onBlock: (block, phase) => runs[phase].push(block),
+  });
+
+  if (content !== undefined && existsSync(plan.root)) {
+    const racySince = probeClock(plan.root, workspace.ownFolder);
+    const writer = writeStatCache(statFile);
+    for (const block of mergeRecords([before === undefined ? [] : readBlocks(before), runs.remove, runs.write, runs.link], BLOCK_PATHS)) {
+      markRacy(block.records, racySince);
+      writer.add(block);
+    }
+    const isWhole = kept === 0 && summary.problems.length === 0 && selected === 'all';
+    writer.finish({
+      generation: workspace.cache().generation(),
+      // With edits, or only a part of it, the workspace is not what the pointer names: the next scan adds it up.
+      context: isWhole ? contextOf({ path, base: content, selected }) : 'unknown',
+      root: content.hash,
+      files: situation.size.files,
+      bytes: situation.size.bytes,
+      notCheckedOut: 0,
+    });
+  }
+  return { ...summary, kept };
+}
+
+function* countKept<T extends { readonly action: string }>(steps: Iterable<T>, keep: () => void): Generator<T> {
+  for (const step of steps) {
+    if (step.action === 'keep') keep();
+    yield step;
+  }
+}
+
+/** A folder may not take the place of a file that is nobody's, nor the other way round. */
+function requireFreeFolder({ path, content, snapshot, record }: CheckoutSituation): void {
+  if (content === undefined || snapshot.content === undefined || snapshot.content.type === content.type) return;
+  if (record.base?.type === snapshot.content.type) return;
+  throw new MlvError({
+    code: 'checkout-conflict',
+    kind: 'conflict',
+    message: `${path} is a ${snapshot.content.type === 'dir' ? 'folder' : 'file'} here and a ${content.type === 'dir' ? 'folder' : 'file'} in the version to check out`,
+    items: [path],
+    hint: 'Nothing was changed. Move yours away, then run "mlv checkout" again.',
+  });
+}
+
+/** What an interrupted checkout had set aside is in the cache, or it stays. */
+function removeLeftovers(workspace: Workspace, { path, record }: CheckoutSituation): void {
+  if (record.base?.type !== 'dir') return;
+  for (const file of findTemporaries(join(workspace.root, path))) {
+    const digest = digestFromBytes(hashFile(file));
+    if (workspace.cache().has(digest)) rmSync(file);
+  }
+}
+
+function removeFolder(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
+}

@@ -1,0 +1,96 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { isDigest } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { writeFileDurably } from '../platform/durable-write.ts';
+import { hashEngine } from '../platform/hash.ts';
+import type { Workspace } from './open.ts';
+
+/** The part of a dataset that is meant to be in the workspace: everything, or what lies at or below these paths. */
+export type Selection = 'all' | readonly TreePath[];
+
+/** A version of what is tracked. */
+export interface Content {
+  readonly type: 'file' | 'dir';
+  /** Of a file its bytes, of a directory its tree root. */
+  readonly hash: Digest;
+  readonly exec: boolean;
+}
+
+/** What mlv last brought into, or took from, the workspace at a tracked path. Never discarded: only it tells edits from old data. */
+export interface CheckoutRecord {
+  readonly path: RepoPath;
+  readonly base: Content | undefined;
+  readonly selected: Selection;
+  /** Set while a checkout is under way: what it is bringing in. */
+  readonly target?: { readonly content: Content; readonly selected: Selection };
+}
+
+const VERSION = 0;
+
+/** Where a tracked path's own state of this work tree is kept. */
+export function stateFiles(workspace: Workspace, path: RepoPath): { readonly record: string; readonly statCache: string } {
+  const whole = workspace.prefix === '' ? path : `${workspace.prefix}/${path}`;
+  const name = hashEngine().hash(Buffer.from(whole, 'utf8')).toString('hex', 0, 16);
+  return { record: join(workspace.ownFolder, 'checkout', `${name}.json`), statCache: join(workspace.ownFolder, 'state', name) };
+}
+
+/** The record of a path; one that says nothing was ever materialised where there is none. Throws `checkout-record-damaged`. */
+export function readCheckoutRecord(workspace: Workspace, path: RepoPath): CheckoutRecord {
+  const file = stateFiles(workspace, path).record;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+    return { path, base: undefined, selected: [] };
+  }
+  try {
+    const { version, ...record } = JSON.parse(text) as CheckoutRecord & { version: number };
+    if (version === VERSION && (record.base === undefined || isDigest(record.base.hash))) return record;
+  } catch {
+    // told below
+  }
+  throw new MlvError({
+    code: 'checkout-record-damaged',
+    kind: 'corrupt',
+    message: `the record of what is checked out at ${path} cannot be read: ${file}`,
+    hint: 'Delete that file: mlv then takes nothing for granted about that path, and overwrites nothing there unasked.',
+  });
+}
+
+export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
+  writeFileDurably(stateFiles(workspace, record.path).record, `${JSON.stringify({ version: VERSION, ...record })}\n`);
+}
+
+/** Forgets a path that is no longer tracked. */
+export function dropCheckoutRecord(workspace: Workspace, path: RepoPath): void {
+  const files = stateFiles(workspace, path);
+  rmSync(files.statCache, { force: true });
+  rmSync(files.record, { force: true });
+}
+
+/** True when the path is part of the selection. */
+export function isSelected(selection: Selection, path: TreePath): boolean {
+  return selection === 'all' || selection.some((chosen) => path === chosen || path.startsWith(`${chosen}/`));
+}
+
+/** True when a run of paths, after one path and up to another, may hold selected ones. */
+export function mayHoldSelected(selection: Selection, after: string, last: TreePath): boolean {
+  // '0' is the byte after '/': everything below a chosen path sorts before it.
+  return selection === 'all' || selection.some((chosen) => chosen <= last && `${chosen}0` > after);
+}
+
+/** Both selections together, without paths that others cover. */
+export function joinSelections(a: Selection, b: Selection): Selection {
+  if (a === 'all' || b === 'all') return 'all';
+  const all = [...new Set([...a, ...b])].sort();
+  return all.filter((path) => !all.some((other) => other !== path && path.startsWith(`${other}/`)));
+}
+
+export function sameContent(a: Content | undefined, b: Content | undefined): boolean {
+  return a?.hash === b?.hash && a?.type === b?.type && a?.exec === b?.exec;
+}

@@ -1,0 +1,68 @@
+import type { DownloadResult } from '../storage/download.ts';
+import { download } from '../storage/download.ts';
+import { selectedPaths } from './targets.ts';
+import type { Workspace } from './open.ts';
+import type { NamedRemote } from './open-remote.ts';
+import { openNamedRemote } from './open-remote.ts';
+import { groupByRemote } from './push.ts';
+import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
+import { wantedVersions } from './transfer-scope.ts';
+
+export interface FetchedRemote {
+  readonly name: string;
+  readonly url: string;
+  readonly blobs: number;
+  readonly bytes: number;
+  /** True when everything was in the cache already. */
+  readonly upToDate: boolean;
+}
+
+export interface FetchResult {
+  readonly remotes: readonly FetchedRemote[];
+  /** What the remote does not have, or has damaged; everything else was fetched. */
+  readonly missing: readonly string[];
+}
+
+/** Brings data into the cache: of the workspace's pointers, of parts of them, or of the revisions that the options name. */
+export async function fetch(workspace: Workspace, options: TransferOptions): Promise<FetchResult> {
+  const versions = await wantedVersions(workspace, options);
+  const remotes: FetchedRemote[] = [];
+  const missing: string[] = [];
+  for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
+    const named = await openNamedRemote(workspace, name, options.signal);
+    try {
+      const result = await receive(workspace, named, group, options);
+      const { blobs, bytes } = result;
+      remotes.push({ name, url: named.url, blobs, bytes, upToDate: blobs + bytes + result.missing.length + result.damaged.length === 0 });
+      missing.push(...result.missing.map(({ path }) => path), ...result.damaged.map(({ path }) => `${path} (damaged on the remote)`));
+    } finally {
+      named.remote.close();
+    }
+  }
+  return { remotes, missing };
+}
+
+function receive(
+  workspace: Workspace,
+  { remote }: NamedRemote,
+  versions: readonly WantedVersion[],
+  { jobs, signal, onProgress }: TransferOptions,
+): Promise<DownloadResult> {
+  return download({
+    remote,
+    cache: workspace.cache(),
+    wanted: versions.map(({ path, pointer, selection, revision }) => ({
+      digest: pointer.hash,
+      type: pointer.type,
+      size: pointer.size,
+      name: revision === undefined ? path : `${path} (as of ${revision})`,
+      below: selectedPaths(selection),
+    })),
+    jobs,
+    signal,
+    onProgress:
+      onProgress &&
+      (({ blobs, bytes, totalBlobs, totalBytes }) =>
+        onProgress({ phase: 'fetching', files: blobs, bytes, totalFiles: totalBlobs, totalBytes })),
+  });
+}

@@ -1,0 +1,66 @@
+import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { joinRepoPath } from '../domain/repo-path.ts';
+import { dropCheckoutRecord, readCheckoutRecord, stateFiles, writeCheckoutRecord } from './checkout-record.ts';
+import type { Workspace } from './open.ts';
+import { resolveTarget, trackedAround } from './targets.ts';
+import { notTracked, pointerPath, readTracked } from './tracked.ts';
+import { writePointers } from './write-pointers.ts';
+
+/** Moves a tracked path, its pointer and its line in `.gitignore`; into `to` where that is a folder. Nothing is copied. */
+export async function move(
+  workspace: Workspace,
+  options: { readonly from: string; readonly to: string; readonly cwd: string },
+): Promise<{ readonly from: RepoPath; readonly to: RepoPath }> {
+  const { root } = workspace;
+  const from = resolveTarget(workspace, options.cwd, options.from.replace(/\.mlv$/, ''));
+  const tracked = from === '' ? undefined : await readTracked(workspace, from);
+  if (tracked === undefined) throw notTracked(options.from);
+  const named = resolveTarget(workspace, options.cwd, options.to.replace(/\.mlv$/, ''));
+  const isFolder = lstatSync(resolve(root, named), { throwIfNoEntry: false })?.isDirectory() === true;
+  const to = isFolder ? joinRepoPath(named, basename(from)) : named;
+  await requireFree(workspace, from, to);
+
+  const isPresent = existsSync(join(root, from));
+  if (isPresent) {
+    try {
+      mkdirSync(dirname(join(root, to)), { recursive: true });
+      renameSync(join(root, from), join(root, to));
+    } catch (error) {
+      if (!hasErrorCode(error, 'EXDEV', 'EACCES', 'EPERM', 'ENOTDIR', 'EINVAL')) throw error;
+      throw new MlvError({
+        code: 'move-failed',
+        kind: 'io',
+        message: `${from} cannot be moved to ${to}`,
+        hint: 'Nothing was changed. Both must be on one disk, and writable.',
+        cause: error,
+      });
+    }
+  }
+  const record = readCheckoutRecord(workspace, from);
+  if (record.base !== undefined || record.target !== undefined) {
+    writeCheckoutRecord(workspace, { ...record, path: to });
+    const before = stateFiles(workspace, from).statCache;
+    if (existsSync(before)) renameSync(before, stateFiles(workspace, to).statCache);
+  }
+  await writePointers(workspace, [
+    { path: to, pointer: tracked.pointer, text: tracked.text },
+    { path: from, pointer: undefined, text: tracked.text },
+  ]);
+  dropCheckoutRecord(workspace, from);
+  return { from, to };
+}
+
+async function requireFree(workspace: Workspace, from: RepoPath, to: RepoPath): Promise<void> {
+  const around = to === '' ? undefined : await trackedAround(workspace, to);
+  const isTaken = existsSync(join(workspace.root, to)) || existsSync(join(workspace.root, pointerPath(to)));
+  if (around === undefined && !isTaken) return;
+  throw new MlvError({
+    code: 'destination-exists',
+    kind: 'refused',
+    message: around !== undefined && around.path !== to ? `${to} lies inside ${around.path}, which is tracked` : `${to} is there already`,
+    hint: `Choose another name for ${from}. Nothing was changed.`,
+  });
+}

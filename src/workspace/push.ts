@@ -1,0 +1,125 @@
+import type { CommitId } from '../git/git.ts';
+import { upload } from '../storage/upload.ts';
+import type { UploadResult } from '../storage/upload.ts';
+import type { Workspace } from './open.ts';
+import type { NamedRemote } from './open-remote.ts';
+import { openNamedRemote, remoteNameFor } from './open-remote.ts';
+import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
+import { historyVersions, notePushedCommit, readPushedCommits, wantedVersions } from './transfer-scope.ts';
+
+export interface PushedRemote {
+  readonly name: string;
+  readonly url: string;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly packs: number;
+  readonly objects: number;
+  readonly indexes: number;
+  /** True when there was nothing to send. */
+  readonly upToDate: boolean;
+}
+
+export interface PushResult {
+  readonly remotes: readonly PushedRemote[];
+  /** What neither the cache nor the remote has, or is damaged in the cache; everything else was sent. */
+  readonly missing: readonly string[];
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Sends data to remotes: without a scope or targets that of the workspace's pointers and of every commit that HEAD leads to, so
+ * that whoever gets those commits gets their data.
+ */
+export async function push(workspace: Workspace, options: TransferOptions): Promise<PushResult> {
+  const isDefault = options.targets.length === 0 && !hasRevisionScope(options);
+  const versions = await wantedVersions(workspace, options);
+  const groups = groupByRemote(workspace, versions, options.remote);
+  // Earlier commits may name data of the default remote even when the workspace names none.
+  if (groups.size === 0 && isDefault) groups.set(remoteNameFor(workspace, undefined, options.remote), []);
+  const remotes: PushedRemote[] = [];
+  const missing: string[] = [];
+  for (const [name, group] of groups) {
+    const named = await openNamedRemote(workspace, name, options.signal);
+    try {
+      const history = isDefault ? await unpushedHistory(workspace, named, options) : undefined;
+      const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
+      const { blobs, bytes, packs, objects, indexes } = result;
+      remotes.push({ name, url: named.url, blobs, bytes, packs, objects, indexes, upToDate: indexes === 0 });
+      missing.push(...result.missing.map(({ path }) => path), ...result.damaged.map(({ path }) => `${path} (damaged in the cache)`));
+      if (history?.head !== undefined && result.missing.length + result.damaged.length === 0) notePushedCommit(named.folder, history.head);
+    } finally {
+      named.remote.close();
+    }
+  }
+  return { remotes, missing };
+}
+
+/** True when the options name other revisions than the workspace. */
+export function hasRevisionScope(options: TransferOptions): boolean {
+  return options.rev !== undefined || [options.allBranches, options.allTags, options.allCommits].includes(true);
+}
+
+/** Versions in order, by the remote they belong to. */
+export function groupByRemote(
+  workspace: Workspace,
+  versions: readonly WantedVersion[],
+  asked: string | undefined,
+): Map<string, WantedVersion[]> {
+  const groups = new Map<string, WantedVersion[]>();
+  for (const version of versions) {
+    const name = remoteNameFor(workspace, version.pointer, asked);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [version]);
+    else group.push(version);
+  }
+  return groups;
+}
+
+async function unpushedHistory(
+  workspace: Workspace,
+  { name, folder }: NamedRemote,
+  options: TransferOptions,
+): Promise<{ head: CommitId | undefined; versions: WantedVersion[] }> {
+  const git = await workspace.git();
+  const head = await git?.head();
+  if (git === undefined || head === undefined) return { head: undefined, versions: [] };
+  const pushed = readPushedCommits(folder);
+  if (pushed.includes(head)) return { head, versions: [] };
+  const exclude: CommitId[] = [];
+  for (const commit of pushed) {
+    // History may have been rewritten since.
+    const isKnown = await git.resolve(commit).then(
+      () => true,
+      () => false,
+    );
+    if (isKnown) exclude.push(commit);
+  }
+  const versions = await historyVersions(workspace, git, { tips: [head], exclude, options });
+  return { head, versions: versions.filter(({ pointer }) => remoteNameFor(workspace, pointer, options.remote) === name) };
+}
+
+async function send(
+  workspace: Workspace,
+  { remote }: NamedRemote,
+  versions: readonly WantedVersion[],
+  options: TransferOptions,
+): Promise<UploadResult> {
+  const { jobs, signal, onProgress } = options;
+  const newest = new Map<string, WantedVersion>();
+  const roots = versions.map((version) => {
+    const base = newest.get(version.path);
+    newest.set(version.path, version);
+    const name = version.revision === undefined ? version.path : `${version.path} (as of ${version.revision})`;
+    return { digest: version.pointer.hash, type: version.pointer.type, name, base: base?.pointer.hash };
+  });
+  return upload({
+    remote,
+    cache: workspace.cache(),
+    roots: roots.filter((root, index) => roots.findIndex(({ digest, type }) => digest === root.digest && type === root.type) === index),
+    day: Math.floor(Date.now() / DAY_MS),
+    jobs,
+    signal,
+    onProgress: onProgress && (({ blobs, bytes }) => onProgress({ phase: 'uploading', files: blobs, bytes })),
+  });
+}

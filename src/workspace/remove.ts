@@ -1,0 +1,142 @@
+import { existsSync, lstatSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { digestFromBytes } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import type { TreeEntry } from '../domain/tree.ts';
+import { treePathToText } from '../domain/tree-path.ts';
+import { readEntries } from '../domain/tree-reader.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { hashFile } from '../storage/ingest.ts';
+import { targetOfTracked } from './add-target.ts';
+import { applyPlan } from './checkout-apply.ts';
+import { dropCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import { removeFromDataset } from './edit-dataset.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import { takeSnapshot } from './snapshot.ts';
+import { adoptPointer } from './status.ts';
+import { createStorageTasks } from './task-runner.ts';
+import type { Targets } from './targets.ts';
+import { selectTracked } from './targets.ts';
+import type { Tracked } from './tracked.ts';
+import { contentOf } from './tracked.ts';
+import { writePointers } from './write-pointers.ts';
+
+export interface RemoveResult {
+  /** What was removed, and whether its data is still in the workspace. */
+  readonly items: readonly { readonly path: string; readonly kept: boolean }[];
+}
+
+/**
+ * Stops tracking paths: the pointer goes, the data stays unless `data` is set. A target inside a tracked directory is taken out of
+ * that directory. Edits that were never recorded are not deleted (`data-modified`).
+ */
+export async function remove(
+  workspace: Workspace,
+  options: Targets & { readonly data?: boolean | undefined } & VerbOptions,
+): Promise<RemoveResult> {
+  const deletesData = options.data === true;
+  const items: { path: string; kept: boolean }[] = [];
+  for (const { tracked, selection } of await selectTracked(workspace, options)) {
+    if (selection === 'all') {
+      items.push({ path: tracked.path, kept: await removeWhole(workspace, tracked, { ...options, deletesData }) });
+      continue;
+    }
+    for (const inner of selection) {
+      const target = { ...targetOfTracked(workspace, tracked, false), inner };
+      const before = target.record.base;
+      const recorded = await removeFromDataset(workspace, target, options);
+      const { hash, type } = recorded.content;
+      const pointer = { ...tracked.pointer, type, hash, size: recorded.bytes, files: recorded.files };
+      await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }]);
+      writeCheckoutRecord(workspace, recorded.record);
+      const root = join(workspace.root, tracked.path);
+      const removed = before === undefined ? [] : readEntries(before.hash, workspace.cache().read, inner);
+      if (deletesData) for (const entry of removed) removeEntry(root, entry);
+      const path = `${tracked.path}/${treePathToText(inner)}`;
+      items.push({ path, kept: existsSync(join(workspace.root, path)) });
+    }
+  }
+  return { items };
+}
+
+/** Returns whether the data is still there. */
+async function removeWhole(workspace: Workspace, tracked: Tracked, options: VerbOptions & { deletesData: boolean }): Promise<boolean> {
+  const { path } = tracked;
+  if (options.deletesData) await deleteData(workspace, tracked, options);
+  await writePointers(workspace, [{ path, pointer: undefined, text: tracked.text }]);
+  dropCheckoutRecord(workspace, path);
+  return existsSync(join(workspace.root, path));
+}
+
+/** Deletes what is in the workspace, all of which is in the cache by then. */
+async function deleteData(workspace: Workspace, { path, pointer }: Tracked, options: VerbOptions): Promise<void> {
+  const record = adoptPointer(readCheckoutRecord(workspace, path), contentOf(pointer));
+  const tasks = createStorageTasks(workspace.cache());
+  try {
+    const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true });
+    if (snapshot.content === undefined) return;
+    if (!sameContent(snapshot.content, record.base) || snapshot.problems.length > 0) throw modified(path);
+    const { problems } = await applyPlan(
+      workspace,
+      {
+        path,
+        record,
+        content: undefined,
+        selected: record.selected,
+        snapshot,
+        size: { files: 0, bytes: 0 },
+        force: false,
+        relink: false,
+        restoreDeleted: false,
+      },
+      { ...options, tasks },
+    );
+    if (problems.length > 0) throw undeleted(path, problems);
+    if (pointer.type === 'dir') removeIfEmpty(join(workspace.root, path));
+  } finally {
+    await tasks.close();
+  }
+}
+
+/** Deletes an entry that is still what it was recorded as. */
+function removeEntry(root: string, entry: TreeEntry): void {
+  const file = `${root}/${treePathToText(entry.path)}`;
+  const stats = lstatSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  const bytes = stats.isSymbolicLink() ? hashEngine().hash(Buffer.from(readlinkSync(file))) : stats.isFile() ? hashFile(file) : undefined;
+  if (bytes !== undefined && digestFromBytes(bytes) !== entry.digest) return;
+  if (bytes === undefined) removeIfEmpty(file);
+  else rmSync(file);
+  for (let folder = dirname(file); folder.startsWith(`${root}/`); folder = dirname(folder)) if (!removeIfEmpty(folder)) break;
+}
+
+function removeIfEmpty(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+function modified(path: RepoPath): MlvError {
+  return new MlvError({
+    code: 'data-modified',
+    kind: 'refused',
+    message: `${path} has edits that were never recorded`,
+    hint: `Record them with "mlv commit ${path}", or stop tracking without --data. Nothing was changed.`,
+  });
+}
+
+function undeleted(path: RepoPath, items: readonly string[]): MlvError {
+  return new MlvError({
+    code: 'data-not-deleted',
+    kind: 'io',
+    message: `some of ${path} could not be deleted; it is still tracked`,
+    items,
+    hint: 'Mend what is named and run the command again.',
+  });
+}

@@ -1,0 +1,180 @@
+import { lstatSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { treePathToText } from '../domain/tree-path.ts';
+import { temporaryName } from '../platform/durable-write.ts';
+import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
+import { markRacy, RECORD_BYTES, recordKind, recordSize } from '../storage/file-record.ts';
+import type { BlockPlace, StatBlock, StatCache } from '../storage/stat-cache.ts';
+import { blocksBetween } from '../storage/stat-cache.ts';
+import type { VerbOptions } from './progress.ts';
+import type { StorageTasks } from './task-runner.ts';
+
+/** Paths looked at by one task. */
+const TASK_PATHS = 1_024;
+/** Large files together worth starting threads for. */
+const THREADS_FROM_BYTES = 64 << 20;
+
+export interface ScanOptions extends VerbOptions {
+  /** Absolute path that the walked paths are relative to. */
+  readonly root: string;
+  readonly paths: Iterable<WalkedPath>;
+  readonly previous: StatCache | undefined;
+  /** True while the cache's generation is the one that `previous` was made under. */
+  readonly trustStored: boolean;
+  /** Whether content that the cache lacks is put there. */
+  readonly store: boolean;
+  readonly tasks: StorageTasks;
+  /** A folder on this machine where a probe file can be made, where the scanned disk takes none. */
+  readonly probeFolder: string;
+  /** Receives the paths in order, complete with digests. */
+  readonly onBlock: (block: StatBlock) => void;
+}
+
+export interface ScanSummary {
+  readonly paths: number;
+  /** Files whose content was read. */
+  readonly read: number;
+  readonly problems: readonly WalkProblem[];
+}
+
+interface PendingBlock {
+  readonly paths: string;
+  readonly done: Promise<StatBlock & { read: number; problems: WalkProblem[] }>;
+}
+
+/**
+ * Looks at every path: what did not change since the last scan costs one `lstat`, the rest is hashed, in threads where there is
+ * much of it. Blocks arrive in order; only as many are under way as threads can work on.
+ */
+export async function scan(options: ScanOptions): Promise<ScanSummary> {
+  const { tasks, onBlock, signal, onProgress } = options;
+  const racySince = probeClock(options.root, options.probeFolder);
+  const pending: PendingBlock[] = [];
+  const problems: WalkProblem[] = [];
+  let paths = 0;
+  let read = 0;
+  let bytes = 0;
+
+  async function takeFirst(): Promise<void> {
+    const first = pending.shift();
+    if (first === undefined) return;
+    const block = await first.done;
+    markRacy(block.records, racySince);
+    problems.push(...block.problems);
+    read += block.read;
+    const whole = block.problems.length === 0 ? block : withoutProblems(block);
+    const count = whole.records.length / RECORD_BYTES;
+    paths += count;
+    for (let at = 0; at < whole.records.length; at += RECORD_BYTES) bytes += recordSize(whole.records, at);
+    onBlock(whole);
+    onProgress?.({ phase: options.store ? 'adding' : 'checking', files: paths, bytes });
+  }
+
+  try {
+    let isFirst = true;
+    for (const { chunk, isLast } of chunks(options.paths)) {
+      signal?.throwIfAborted();
+      if (isFirst && !isLast) tasks.useThreads();
+      isFirst = false;
+      const done = scanChunk(chunk, options);
+      done.catch(() => {}); // awaited in its turn
+      pending.push({ paths: chunk, done });
+      while (pending.length > tasks.capacity()) await takeFirst();
+    }
+    while (pending.length > 0) await takeFirst();
+  } finally {
+    await Promise.allSettled(pending.map((block) => block.done));
+  }
+  return { paths, read, problems };
+}
+
+async function scanChunk(chunk: string, options: ScanOptions): Promise<StatBlock & { read: number; problems: WalkProblem[] }> {
+  const { root, previous, trustStored, store, tasks, signal } = options;
+  const result = await tasks.run({
+    type: 'scan',
+    root,
+    paths: chunk,
+    previous: previous === undefined ? undefined : { path: previous.path, blocks: previousBlocks(previous, chunk), trustStored },
+    store,
+  });
+  const records = Buffer.from(result.records.buffer, result.records.byteOffset, result.records.byteLength);
+  const names = chunk.split('\0');
+  const nameAt = (position: number): TreePath => (names[position] ?? '') as TreePath;
+  const problems = result.problems.map(({ position, reason }) => ({ path: treePathToText(nameAt(position)), reason }));
+  const largeBytes = result.large.reduce((sum, position) => sum + recordSize(records, position * RECORD_BYTES), 0);
+  if (largeBytes >= THREADS_FROM_BYTES) tasks.useThreads();
+  await Promise.all(
+    result.large.map(async (position) => {
+      signal?.throwIfAborted();
+      const { record, problem } = await tasks.run({ type: 'ingest', root, path: nameAt(position), store });
+      records.set(record, position * RECORD_BYTES);
+      if (problem !== undefined) problems.push({ path: treePathToText(nameAt(position)), reason: problem });
+    }),
+  );
+  const plain = chunk.includes('/\0') || chunk.endsWith('/') ? names.map((name) => name.replace(/\/$/, '')).join('\0') : chunk;
+  return { paths: plain, records, read: result.read + result.large.length, problems };
+}
+
+function previousBlocks(previous: StatCache, chunk: string): BlockPlace[] {
+  const end = chunk.indexOf('\0');
+  const first = chunk.slice(0, end < 0 ? undefined : end) as TreePath;
+  return blocksBetween(previous.blocks, first, chunk.slice(chunk.lastIndexOf('\0') + 1) as TreePath);
+}
+
+function* chunks(paths: Iterable<WalkedPath>): Generator<{ chunk: string; isLast: boolean }> {
+  let names: string[] = [];
+  for (const { path, isEmptyFolder } of paths) {
+    if (names.length === TASK_PATHS) {
+      yield { chunk: names.join('\0'), isLast: false };
+      names = [];
+    }
+    names.push(isEmptyFolder ? `${path}/` : path);
+  }
+  if (names.length > 0) yield { chunk: names.join('\0'), isLast: true };
+}
+
+/** Paths that could not be read have records of kind 0. */
+function withoutProblems(block: StatBlock): StatBlock {
+  const names = block.paths.split('\0');
+  const kept = names.map((_, index) => index).filter((index) => recordKind(block.records, index * RECORD_BYTES) !== undefined);
+  return {
+    paths: kept.map((index) => names[index]).join('\0'),
+    records: Buffer.concat(kept.map((index) => block.records.subarray(index * RECORD_BYTES, (index + 1) * RECORD_BYTES))),
+  };
+}
+
+/**
+ * The time (ms, by the scanned disk's own clock) from which a change may have the same time stamp as a later one. Disks that keep
+ * whole seconds get two of them; others have grains of a few milliseconds, and get a tenth of a second.
+ */
+export function probeClock(folder: string, probeFolder: string): number {
+  const own = statSync(folder, { throwIfNoEntry: false });
+  const other = statSync(probeFolder, { throwIfNoEntry: false });
+  const candidates = own !== undefined && own.dev === other?.dev ? [probeFolder] : [folder];
+  for (const candidate of candidates) {
+    const probe = join(candidate, temporaryName());
+    try {
+      writeFileSync(probe, '', { flag: 'wx' });
+      const { mtimeMs } = lstatSync(probe);
+      rmSync(probe);
+      return mtimeMs - (mtimeMs % 1_000 === 0 ? 2_000 : 100);
+    } catch {
+      // a disk that cannot be written to, or a path that is a file: judged by this machine's clock
+    }
+  }
+  return Date.now() - 2_000;
+}
+
+/** The error that lists paths which cannot be versioned. */
+export function unscannable(where: string, problems: readonly WalkProblem[]): MlvError {
+  return new MlvError({
+    code: 'unreadable-paths',
+    kind: 'refused',
+    message: `${problems.length === 1 ? 'a path' : `${problems.length} paths`} in ${where} cannot be added`,
+    items: problems.map(({ path, reason }) => `${path}: ${reason}`),
+    hint: 'Nothing was changed. Mend them, or exclude them with lines in .mlvignore, and run the command again.',
+  });
+}
+

@@ -1,0 +1,314 @@
+import { closeSync, lstatSync, openSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import type { TreeEntry, TreeSummary } from '../domain/tree.ts';
+import type { TreeObject } from '../domain/tree-builder.ts';
+import { createTreeBuilder } from '../domain/tree-builder.ts';
+import { EMPTY_CURSOR, openTree } from '../domain/tree-reader.ts';
+import type { LoadObject, TreeCursor } from '../domain/tree-reader.ts';
+import type { TreeEdit } from '../domain/tree-edit.ts';
+import { editTree } from '../domain/tree-edit.ts';
+import { entryCursor } from '../domain/tree-cursors.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { treePathFromText } from '../domain/tree-path.ts';
+import { hashEngine } from '../platform/hash.ts';
+import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
+import { NO_RULES, walkTree } from '../platform/walk.ts';
+import type { CacheWriter } from '../storage/cache-writer.ts';
+import { DIGEST_OFFSET, RECORD_BYTES, recordKind, recordSize } from '../storage/file-record.ts';
+import type { StatBlock, StatCache, StatCacheWriter } from '../storage/stat-cache.ts';
+import { blockHash, openStatCache, readBlock, writeStatCache } from '../storage/stat-cache.ts';
+import type { CheckoutRecord, Content } from './checkout-record.ts';
+import { stateFiles } from './checkout-record.ts';
+import { ignoreRulesFor } from './ignore-rules.ts';
+import { createInheritance } from './inherit.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import { scan } from './scan.ts';
+import type { StorageTasks } from './task-runner.ts';
+
+/** What a tracked path holds in the workspace right now, entries that were never checked out included. */
+export interface Snapshot {
+  /** Undefined when nothing is there. */
+  readonly content: Content | undefined;
+  readonly files: number;
+  readonly bytes: number;
+  /** Entries of the last materialised version that are not in the workspace because they were never asked for. */
+  readonly notCheckedOut: number;
+  /** Paths that could not be read; what was known of them is then not in `content`. */
+  readonly problems: readonly WalkProblem[];
+  /** Files whose content was read. */
+  readonly read: number;
+  /** The content as a tree; a tracked file is a tree of one entry. */
+  cursor(): TreeCursor;
+}
+
+export interface SnapshotOptions extends VerbOptions {
+  readonly workspace: Workspace;
+  readonly path: RepoPath;
+  readonly record: CheckoutRecord;
+  readonly tasks: StorageTasks;
+  /** Whether content and tree objects are put into the cache. */
+  readonly store: boolean;
+  /** Absolute path of data outside the project that is scanned in its stead; no stat cache is kept of it. */
+  readonly source?: string;
+}
+
+const NOTHING: Snapshot = { content: undefined, files: 0, bytes: 0, notCheckedOut: 0, problems: [], read: 0, cursor: () => EMPTY_CURSOR };
+
+/**
+ * Scans a tracked path. Only files that changed since the last scan are read; when nothing changed no tree is built either.
+ * The stat cache is brought up to date on the way.
+ */
+export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> {
+  const { workspace, path } = options;
+  const stats = lstatSync(options.source ?? join(workspace.root, path), { throwIfNoEntry: false });
+  if (stats === undefined) return NOTHING;
+  return stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options);
+}
+
+async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
+  const { workspace, path } = options;
+  const collected: TreeEntry[] = [];
+  const absolute = options.source ?? join(workspace.root, path);
+  const name = treePathFromText(basename(absolute));
+  const follower = followStatCache({
+    previous: usableStatCache(options, 'file'),
+    file: options.source === undefined ? stateFiles(workspace, path).statCache : undefined,
+    take: (block) => collected.push(...entriesOf(block)),
+  });
+  const summary = await runScan(options, dirname(absolute), [{ path: name, isEmptyFolder: false }], follower.onBlock, follower.previous);
+  if (follower.isUnchanged()) for (const block of follower.previousBlocks()) collected.push(...entriesOf(block));
+  const [entry] = collected;
+  const { problems, read } = summary;
+  if (entry === undefined) {
+    follower.abandon();
+    return { ...NOTHING, problems, read };
+  }
+  await options.tasks.flush();
+  const { digest: root, size: bytes } = entry;
+  follower.finish({ generation: workspace.cache().generation(), context: 'file', root, files: 1, bytes, notCheckedOut: 0 });
+  const content: Content = { type: 'file', hash: root, exec: entry.kind === 'x' };
+  return { content, files: 1, bytes, notCheckedOut: 0, problems, read, cursor: () => entryCursor(entry) };
+}
+
+async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
+  const { workspace, path, record, store } = options;
+  const cache = workspace.cache();
+  const root = options.source ?? join(workspace.root, path);
+  const objects = createObjectStore(workspace, store);
+  const context = contextOf(record);
+  const contents = createContentCollector(record, objects);
+  const follower = followStatCache({
+    previous: usableStatCache(options, context),
+    file: options.source === undefined ? stateFiles(workspace, path).statCache : undefined,
+    take: (block) => {
+      for (const entry of entriesOf(block)) contents.entry(entry);
+    },
+  });
+  const walkProblems: WalkProblem[] = [];
+  const ignoreRules = options.source === undefined ? ignoreRulesFor(workspace, path) : { rules: NO_RULES, base: '' };
+  const walked = walkTree(root, { ...ignoreRules, problem: (problem) => walkProblems.push(problem) });
+  const summary = await runScan(options, root, walked, follower.onBlock, follower.previous);
+  const problems = [...walkProblems, ...summary.problems];
+
+  const known = follower.isUnchanged() ? follower.previous : undefined;
+  const isKnown = known !== undefined && problems.length === 0 && (!store || cache.has(known.root));
+  let tree: TreeSummary & { notCheckedOut: number };
+  if (isKnown) {
+    tree = known;
+  } else {
+    for (const block of follower.isUnchanged() ? follower.previousBlocks() : []) {
+      for (const entry of entriesOf(block)) contents.entry(entry);
+    }
+    tree = contents.finish();
+  }
+  // Bytes first, then the trees that name them, then the claim that the cache has them.
+  await options.tasks.flush();
+  objects.finish();
+  if (problems.length > 0) follower.abandon();
+  else follower.finish({ generation: cache.generation(), context, ...tree });
+  return {
+    content: { type: 'dir', hash: tree.root, exec: false },
+    files: tree.files,
+    bytes: tree.bytes,
+    notCheckedOut: tree.notCheckedOut,
+    problems,
+    read: summary.read,
+    cursor: () => openTree(tree.root, objects.load),
+  };
+}
+
+function runScan(
+  options: SnapshotOptions,
+  root: string,
+  paths: Iterable<WalkedPath>,
+  onBlock: (block: StatBlock) => void,
+  previous: StatCache | undefined,
+) {
+  const { workspace, store, tasks, onProgress, signal } = options;
+  return scan({
+    root,
+    paths,
+    previous,
+    trustStored: previous !== undefined && previous.generation === workspace.cache().generation(),
+    store,
+    tasks,
+    probeFolder: workspace.ownFolder,
+    onBlock,
+    ...(onProgress && { onProgress }),
+    ...(signal && { signal }),
+  });
+}
+
+/** The last scan's records; what they add up to holds only in the same context. */
+function usableStatCache(options: SnapshotOptions, context: string): (StatCache & { sameContext: boolean }) | undefined {
+  if (options.source !== undefined) return undefined;
+  const previous = openStatCache(stateFiles(options.workspace, options.path).statCache);
+  return previous === undefined ? undefined : { ...previous, sameContext: previous.context === context };
+}
+
+/** What, beside the files themselves, a snapshot's tree depends on. */
+export function contextOf(record: CheckoutRecord): string {
+  return record.selected === 'all' ? 'all' : `${record.base?.hash ?? 'none'} ${record.selected.join('\0')}`;
+}
+
+/** Turns sorted workspace entries into a tree: built anew, or, of a partly checked-out directory, edited into its base. */
+function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
+  const { hash } = hashEngine();
+  const { base, selected } = record;
+  if (selected === 'all' || base === undefined || base.type === 'file') {
+    const builder = createTreeBuilder({ hash, emit: objects.emit });
+    return { entry: builder.entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0 }) };
+  }
+  const edits: TreeEdit[] = [];
+  const inheritance = createInheritance({ base: openTree(base.hash, objects.load), selected, edit: (edit) => edits.push(edit) });
+  return {
+    entry: inheritance.entry,
+    finish() {
+      const notCheckedOut = inheritance.finish();
+      return { ...editTree({ root: base.hash, edits, load: objects.load, hash, emit: objects.emit }), notCheckedOut };
+    },
+  };
+}
+
+interface ObjectStore {
+  readonly emit: (object: TreeObject) => void;
+  readonly load: LoadObject;
+  readonly finish: () => void;
+}
+
+/** Tree objects above this many bytes go to the cache even when nothing asked to store them: memory stays bounded. */
+const OVERLAY_BYTES = 64 << 20;
+
+/** Keeps new tree objects in memory, or puts them into the cache. */
+function createObjectStore(workspace: Workspace, store: boolean): ObjectStore {
+  const cache = workspace.cache();
+  const overlay = new Map<Digest, Buffer>();
+  let overlayBytes = 0;
+  let writer: CacheWriter | undefined;
+  return {
+    emit({ digest, bytes }) {
+      if (cache.has(digest)) return;
+      if (!store && overlayBytes < OVERLAY_BYTES) {
+        overlay.set(digest, bytes);
+        overlayBytes += bytes.length;
+        return;
+      }
+      writer ??= cache.openWriter();
+      writer.put(digestToBytes(digest), bytes, 'tree');
+    },
+    load: (digest) => overlay.get(digest) ?? cache.read(digest),
+    finish() {
+      writer?.finish();
+      writer = undefined;
+    },
+  };
+}
+
+/** The entries of a block of records. */
+export function* entriesOf(block: StatBlock): Generator<TreeEntry> {
+  if (block.records.length === 0) return;
+  let at = 0;
+  for (const path of block.paths.split('\0')) {
+    const kind = recordKind(block.records, at);
+    if (kind !== undefined) {
+      yield {
+        path: path as TreePath,
+        kind,
+        size: recordSize(block.records, at),
+        digest: digestFromBytes(block.records, at + DIGEST_OFFSET),
+      };
+    }
+    at += RECORD_BYTES;
+  }
+}
+
+const NO_WRITER: StatCacheWriter = { add: () => {}, finish: () => {}, abandon: () => {} };
+
+/**
+ * Compares a new scan's blocks with those of the last one. As long as they are the same nothing is written or handed on; from the
+ * first difference all are, those before it read back.
+ */
+function followStatCache(options: {
+  readonly previous: (StatCache & { sameContext: boolean }) | undefined;
+  /** Undefined to keep none. */
+  readonly file: string | undefined;
+  readonly take: (block: StatBlock) => void;
+}) {
+  const { previous, file, take } = options;
+  let same = 0;
+  let writer: StatCacheWriter | undefined;
+
+  function* previousBlocks(count = previous?.blocks.length ?? 0): Generator<StatBlock> {
+    if (previous === undefined) return;
+    const fd = openSync(previous.path, 'r');
+    try {
+      for (const place of previous.blocks.slice(0, count)) {
+        const block = readBlock(fd, place);
+        if (block === undefined) throw new Error(`the stat cache ${previous.path} changed while it was read`);
+        yield block;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  const openWriter = (): StatCacheWriter => (file === undefined ? NO_WRITER : writeStatCache(file));
+
+  function diverge(): StatCacheWriter {
+    const opened = openWriter();
+    for (const block of previousBlocks(same)) {
+      opened.add(block);
+      take(block);
+    }
+    return opened;
+  }
+
+  const isUnchanged = (): boolean => writer === undefined && previous?.sameContext === true && same === previous.blocks.length;
+  return {
+    previous,
+    previousBlocks: () => previousBlocks(),
+    isUnchanged,
+    onBlock(block: StatBlock): void {
+      if (writer === undefined && previous?.blocks[same]?.hash === blockHash(block)) {
+        same += 1;
+        return;
+      }
+      writer ??= diverge();
+      writer.add(block);
+      take(block);
+    },
+    finish(summary: Parameters<StatCacheWriter['finish']>[0]): void {
+      if (isUnchanged() && previous?.generation === summary.generation && previous.root === summary.root) return;
+      const opened = writer ?? openWriter();
+      if (writer === undefined) for (const block of previousBlocks(same)) opened.add(block);
+      opened.finish(summary);
+    },
+    abandon(): void {
+      writer?.abandon();
+    },
+  };
+}

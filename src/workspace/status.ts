@@ -1,0 +1,158 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { diffTrees } from '../domain/tree-diff.ts';
+import { openTree } from '../domain/tree-reader.ts';
+import type { TreePath } from '../domain/tree-path.ts';
+import { treePathToText } from '../domain/tree-path.ts';
+import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
+import { isSelected, readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { openContent } from './content.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import { takeSnapshot } from './snapshot.ts';
+import type { StorageTasks } from './task-runner.ts';
+import { createStorageTasks } from './task-runner.ts';
+import type { Targets } from './targets.ts';
+import { selectTracked } from './targets.ts';
+import type { Tracked } from './tracked.ts';
+import { contentOf } from './tracked.ts';
+
+export interface StatusChange {
+  readonly path: string;
+  readonly kind: 'added' | 'changed' | 'removed';
+}
+
+export interface StatusItem {
+  readonly path: RepoPath;
+  readonly type: 'file' | 'dir';
+  readonly state: 'unchanged' | 'modified' | 'missing' | 'not-checked-out';
+  readonly added: number;
+  readonly changed: number;
+  readonly removed: number;
+  /** The first of them, at most `MAX_CHANGES`. */
+  readonly changes: readonly StatusChange[];
+  /** Files that the pointer counts. */
+  readonly files: number;
+  /** Bytes that the pointer counts. */
+  readonly size: number;
+  /** Files of it that are not in the workspace because they were never asked for. */
+  readonly notCheckedOut: number;
+  /** True when the cache lacks the pointer's blob or tree root. */
+  readonly notInCache: boolean;
+  /** True when the pointer names another version than the workspace was brought to. */
+  readonly outOfDate: boolean;
+  /** True when a checkout was interrupted, or could not restore everything. */
+  readonly unfinishedCheckout: boolean;
+  /** Paths that cannot be versioned as they are, with the reason. */
+  readonly problems: readonly { readonly path: string; readonly reason: string }[];
+  /** With `remote`: whether the remote has it. */
+  readonly remote?: { readonly name: string; readonly missing: boolean };
+}
+
+export interface StatusResult {
+  readonly items: readonly StatusItem[];
+  /** True when nothing is to be added, checked out or, where asked for, pushed. */
+  readonly clean: boolean;
+}
+
+const MAX_CHANGES = 1_000;
+
+/**
+ * Compares each tracked path's workspace with what was last materialised there, and that with the pointer. Reads only files that
+ * changed since the last look, and no tree where nothing did. With `remote`, one listing tells what is not pushed.
+ */
+export async function status(
+  workspace: Workspace,
+  options: Targets & { readonly remote?: true | string | undefined } & VerbOptions,
+): Promise<StatusResult> {
+  const selected = await selectTracked(workspace, options);
+  const tasks = createStorageTasks(workspace.cache());
+  try {
+    let items: StatusItem[] = [];
+    for (const { tracked, selection } of selected) items.push(await statusOf(workspace, { tracked, selection, tasks, options }));
+    if (options.remote !== undefined) {
+      const { addRemoteState } = await import('./remote-state.ts');
+      items = await addRemoteState(workspace, { items, selected, remote: options.remote });
+    }
+    return { items, clean: items.every(isClean) };
+  } finally {
+    await tasks.close();
+  }
+}
+
+function isClean(item: StatusItem): boolean {
+  return item.state === 'unchanged' && !item.outOfDate && !item.unfinishedCheckout && item.remote?.missing !== true;
+}
+
+async function statusOf(
+  workspace: Workspace,
+  given: {
+    readonly tracked: Tracked;
+    readonly selection: Selection;
+    readonly tasks: StorageTasks;
+    readonly options: VerbOptions;
+  },
+): Promise<StatusItem> {
+  const { tracked, selection, tasks, options } = given;
+  const { path, pointer } = tracked;
+  const record = readCheckoutRecord(workspace, path);
+  const content = contentOf(pointer);
+  const common = {
+    path,
+    type: pointer.type,
+    files: pointer.files ?? 1,
+    size: pointer.size,
+    notInCache: !workspace.cache().has(pointer.hash),
+    unfinishedCheckout: record.target !== undefined,
+  };
+  const nothing = { added: 0, changed: 0, removed: 0, changes: [], problems: [] };
+  if (lstatSync(join(workspace.root, path), { throwIfNoEntry: false }) === undefined) {
+    const state = record.base === undefined ? 'not-checked-out' : 'missing';
+    return { ...common, ...nothing, state, outOfDate: false, notCheckedOut: common.files };
+  }
+  const adopted = adoptPointer(record, content);
+  const snapshot = await takeSnapshot({ workspace, path, record: adopted, tasks, store: false, ...progressOptions(options) });
+  const { base } = adopted;
+  const outOfDate = !sameContent(base, content);
+  const { notCheckedOut, problems } = snapshot;
+  if (sameContent(snapshot.content, base) && problems.length === 0) {
+    return { ...common, ...nothing, state: 'unchanged', outOfDate, notCheckedOut };
+  }
+  const changes = countChanges(workspace, { path, base, after: snapshot.cursor, selection });
+  const total = changes.added + changes.changed + changes.removed;
+  const state = total > 0 || problems.length > 0 ? 'modified' : 'unchanged';
+  return { ...common, ...changes, state, outOfDate, notCheckedOut, problems };
+}
+
+/** Where nothing is known to have been materialised, the pointer says what belongs there; nothing of it counts as deleted. */
+export function adoptPointer(record: CheckoutRecord, content: Content): CheckoutRecord {
+  return record.base === undefined ? { ...record, base: content, selected: content.type === 'file' ? 'all' : [] } : record;
+}
+
+function countChanges(
+  workspace: Workspace,
+  options: {
+    readonly path: RepoPath;
+    readonly base: Content | undefined;
+    readonly after: () => ReturnType<typeof openTree>;
+    readonly selection: Selection;
+  },
+) {
+  const { path, base, after, selection } = options;
+  const counts = { added: 0, changed: 0, removed: 0 };
+  const changes: StatusChange[] = [];
+  const isFile = base?.type === 'file';
+  for (const change of diffTrees(openContent(workspace, path, base), after())) {
+    if (!isFile && !isSelected(selection, change.path as TreePath)) continue;
+    const kind = change.before === undefined ? 'added' : change.after === undefined ? 'removed' : 'changed';
+    counts[kind] += 1;
+    if (changes.length < MAX_CHANGES) changes.push({ path: isFile ? path : `${path}/${treePathToText(change.path)}`, kind });
+  }
+  return { ...counts, changes };
+}
+
+/** The part of a verb's options that scans take. */
+export function progressOptions({ onProgress, signal }: VerbOptions): VerbOptions {
+  return { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+}

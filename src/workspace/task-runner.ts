@@ -1,0 +1,59 @@
+import { availableParallelism } from 'node:os';
+import type { TaskRunner } from '../platform/worker-pool.ts';
+import { createInlineRunner, createThreadRunner } from '../platform/worker-pool.ts';
+import type { LocalCache } from '../storage/local-cache.ts';
+import type { Task, TaskResult } from '../storage/tasks.ts';
+import { createTaskHandler } from '../storage/tasks.ts';
+
+/** More threads than this gain nothing: the disk is what they wait for. */
+const MAX_THREADS = 8;
+
+type BareTask = Task extends infer T ? (T extends unknown ? Omit<T, 'cache'> : never) : never;
+type ResultOf<T extends BareTask> = Extract<TaskResult, { type: T['type'] }>;
+
+/** Runs storage tasks for one cache. */
+export interface StorageTasks {
+  run<T extends BareTask>(task: T): Promise<ResultOf<T>>;
+  /** Starts threads, from now on; called once the work is known to be worth it. */
+  useThreads(): void;
+  /** How many tasks to keep under way. */
+  capacity(): number;
+  /** Makes durable and visible in the cache what tasks have stored. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Runs tasks in this thread until `useThreads` is called. */
+export function createStorageTasks(cache: LocalCache): StorageTasks {
+  const options = { folder: cache.folder, packBelow: cache.packBelow };
+  let inline: TaskRunner<Task, TaskResult> | undefined;
+  let threads: TaskRunner<Task, TaskResult> | undefined;
+  const current = (): TaskRunner<Task, TaskResult> => threads ?? (inline ??= createInlineRunner(createTaskHandler()));
+
+  return {
+    async run<T extends BareTask>(task: T): Promise<ResultOf<T>> {
+      // The handler answers a task with a result of its own type.
+      return (await current().run({ ...task, cache: options } as Task)) as ResultOf<T>;
+    },
+    useThreads() {
+      threads ??= createThreadRunner(workerEntry(), Math.min(MAX_THREADS, availableParallelism()));
+    },
+    capacity: () => current().capacity,
+    async flush() {
+      for (const runner of [inline, threads]) {
+        if (runner === undefined) continue;
+        const results = await runner.runOnEach({ type: 'flush', cache: options });
+        cache.publish(results.flatMap((result) => (result.type === 'flush' ? [result.rows] : [])));
+      }
+    },
+    async close() {
+      await threads?.close();
+    },
+  };
+}
+
+/** The built worker: beside this module in the bundle, in `dist` where the sources are run. */
+function workerEntry(): URL {
+  const isSource = import.meta.url.endsWith('.ts');
+  return new URL(isSource ? '../../dist/worker.js' : './worker.js', import.meta.url);
+}

@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { MlvError } from '../domain/errors.ts';
+import type { Pointer } from '../domain/pointer.ts';
+import { MAX_POINTER_BYTES, parsePlainPointer } from '../domain/pointer.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { joinRepoPath, parseRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
+import { findFiles } from '../git/find-files.ts';
+import { readTextFile } from '../platform/durable-write.ts';
+import type { Content } from './checkout-record.ts';
+import type { Workspace } from './open.ts';
+
+export const POINTER_SUFFIX = '.mlv';
+
+/** A file or directory that a pointer beside it versions. */
+export interface Tracked {
+  readonly path: RepoPath;
+  readonly pointer: Pointer;
+  /** The pointer's text, for rewriting it with its comments. */
+  readonly text: string;
+}
+
+/** Everything tracked in the project, sorted by path. One walk, which does not enter tracked directories or what Git ignores. */
+export async function listTracked(workspace: Workspace): Promise<Tracked[]> {
+  const { root, layout } = workspace;
+  const pointers = findFiles(
+    { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
+    {
+      accept: (name) => name.endsWith(POINTER_SUFFIX) && name !== POINTER_SUFFIX,
+      prune: (folder) => existsSync(`${root}/${folder}${POINTER_SUFFIX}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
+    },
+  );
+  const tracked: Tracked[] = [];
+  for (const pointer of pointers) {
+    const path = parseRepoPath(pointer.slice(0, -POINTER_SUFFIX.length));
+    const one = await readTracked(workspace, path);
+    if (one !== undefined) tracked.push(one);
+  }
+  return tracked;
+}
+
+/** What the pointer of `path` says; undefined where there is none. */
+export async function readTracked(workspace: Workspace, path: RepoPath): Promise<Tracked | undefined> {
+  const file = pointerPath(path);
+  const text = readTextFile(`${workspace.root}/${file}`, MAX_POINTER_BYTES);
+  if (text === undefined) return undefined;
+  return { path, text, pointer: await parsePointerText(text, file) };
+}
+
+/** Reads a pointer; the YAML parser is loaded only for one that somebody wrote or annotated. */
+export async function parsePointerText(text: string, path: string): Promise<Pointer> {
+  const plain = parsePlainPointer(text);
+  if (plain !== undefined) return plain;
+  const { parsePointer } = await import('../domain/pointer-document.ts');
+  return parsePointer(text, path);
+}
+
+export function pointerPath(path: RepoPath): RepoPath {
+  return joinRepoPath(repoDirname(path), `${repoBasename(path)}${POINTER_SUFFIX}`);
+}
+
+export function contentOf(pointer: Pointer): Content {
+  return { type: pointer.type, hash: pointer.hash, exec: pointer.exec === true };
+}
+
+/** The error for a path that nothing tracks. */
+export function notTracked(path: string): MlvError {
+  return new MlvError({
+    code: 'not-tracked',
+    kind: 'missing',
+    message: `${path} is not tracked by mlv`,
+    hint: `"mlv status" lists what is; "mlv add ${path}" tracks it.`,
+  });
+}

@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { Pointer } from '../domain/pointer.ts';
+import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { parseRepoPath } from '../domain/repo-path.ts';
+import { treePathFromText } from '../domain/tree-path.ts';
+import type { CommitId, GitFile, GitRepository } from '../git/git.ts';
+import { writeFileDurably } from '../platform/durable-write.ts';
+import type { Selection } from './checkout-record.ts';
+import { joinSelections } from './checkout-record.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import type { Targets } from './targets.ts';
+import { resolveTarget, selectTracked } from './targets.ts';
+import { parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+
+export interface TransferOptions extends Targets, VerbOptions {
+  readonly remote?: string | undefined;
+  /** Transfers at once. */
+  readonly jobs?: number | undefined;
+  readonly rev?: string | undefined;
+  readonly allBranches?: boolean | undefined;
+  readonly allTags?: boolean | undefined;
+  readonly allCommits?: boolean | undefined;
+}
+
+/** One version of a tracked path that is to be transferred, or the part of it that was asked for. */
+export interface WantedVersion {
+  readonly path: RepoPath;
+  readonly pointer: Pointer;
+  readonly selection: Selection;
+  /** Where it is named, for messages: a short commit, or undefined for the workspace. */
+  readonly revision: string | undefined;
+}
+
+/** The versions that the options mean; of the workspace's own pointers when they name no revision. */
+export async function wantedVersions(workspace: Workspace, options: TransferOptions): Promise<WantedVersion[]> {
+  const { rev, allBranches = false, allTags = false, allCommits = false } = options;
+  if (rev === undefined && !allBranches && !allTags && !allCommits) {
+    const selected = await selectTracked(workspace, options);
+    return selected.map(({ tracked: { path, pointer }, selection }) => ({ path, pointer, selection, revision: undefined }));
+  }
+  const git = await requireGit(workspace);
+  if (allCommits) return historyVersions(workspace, git, { tips: await refTips(git, ['refs/']), exclude: [], options });
+  const commits: CommitId[] = rev === undefined ? [] : [await git.resolve(rev)];
+  if (allBranches) commits.push(...(await refTips(git, ['refs/heads/', 'refs/remotes/'])));
+  if (allTags) commits.push(...(await refTips(git, ['refs/tags/'])));
+  const versions: WantedVersion[] = [];
+  for (const commit of new Set(commits)) {
+    const files = await git.listFiles(commit, isPointer);
+    versions.push(...(await readVersions(workspace, git, { files: files.map((file) => ({ ...file, commit })), options })));
+  }
+  return versions;
+}
+
+/** Every version of every pointer that the commits lead to, less what the excluded ones lead to. */
+export async function historyVersions(
+  workspace: Workspace,
+  git: GitRepository,
+  given: { readonly tips: readonly CommitId[]; readonly exclude: readonly CommitId[]; readonly options: Targets },
+): Promise<WantedVersion[]> {
+  const { tips, exclude, options } = given;
+  if (tips.length === 0) return [];
+  const files: (GitFile & { commit: CommitId })[] = [];
+  for await (const file of git.fileVersions({ tips, exclude, accept: isPointer, pathspecs: [`*${POINTER_SUFFIX}`] })) files.push(file);
+  return readVersions(workspace, git, { files, options });
+}
+
+async function readVersions(
+  workspace: Workspace,
+  git: GitRepository,
+  given: { readonly files: readonly (GitFile & { readonly commit: CommitId })[]; readonly options: Targets },
+): Promise<WantedVersion[]> {
+  const { prefix } = workspace;
+  const under = prefix === '' ? '' : `${prefix}/`;
+  const versions: WantedVersion[] = [];
+  for (const { path: full, blob, commit } of given.files) {
+    if (!full.startsWith(under)) continue;
+    const path = parseRepoPath(full.slice(under.length, -POINTER_SUFFIX.length));
+    const selection = selectionFor(workspace, given.options, path);
+    if (selection === undefined) continue;
+    const bytes = await git.readBlob(blob);
+    if (bytes.length > MAX_POINTER_BYTES) continue;
+    const revision = commit.slice(0, 10);
+    versions.push({ path, pointer: await parsePointerText(bytes.toString('utf8'), `${revision}:${full}`), selection, revision });
+  }
+  return versions;
+}
+
+/** Targets name paths of other revisions, too, so they are compared as text. */
+function selectionFor(workspace: Workspace, { targets, cwd }: Targets, path: RepoPath): Selection | undefined {
+  if (targets.length === 0) return 'all';
+  let selection: Selection | undefined;
+  for (const target of targets) {
+    const asked = resolveTarget(workspace, cwd, target.endsWith(POINTER_SUFFIX) ? target.slice(0, -POINTER_SUFFIX.length) : target);
+    if (asked === path || asked === '' || path.startsWith(`${asked}/`)) return 'all';
+    if (asked.startsWith(`${path}/`)) selection = joinSelections(selection ?? [], [treePathFromText(asked.slice(path.length + 1))]);
+  }
+  return selection;
+}
+
+async function refTips(git: GitRepository, prefixes: readonly string[]): Promise<CommitId[]> {
+  const refs = await git.listRefs(prefixes);
+  const head = await git.head();
+  return [...new Set([...(head === undefined ? [] : [head]), ...refs.map(({ commit }) => commit)])];
+}
+
+async function requireGit(workspace: Workspace): Promise<GitRepository> {
+  const git = await workspace.git();
+  if (git !== undefined) return git;
+  throw new MlvError({
+    code: 'no-git',
+    kind: 'refused',
+    message: 'this project has no Git repository, so there are no revisions to choose from',
+    hint: 'Leave out --rev and --all-…: only the data that is here now can be transferred.',
+  });
+}
+
+function isPointer(path: string): boolean {
+  return path.endsWith(POINTER_SUFFIX) && !path.endsWith(`/${POINTER_SUFFIX}`);
+}
+
+const KNOWN_COMMITS = 20;
+
+/** Commits whose data, with all that they lead to, a remote is known to have; so a push need not walk their history again. */
+export function readPushedCommits(folder: string): CommitId[] {
+  try {
+    const lines = readFileSync(join(folder, 'pushed-commits'), 'utf8').split('\n');
+    return lines.filter((line) => /^[0-9a-f]{40,64}$/.test(line)) as CommitId[];
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+export function notePushedCommit(folder: string, commit: CommitId): void {
+  const commits = [commit, ...readPushedCommits(folder).filter((known) => known !== commit)].slice(0, KNOWN_COMMITS);
+  writeFileDurably(join(folder, 'pushed-commits'), `${commits.join('\n')}\n`);
+}

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { parseArguments } from '../../src/cli/arguments.ts';
+import { defineCommand } from '../../src/cli/command.ts';
+import { readGlobals } from '../../src/cli/globals.ts';
+
+const command = defineCommand({
+  details: [],
+  positionals: { first: { value: 'FIRST', about: '' }, rest: { value: 'REST', many: true, about: '' } },
+  options: {
+    allTags: { type: 'boolean', about: '' },
+    noGit: { type: 'boolean', about: '' },
+    desc: { type: 'string', short: 'd', about: '' },
+    jobs: { type: 'number', short: 'j', about: '' },
+  },
+  example: { command: '', about: '' },
+  run: () => Promise.resolve({ data: undefined, text: () => [] }),
+});
+
+const parse = (...words: string[]): Record<string, unknown> => parseArguments('test', command, words);
+
+test('gives options and words by name, and leaves out what was not given', () => {
+  expect(parse()).toEqual({ rest: [] });
+  expect(parse('a', '--all-tags', 'b', '-j4', '--desc=x y', 'c')).toEqual({
+    first: 'a',
+    rest: ['b', 'c'],
+    allTags: true,
+    jobs: 4,
+    desc: 'x y',
+  });
+  expect(parse('--no-git', '-d', 'text')).toEqual({ noGit: true, desc: 'text', rest: [] });
+});
+
+test('keeps words as they were typed', () => {
+  expect(parse('007', '1e3', 'a.b.c=d', 'true')).toEqual({ first: '007', rest: ['1e3', 'a.b.c=d', 'true'] });
+});
+
+test('takes everything after -- for words', () => {
+  expect(parse('-j', '2', '--', '--all-tags', '-d', '--')).toEqual({
+    jobs: 2,
+    first: '--all-tags',
+    rest: ['-d', '--'],
+  });
+});
+
+test.each([
+  [['--allTags'], '--allTags is not an option of mlv test'],
+  [['--alltags'], '--alltags is not an option of mlv test'],
+  [['-z'], '-z is not an option of mlv test'],
+  [['--git'], '--git is not an option of mlv test'],
+  [['-j'], '-j needs a value'],
+  [['-j', '0'], '--jobs needs a whole number from 1, not "0"'],
+  [['-j', '1.5'], '--jobs needs a whole number from 1, not "1.5"'],
+  [['--jobs='], '--jobs needs a whole number from 1, not ""'],
+])('refuses %j', (words, message) => {
+  expect(() => parse(...words)).toThrow(message);
+});
+
+test('global flags are taken out wherever they stand before --', () => {
+  const { globals, words } = readGlobals([
+    '-C',
+    'a',
+    'status',
+    '--json',
+    '-q',
+    'x',
+    '-C',
+    'b',
+    '--no-progress',
+    '--',
+    '-v',
+  ]);
+  expect(words).toEqual(['status', 'x', '--', '-v']);
+  expect(globals).toEqual({
+    directories: ['a', 'b'],
+    isQuiet: true,
+    isVerbose: false,
+    isJson: true,
+    hasProgress: false,
+    wantsHelp: false,
+    wantsVersion: false,
+  });
+});

@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { VERSION } from '../../src/domain/version.ts';
+import { makeMlvRig, type MlvRig } from '../support/mlv.ts';
+
+const BIN = fileURLToPath(new URL('../../bin/mlv.js', import.meta.url));
+
+let rig: MlvRig;
+let project: string;
+
+beforeAll(async () => {
+  rig = makeMlvRig();
+  project = (await rig.project('project')).root;
+});
+afterAll(() => rig.dispose());
+
+test('the version is one line, however it is asked for', async () => {
+  for (const args of [['version'], ['--version'], ['version', '-q'], ['--no-progress', 'version']]) {
+    expect(await rig.mlv(rig.folder, args)).toEqual({ code: 0, stdout: `${VERSION}\n`, stderr: '' });
+  }
+  const { stdout } = await rig.mlv(rig.folder, ['version', '--json']);
+  expect(stdout).toBe(`{"version":"${VERSION}"}\n`);
+});
+
+test('a reader that closes the pipe early is no failure', () => {
+  const script = `"${process.execPath}" "${BIN}" --help | true; exit "\${PIPESTATUS[0]}"`;
+  const { status, stderr } = spawnSync('bash', ['-c', script], { env: rig.env, encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});
+
+test.each([
+  [{}, false],
+  [{ FORCE_COLOR: '1' }, true],
+  [{ FORCE_COLOR: '0' }, false],
+  [{ FORCE_COLOR: '1', NO_COLOR: '1' }, false],
+])('%j gives colour: %s', async (env, isColoured) => {
+  const { stdout } = await rig.mlv(project, ['remote'], { env });
+  expect(stdout.includes('\u001b[36mmlv remote add -d NAME URL\u001b[39m')).toBe(isColoured);
+});
+
+test('quiet silences what was done, not what was asked for', async () => {
+  expect(await rig.mlv(project, ['-q', 'remote', 'add', '-d', 'store', '../store'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: '',
+  });
+  expect((await rig.mlv(project, ['-q', 'remote', 'default'])).stdout).toBe('store\n');
+});
+
+test('status of a new project tells how to go on', async () => {
+  expect(await rig.mlv(project, ['status'])).toEqual({
+    code: 0,
+    stdout: 'Nothing is tracked yet\n  mlv add PATH  tracks files and folders\n',
+    stderr: '',
+  });
+});

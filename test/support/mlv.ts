@@ -1,0 +1,88 @@
+/** Runs the built program as people do, in temporary folders and out of reach of the user's settings. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { hermeticEnv, makeRepository, makeTemporaryFolder, type TestRepository } from './git.ts';
+
+const BIN = fileURLToPath(new URL('../../bin/mlv.js', import.meta.url));
+
+export interface MlvResult {
+  /** Exit code; undefined when a signal ended it. */
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface MlvOptions {
+  /** Added to the hermetic environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs it as this user; only root can. */
+  readonly uid?: number;
+}
+
+/** A command that runs. */
+export interface RunningMlv {
+  readonly process: ChildProcess;
+  readonly result: Promise<MlvResult>;
+}
+
+export interface MlvRig {
+  /** A new folder for everything; its real path. */
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs `mlv ARGS` in a folder to its end. */
+  mlv(cwd: string, args: readonly string[], options?: MlvOptions): Promise<MlvResult>;
+  /** Starts it, for tests that talk to it while it runs. */
+  start(cwd: string, args: readonly string[], options?: MlvOptions): RunningMlv;
+  /** A new Git repository, without and with `mlv init`. */
+  repository(name: string): TestRepository;
+  project(name: string): Promise<TestRepository>;
+  /** Removes the folder. */
+  dispose(): void;
+}
+
+/** Makes a rig; `npm run build` must have been run. */
+export function makeMlvRig(): MlvRig {
+  const folder = makeTemporaryFolder();
+  const home = join(folder, 'home');
+  mkdirSync(home);
+  const env = { ...hermeticEnv(home), TERM: 'xterm-256color' };
+
+  const rig: MlvRig = {
+    folder,
+    env,
+    start(cwd, args, options = {}) {
+      const child = spawn(process.execPath, [BIN, ...args], {
+        cwd,
+        env: { ...env, ...options.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+      });
+      return { process: child, result: resultOf(child) };
+    },
+    mlv: (cwd, args, options) => rig.start(cwd, args, options).result,
+    repository: (name) => makeRepository(join(folder, name)),
+    async project(name) {
+      const repository = rig.repository(name);
+      const { code, stderr } = await rig.mlv(repository.root, ['init']);
+      if (code !== 0) throw new Error(stderr);
+      return repository;
+    },
+    dispose: () => rmSync(folder, { recursive: true, force: true }),
+  };
+  return rig;
+}
+
+function resultOf(child: ChildProcess): Promise<MlvResult> {
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? undefined, ...output }));
+  });
+}
