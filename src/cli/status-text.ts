@@ -1,8 +1,9 @@
 import type { StatusItem, StatusResult } from '../workspace/status.ts';
-import { columns, countOf, formatBytes, formatCount, shorten, type Style, visible } from './format.ts';
+import { columns, countOf, formatBytes, formatCount, type Style, visible } from './format.ts';
 import { changeCounts } from './recorded-text.ts';
 
 const MAX_CHANGES = 5;
+const INDENT = '    ';
 
 /** What `status` tells people: each path that is not as it should be, what differs in it, and what to do. */
 export function statusLines(result: StatusResult, style: Style, isVerbose: boolean): string[] {
@@ -15,7 +16,7 @@ export function statusLines(result: StatusResult, style: Style, isVerbose: boole
   const lines: string[] = [];
   for (const item of notable) {
     lines.push(`${visible(item.path).padEnd(width)}  ${findings(item, style).join(', ')}`);
-    lines.push(...shorten(changeLines(item, style), isVerbose ? Infinity : MAX_CHANGES, style, '    '));
+    lines.push(...changeLines(item, style, isVerbose ? Infinity : MAX_CHANGES));
   }
   if (unchanged.length > 0) {
     const files = unchanged.reduce((sum, item) => sum + item.files, 0);
@@ -55,14 +56,20 @@ function findings(item: StatusItem, style: Style): string[] {
   return found;
 }
 
-function changeLines(item: StatusItem, style: Style): string[] {
-  const problems = item.problems.map(({ path, reason }) => [
-    style.bad('refused'),
-    `${visible(path)}: ${visible(reason)}`,
-  ]);
+/** The first few paths that differ, and how many more there are. */
+function changeLines(item: StatusItem, style: Style, limit: number): string[] {
+  const rows = item.problems.map(({ path, reason }) => [style.bad('refused'), `${visible(path)}: ${visible(reason)}`]);
+  let total = rows.length;
   // Of a file there is nothing more to tell than that it was modified.
-  const changes = item.type === 'dir' ? item.changes.map(({ kind, path }) => [style.changed(kind), visible(path)]) : [];
-  return columns([...problems, ...changes], '    ');
+  if (item.type === 'dir') {
+    rows.push(...item.changes.map(({ kind, path }) => [style.changed(kind), visible(path)]));
+    total += item.added + item.changed + item.removed;
+  }
+  const shown = rows.slice(0, total <= limit ? limit : limit - 1);
+  const lines = columns(shown, INDENT);
+  return shown.length < total
+    ? [...lines, style.faint(`${INDENT}… and ${formatCount(total - shown.length)} more`)]
+    : lines;
 }
 
 function nextSteps(items: readonly StatusItem[], style: Style): string[][] {

@@ -10,9 +10,8 @@ import {
   MAX_LEVEL,
   MAX_PAGE_BYTES,
   MAX_PAGE_LINES,
-  MAX_ROOT_BYTES,
-  MAX_ROOT_LINES,
 } from './tree.ts';
+import { fitsRoot } from './tree-format.ts';
 import { createOrderChecker } from './tree-order.ts';
 import type { TreePath } from './tree-path.ts';
 
@@ -83,7 +82,7 @@ export function createTreeBuilder(options: {
       let nodes = pages;
       let level = 0;
       let lines = nodes.map(formatNode).join('');
-      while (nodes.length > MAX_ROOT_LINES || lines.length > MAX_ROOT_BYTES) {
+      while (!fitsRoot(nodes.length, lines.length)) {
         if (level === MAX_LEVEL) throw tooLarge();
         level += 1;
         nodes = group(nodes, level);

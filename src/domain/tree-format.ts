@@ -8,6 +8,7 @@ import {
   MAX_LEVEL,
   MAX_PAGE_BYTES,
   MAX_PAGE_LINES,
+  MAX_ROOT_BYTES,
   MAX_ROOT_LINES,
   ROOT_MAGIC,
   TREE_VERSION,
@@ -53,7 +54,7 @@ export function parsePage(bytes: Buffer, { node, isLast }: Expected): TreeEntry[
     entries.push(entry);
   });
   checkSums(node, { files, bytes: sum, lastPath: entries.at(-1)?.path });
-  checkSplit(entries, { level: 0, isLast, byteLength: bytes.length, digest: node.digest });
+  checkSplit(entries, { level: 0, isLast, bytes, digest: node.digest });
   return entries;
 }
 
@@ -63,7 +64,7 @@ export function parseList(bytes: Buffer, level: number, { node, isLast }: Expect
   checkSums(node, { ...sumNodes(nodes), lastPath: nodes.at(-1)?.lastPath });
   checkSplit(
     nodes.map((child) => ({ path: child.lastPath })),
-    { level, isLast, byteLength: bytes.length, digest: node.digest },
+    { level, isLast, bytes, digest: node.digest },
   );
   return nodes;
 }
@@ -83,8 +84,16 @@ export function parseRoot(bytes: Buffer, digest: Digest): TreeRoot {
   }
   const level = Number(header[2]);
   const nodes = parseNodes(bytes, end + 1, digest);
-  if (level > MAX_LEVEL || nodes.length > MAX_ROOT_LINES || String(level) !== header[2]) throw invalid(digest, 'its levels');
+  const isEmptyList = level > 0 && nodes.length === 0;
+  if (level > MAX_LEVEL || String(level) !== header[2] || isEmptyList || !fitsRoot(nodes.length, bytes.length - end - 1)) {
+    throw invalid(digest, 'its levels');
+  }
   return { level, nodes };
+}
+
+/** True when the lines of so many nodes stand in a root; more are put into lists. */
+export function fitsRoot(lines: number, byteLength: number): boolean {
+  return lines <= MAX_ROOT_LINES && byteLength <= MAX_ROOT_BYTES;
 }
 
 /** Files and bytes of some nodes together. */
@@ -153,18 +162,20 @@ function checkSums(node: TreeNode, found: { files: number; bytes: number; lastPa
 
 function checkSplit(
   lines: readonly { readonly path: TreePath }[],
-  page: { level: number; isLast: boolean; byteLength: number; digest: Digest },
+  page: { level: number; isLast: boolean; bytes: Buffer; digest: Digest },
 ): void {
+  const { level, bytes } = page;
   for (let index = 0; index < lines.length - 1; index++) {
     const line = lines[index];
-    if (line !== undefined && endsPage(line.path, page.level)) throw invalid(page.digest, 'a page that goes on after its boundary');
+    if (line !== undefined && endsPage(line.path, level)) throw invalid(page.digest, 'a page that goes on after its boundary');
   }
   const last = lines.at(-1);
-  const isFull = lines.length >= MAX_PAGE_LINES || page.byteLength >= MAX_PAGE_BYTES;
-  if (last === undefined || (!page.isLast && !isFull && !endsPage(last.path, page.level))) {
+  const isFull = lines.length >= MAX_PAGE_LINES || bytes.length >= MAX_PAGE_BYTES;
+  if (last === undefined || (!page.isLast && !isFull && !endsPage(last.path, level))) {
     throw invalid(page.digest, 'a page that ends before its boundary');
   }
-  if (lines.length > MAX_PAGE_LINES) throw invalid(page.digest, 'more lines than a page has');
+  const lastLine = bytes.lastIndexOf(0x0a, -2) + 1;
+  if (lines.length > MAX_PAGE_LINES || lastLine >= MAX_PAGE_BYTES) throw invalid(page.digest, 'a page that goes on when it is full');
 }
 
 /** The error for a tree object that breaks the format. */

@@ -1,7 +1,7 @@
 import { MlvError } from './errors.ts';
 import { checkPath, checkSymlinkTarget } from './path-rules.ts';
 import type { TreePath } from './tree-path.ts';
-import { checkWritten, treePathToText } from './tree-path.ts';
+import { readTreePath } from './tree-path.ts';
 
 export interface OrderChecker {
   /** Throws `tree-order`, `tree-path`, `tree-path-escape` or `tree-file-folder` when this path may not follow those already seen. */
@@ -32,11 +32,10 @@ export function createOrderChecker(): OrderChecker {
 
   return {
     next(path) {
-      checkWritten(path);
-      const reason = checkPath(treePathToText(path));
+      const reason = checkPath(readTreePath(path));
       if (reason !== undefined) throw broken('tree-path', reason, path);
       advance(path);
-      return path;
+      return path as TreePath;
     },
     skipTo: advance,
   };
@@ -58,6 +57,6 @@ function broken(code: string, reason: string, path: string): MlvError {
 }
 
 /** True for an error of these checks with the given code. */
-export function hasTreeCode(error: unknown, code: string): boolean {
+export function hasTreeCode(error: unknown, code: string): error is MlvError {
   return error instanceof MlvError && error.code === code;
 }

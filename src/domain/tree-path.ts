@@ -25,7 +25,7 @@ export function treePathFromText(path: string): TreePath {
   return treePathFromBytes(NOT_ASCII.test(path) ? Buffer.from(path, 'utf8').toString('latin1') : path);
 }
 
-/** The ordinary (UTF-16) path, for the file system and for people. Of a path that was not checked, some text. */
+/** The ordinary (UTF-16) path, for the file system and for people. The path must have been checked. */
 export function treePathToText(path: TreePath): string {
   if (!NOT_PLAIN.test(path)) return path;
   const unescaped = path.replace(ESCAPE, (_, digits = '') => String.fromCharCode(Number.parseInt(digits, 16)));
@@ -33,11 +33,12 @@ export function treePathToText(path: TreePath): string {
 }
 
 /**
- * Throws `tree-path-escape` when a path is not in the one form it has: bytes that are not UTF-8, or an escape that is malformed,
- * in lower case, missing, or of something that needs none.
+ * The ordinary path that a written one stands for. Throws `tree-path-escape` when it is not in the one form it has: bytes that
+ * are not UTF-8, or an escape that is malformed, in lower case, missing, or of something that needs none.
  */
-export function checkWritten(path: string): asserts path is TreePath {
-  if (!NEEDS_CHECK.test(path) || treePathFromText(treePathToText(path as TreePath)) === path) return;
+export function readTreePath(path: string): string {
+  const text = treePathToText(path as TreePath);
+  if (!NEEDS_CHECK.test(path) || treePathFromText(text) === path) return text;
   throw new MlvError({
     code: 'tree-path-escape',
     kind: 'corrupt',

@@ -1,8 +1,7 @@
 import type { Digest } from './digest.ts';
 import type { TreeEntry, TreeNode, TreeSummary } from './tree.ts';
-import { MAX_ROOT_LINES } from './tree.ts';
 import type { TreeRoot } from './tree-format.ts';
-import { invalid, parseList, parsePage, parseRoot, sumNodes } from './tree-format.ts';
+import { fitsRoot, invalid, parseList, parsePage, parseRoot, sumNodes } from './tree-format.ts';
 import { createOrderChecker } from './tree-order.ts';
 import type { TreePath } from './tree-path.ts';
 
@@ -37,8 +36,8 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
   const { level, nodes } = parseRoot(load(root), root);
   const order = createOrderChecker();
   const frames: Frame[] = [{ items: nodeItems(nodes, level, true), index: 0 }];
-  let skippedNodes = false;
-  let pages = 0;
+  /** What the root's lists hold together; undefined once one was passed over. */
+  let inLists: { lines: number; bytes: number } | undefined = { lines: 0, bytes: 0 };
 
   function peek(): TreeItem | undefined {
     for (;;) {
@@ -51,9 +50,9 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
     }
   }
 
-  /** A root has a level above 0 only when its pages did not fit into it. */
+  /** A root has lists only when the lines in them did not fit into it. */
   function checkLevel(): void {
-    if (level > 0 && !skippedNodes && pages <= MAX_ROOT_LINES) throw invalid(root, 'a level too many');
+    if (level > 0 && inLists !== undefined && fitsRoot(inLists.lines, inLists.bytes)) throw invalid(root, 'a level too many');
   }
 
   return {
@@ -63,7 +62,7 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
       const frame = frames.at(-1);
       if (item === undefined || frame === undefined) return;
       if (item.type === 'node') {
-        skippedNodes = true;
+        if (item.level === level) inLists = undefined;
         order.skipTo(item.node.lastPath);
       }
       frame.index += 1;
@@ -75,12 +74,15 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
       frame.index += 1;
       const bytes = load(item.node.digest);
       if (item.level === 0) {
-        pages += 1;
         const entries = parsePage(bytes, item);
         for (const entry of entries) order.next(entry.path);
         frames.push({ items: entries.map((entry) => ({ type: 'entry', entry })), index: 0 });
       } else {
-        frames.push({ items: nodeItems(parseList(bytes, item.level, item), item.level - 1, item.isLast), index: 0 });
+        const children = parseList(bytes, item.level, item);
+        if (item.level === level && inLists !== undefined) {
+          inLists = { lines: inLists.lines + children.length, bytes: inLists.bytes + bytes.length };
+        }
+        frames.push({ items: nodeItems(children, item.level - 1, item.isLast), index: 0 });
       }
     },
   };

@@ -4,10 +4,11 @@ import { MlvError } from '../domain/errors.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
-import type { ByteBudget } from '../platform/parallel.ts';
+import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { fetchLarge } from './download-large.ts';
+import type { ByteRange } from './home.ts';
 import type { BlobPlace, Remote } from './remote.ts';
 import { isMissing } from './remote.ts';
 
@@ -21,7 +22,8 @@ export interface FetchOptions {
   readonly remote: Remote;
   readonly writer: CacheWriter;
   readonly kind: PackKind;
-  readonly budget: ByteBudget;
+  /** Bounds the bytes under way. */
+  readonly pool: BufferPool;
   readonly jobs: number;
   /** Called for bytes that were compared with their digest. */
   readonly onFetched: (fetched: { readonly blobs: number; readonly bytes: number }) => void;
@@ -105,47 +107,50 @@ function spans(blobs: readonly PlacedBlob[]): Span[] {
 }
 
 async function fetchSpan(span: Span, options: FetchOptions & { readonly signal: AbortSignal }): Promise<void> {
-  const { remote, budget, signal } = options;
+  const { remote, pool, signal } = options;
   const [first] = span.blobs;
-  if (first !== undefined && first.place.length >= PACK_BELOW) return fetchAlone(first, options);
-  const release = await budget.take(span.length, signal);
+  if (first === undefined) return;
+  if (first.place.length >= PACK_BELOW) return fetchAlone(first, options);
+  const memory = await pool.take(span.length, signal);
   try {
-    const bytes = first === undefined ? undefined : await readSpan(remote, keyPath(first.place.key), span, signal);
+    const bytes = await readSpan(remote, keyPath(first.place.key), { ...span, into: memory.bytes }, signal);
     for (const blob of span.blobs) {
       const start = blob.place.offset - span.offset;
-      take(blob, bytes?.subarray(start, start + blob.place.length), options);
+      take(blob, bytes.subarray(start, start + blob.place.length), options);
     }
   } finally {
-    release();
+    memory.release();
   }
 }
 
 /** As many of the span's bytes as there are; a pack cut short still has its first blobs. */
-async function readSpan(remote: Remote, path: string, { offset, length }: Span, signal: AbortSignal): Promise<Buffer | undefined> {
+async function readSpan(remote: Remote, path: string, range: Required<ByteRange>, signal: AbortSignal): Promise<Buffer> {
   try {
-    return await remote.home.read(path, { offset, length }, signal);
+    return await remote.home.read(path, range, signal);
   } catch (error) {
     if (!(error instanceof MlvError) || error.code !== 'object-short') throw error;
-    const size = (await remote.home.size(path, signal)) ?? 0;
-    return size > offset ? remote.home.read(path, { offset, length: Math.min(length, size - offset) }, signal) : undefined;
+    const there = Math.max(0, Math.min(range.length, ((await remote.home.size(path, signal)) ?? 0) - range.offset));
+    const into = range.into.subarray(0, there);
+    return there === 0 ? into : remote.home.read(path, { offset: range.offset, length: there, into }, signal);
   }
 }
 
-function take(blob: PlacedBlob, bytes: Buffer | undefined, { writer, kind, onFetched, onDamaged }: FetchOptions): void {
-  const found = bytes === undefined ? undefined : hashEngine().hash(bytes);
-  if (bytes === undefined || found === undefined || digestFromBytes(found) !== blob.digest) return onDamaged(blob);
+/** The writer copies what it keeps: the memory is used again. */
+function take(blob: PlacedBlob, bytes: Buffer, { writer, kind, onFetched, onDamaged }: FetchOptions): void {
+  const found = hashEngine().hash(bytes);
+  if (digestFromBytes(found) !== blob.digest) return onDamaged(blob);
   writer.put(found, bytes, kind);
   onFetched({ blobs: 1, bytes: bytes.length });
 }
 
 async function fetchAlone(blob: PlacedBlob, options: FetchOptions & { readonly signal: AbortSignal }): Promise<void> {
-  const { remote, writer, budget, onFetched, onDamaged, signal } = options;
+  const { remote, writer, pool, onFetched, onDamaged, signal } = options;
   const path = await fetchLarge({
     home: remote.home,
     place: blob.place,
     digest: blob.digest,
     partialPath: writer.partialPath(blob.digest),
-    budget,
+    pool,
     onBytes: (bytes) => onFetched({ blobs: 0, bytes }),
     signal,
   }).catch((error: unknown) => {

@@ -7,15 +7,15 @@ import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { keyPath } from '../domain/remote-layout.ts';
+import type { BufferPool, PooledBuffer } from '../platform/buffer-pool.ts';
 import type { Hasher } from '../platform/hash.ts';
 import { hashEngine } from '../platform/hash.ts';
-import type { ByteBudget } from '../platform/parallel.ts';
 import type { Home } from './home.ts';
 import type { BlobPlace } from './remote.ts';
 
 const PIECE_BYTES = 16 << 20;
 /** Pieces under way at once, of one blob. */
-const PIECES_AHEAD = 4;
+const PIECES_AHEAD = 3;
 
 /**
  * Gathers a large blob in a file beside `partialPath`, going on where an earlier run ended, and returns the finished, flushed
@@ -27,7 +27,7 @@ export async function fetchLarge(options: {
   readonly place: BlobPlace;
   readonly digest: Digest;
   readonly partialPath: string;
-  readonly budget: ByteBudget;
+  readonly pool: BufferPool;
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal;
 }): Promise<string | undefined> {
@@ -108,21 +108,22 @@ async function appendPieces(
   start: number,
   options: Parameters<typeof fetchLarge>[0],
 ): Promise<void> {
-  const { home, place, budget, onBytes, signal } = options;
+  const { home, place, pool, onBytes, signal } = options;
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
-  const pieces: Promise<{ bytes: Buffer; release: () => void }>[] = [];
+  const pieces: Promise<PooledBuffer>[] = [];
   let next = start;
   const fetchNext = (): void => {
     const offset = next;
     const length = Math.min(PIECE_BYTES, place.length - offset);
     next += length;
     const piece = (async () => {
-      const release = await budget.take(length, both);
+      const memory = await pool.take(length, both);
       try {
-        return { bytes: await home.read(keyPath(place.key), { offset: place.offset + offset, length }, both), release };
+        await home.read(keyPath(place.key), { offset: place.offset + offset, length, into: memory.bytes }, both);
+        return memory;
       } catch (error) {
-        release();
+        memory.release();
         throw error;
       }
     })();

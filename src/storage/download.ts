@@ -4,7 +4,7 @@ import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { treePathToText } from '../domain/tree-path.ts';
-import { createByteBudget } from '../platform/parallel.ts';
+import { createBufferPool } from '../platform/buffer-pool.ts';
 import type { FetchOptions, WantedBlob } from './download-blobs.ts';
 import { fetchBlobs } from './download-blobs.ts';
 import type { DownloadRoot, WantedPage } from './download-plan.ts';
@@ -44,7 +44,7 @@ export interface DownloadOptions {
 }
 
 const BYTES_IN_FLIGHT = 192 << 20;
-const JOBS = 6;
+const JOBS = 4;
 /** So much is planned, sorted by place, fetched and made durable at a time. */
 const BATCH_BLOBS = 65_536;
 const BATCH_BYTES = 8 * 2 ** 30;
@@ -60,7 +60,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   const damaged = new Map<Digest, WantedBlob>();
   const done = { blobs: 0, bytes: 0 };
   const total = { blobs: 0, bytes: 0 };
-  const budget = createByteBudget(BYTES_IN_FLIGHT);
+  const pool = createBufferPool(BYTES_IN_FLIGHT);
   const report = (): void => onProgress?.({ ...done, totalBlobs: total.blobs, totalBytes: total.bytes });
 
   async function fetch(blobs: readonly WantedBlob[], kind: FetchOptions['kind']): Promise<void> {
@@ -70,7 +70,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         remote,
         writer,
         kind,
-        budget,
+        pool,
         jobs,
         signal,
         onFetched(fetched) {

@@ -107,9 +107,9 @@ export function openFolderHome(folder: string): Home {
       }
     },
 
-    async read(key, { offset, length }, signal) {
+    async read(key, { offset, length, into }, signal) {
       return withFile(key, async (file) => {
-        const bytes = Buffer.allocUnsafeSlow(length);
+        const bytes = into ?? Buffer.allocUnsafeSlow(length);
         for (let done = 0; done < length; ) {
           signal?.throwIfAborted();
           const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
@@ -153,13 +153,14 @@ export function openFolderHome(folder: string): Home {
 
     writeFile: (key, source, signal) =>
       store(key, source.length, async (file, path) => {
-        const isCloned = await cloneSource(source, file, path);
-        const from = isCloned ? file : await open(source.path, 'r').catch((error: unknown) => sourceGone(error, source));
+        const clone = await cloneSource(source, file, path);
+        const from = clone ?? (await open(source.path, 'r').catch((error: unknown) => sourceGone(error, source)));
         try {
-          const hash = await copyHashing({ from, source, to: isCloned ? undefined : file, signal });
+          const hash = await copyHashing({ from, source, to: clone === undefined ? file : undefined, signal });
           if (hash !== source.digest) throw sourceDamaged(source);
+          await clone?.sync();
         } finally {
-          if (!isCloned) await from.close();
+          await from.close();
         }
       }),
 
@@ -231,17 +232,22 @@ async function requireFolder(folder: string): Promise<void> {
   if (stats?.isDirectory() !== true) throw remoteMissing(folder);
 }
 
-/** True when the file now shares the source's blocks. Only a whole file can be cloned. */
-async function cloneSource(source: FileSource, file: FileHandle, path: string): Promise<boolean> {
-  if (source.offset !== 0 || (await stat(source.path).catch(() => undefined))?.size !== source.length) return false;
+/**
+ * Replaces the empty file by one that shares the source's blocks, and opens that. Undefined where the disk cannot; only a whole
+ * file can be cloned. The clone is made beside it: where cloning fails, the file it was to become is removed.
+ */
+async function cloneSource(source: FileSource, file: FileHandle, path: string): Promise<FileHandle | undefined> {
+  if (source.offset !== 0 || (await stat(source.path).catch(() => undefined))?.size !== source.length) return undefined;
+  const clone = `${path}-clone`;
   try {
-    const { mode } = await file.stat();
-    await copyFile(source.path, path, constants.COPYFILE_FICLONE_FORCE);
-    await file.chmod(mode & 0o7777); // copying brought the source's
-    return true;
+    await copyFile(source.path, clone, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
   } catch {
-    return false;
+    return undefined;
   }
+  const { mode } = await file.stat();
+  await chmod(clone, mode & 0o7777); // copying brought the source's
+  await rename(clone, path);
+  return open(path, 'r+');
 }
 
 /** Hashes the source's bytes while it copies them; a piece is written while the next is read. */

@@ -16,6 +16,12 @@ export interface FileSource {
   readonly digest: string;
 }
 
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+  readonly into?: Buffer;
+}
+
 /**
  * Where a remote's bytes are: a folder or a bucket. Keys are relative, with slashes. What is under a key never changes, so
  * storing under a key that is taken, by as many bytes, does nothing and succeeds (a bucket may use a conditional request);
@@ -32,8 +38,8 @@ export interface Home {
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
   /** Size in bytes; undefined when there is no such key. */
   size(key: string, signal?: AbortSignal): Promise<number | undefined>;
-  /** Exactly the bytes of the range, not compared with any hash. */
-  read(key: string, range: { readonly offset: number; readonly length: number }, signal?: AbortSignal): Promise<Buffer>;
+  /** Exactly the bytes of the range, not compared with any hash; in `into`, where that is given, which has their length. */
+  read(key: string, range: ByteRange, signal?: AbortSignal): Promise<Buffer>;
   /** The whole object; one of more than `limit` bytes is refused with `object-too-large`. */
   readAll(key: string, limit: number, signal?: AbortSignal): Promise<Buffer>;
   /** Makes the file at `path`, which must not exist, a copy that shares the store's disk blocks. False where that cannot be done. */

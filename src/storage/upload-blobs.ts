@@ -8,7 +8,7 @@ import type { PackKind } from '../domain/pack.ts';
 import { finishPack, formatPackHeader, PACK_HEADER_BYTES, PACK_ROW_BYTES, writePackRow } from '../domain/pack.ts';
 import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
-import type { ByteBudget } from '../platform/parallel.ts';
+import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { readAt } from '../platform/read-write.ts';
 import type { Remote } from './remote.ts';
@@ -17,8 +17,8 @@ import type { PendingBlob } from './upload-plan.ts';
 
 /** A pack is full at about this many bytes. */
 const PACK_BYTES = 32 << 20;
-/** What a large object holds in memory on its way, at most. */
-const OBJECT_BUDGET = 64 << 20;
+/** What a large object may have in memory on its way, whatever its size. */
+const OBJECT_BYTES = 32 << 20;
 /** Asking whether a pack is there already costs less than sending one of this size. */
 const ASK_BYTES = 1 << 20;
 
@@ -33,7 +33,8 @@ export interface Sent {
 export interface SendOptions {
   readonly remote: Remote;
   readonly rows: RowCollector;
-  readonly budget: ByteBudget;
+  /** Bounds the bytes under way. */
+  readonly pool: BufferPool;
   readonly jobs: number;
   /** Called when something became durable. */
   readonly onSent: (sent: Sent) => Promise<void>;
@@ -47,20 +48,20 @@ export async function sendBlobs(blobs: readonly PendingBlob[], kind: PackKind, o
   await forEachParallel(shipments(blobs, kind), options, async (shipment, signal) => {
     const size = shipment.reduce((sum, { location }) => sum + location.length, 0);
     const [first] = shipment;
-    const isObject = isLarge(first, kind);
-    const release = await options.budget.take(isObject ? Math.min(size, OBJECT_BUDGET) : size, signal);
+    const isObject = first !== undefined && isLarge(first, kind);
+    const memory = await options.pool.take(isObject ? OBJECT_BYTES : size, signal);
     try {
-      if (isObject && first !== undefined) await sendObject(first, { ...options, signal });
-      else await sendPack(shipment, kind, { ...options, signal });
+      if (isObject) await sendObject(first, { ...options, signal });
+      else await sendPack(shipment, kind, { ...options, signal, memory: memory.bytes });
     } finally {
-      release();
+      memory.release();
     }
   });
 }
 
 /** Tree objects go into packs whatever their size: a pack of tree objects vouches for what they name. */
-function isLarge(blob: PendingBlob | undefined, kind: PackKind): boolean {
-  return kind === 'data' && blob !== undefined && blob.location.length >= PACK_BELOW;
+function isLarge(blob: PendingBlob, kind: PackKind): boolean {
+  return kind === 'data' && blob.location.length >= PACK_BELOW;
 }
 
 /** A large blob alone, small ones by the packful, in order. */
@@ -99,20 +100,25 @@ async function sendObject(blob: PendingBlob, options: SendOptions): Promise<void
   await options.onSent({ blobs: 1, bytes: location.length, packs: 0, objects: 1 });
 }
 
-async function sendPack(blobs: readonly PendingBlob[], kind: PackKind, options: SendOptions): Promise<void> {
+/** `memory` has room for the blobs. */
+async function sendPack(
+  blobs: readonly PendingBlob[],
+  kind: PackKind,
+  { memory, ...options }: SendOptions & { readonly memory: Buffer },
+): Promise<void> {
   const { remote, rows, signal } = options;
   const frame = framePack(blobs, kind, remote);
   const { key, header, trailer, size, placed } = frame;
   const path = keyPath(key);
+  const content = memory.subarray(0, size - header.length - trailer.length);
   const isThere = size >= ASK_BYTES && (await remote.home.size(path, signal)) === size;
   if (!isThere) {
-    const content = Buffer.allocUnsafeSlow(size - header.length - trailer.length);
     readBlobs(blobs, content);
     const good = blobs.filter((blob, index) => isIntact(blob, content, (placed[index]?.offset ?? 0) - PACK_HEADER_BYTES));
     if (good.length < blobs.length) {
       const intact = new Set(good);
       for (const blob of blobs) if (!intact.has(blob)) options.onDamaged(blob);
-      if (good.length > 0) await sendPack(good, kind, options);
+      if (good.length > 0) await sendPack(good, kind, { ...options, memory });
       return;
     }
     await remote.home.write(path, [header, content, trailer], signal);

@@ -1,7 +1,7 @@
 import type { PushedRoot } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { createByteBudget } from '../platform/parallel.ts';
+import { createBufferPool } from '../platform/buffer-pool.ts';
 import { buildIndex } from './build-index.ts';
 import type { LocalCache } from './local-cache.ts';
 import { corrupt } from './local-cache.ts';
@@ -38,9 +38,8 @@ export interface UploadOptions {
 }
 
 const BYTES_IN_FLIGHT = 192 << 20;
-const JOBS = 6;
-/** Rows of what has been stored are published at least this often. */
-const INDEX_ROWS = 50_000;
+const JOBS = 4;
+/** Rows of what has been stored are published at the end of each batch, and at least this often. */
 const INDEX_MS = 10 * 60 * 1000;
 /** Garbage collection that kills what was just sent is rare; to be hit by it again and again is not to be expected. */
 const MAX_PASSES = 4;
@@ -89,12 +88,12 @@ function createRun({ remote, cache, day, onProgress, signal, jobs = JOBS }: Uplo
   const sending: SendOptions = {
     remote,
     rows,
-    budget: createByteBudget(BYTES_IN_FLIGHT),
+    pool: createBufferPool(BYTES_IN_FLIGHT),
     jobs,
     signal,
     async onSent(more) {
       count(more);
-      if (rows.count() >= INDEX_ROWS || Date.now() - lastIndex >= INDEX_MS) await publish([]);
+      if (Date.now() - lastIndex >= INDEX_MS) await publish([]);
     },
     onDamaged: noteDamaged,
   };

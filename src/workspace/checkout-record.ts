@@ -1,5 +1,5 @@
-import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
@@ -63,7 +63,9 @@ export function readCheckoutRecord(workspace: Workspace, path: RepoPath): Checko
 }
 
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
-  writeFileDurably(stateFiles(workspace, record.path).record, `${JSON.stringify({ version: VERSION, ...record })}\n`);
+  const file = stateFiles(workspace, record.path).record;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileDurably(file, `${JSON.stringify({ version: VERSION, ...record })}\n`);
 }
 
 /** Forgets a path that is no longer tracked. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
@@ -137,5 +137,6 @@ export function readPushedCommits(folder: string): CommitId[] {
 
 export function notePushedCommit(folder: string, commit: CommitId): void {
   const commits = [commit, ...readPushedCommits(folder).filter((known) => known !== commit)].slice(0, KNOWN_COMMITS);
+  mkdirSync(folder, { recursive: true });
   writeFileDurably(join(folder, 'pushed-commits'), `${commits.join('\n')}\n`);
 }

@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '../../src/domain/version.ts';
@@ -54,4 +57,20 @@ test('status of a new project tells how to go on', async () => {
     stdout: 'Nothing is tracked yet\n  mlv add PATH  tracks files and folders\n',
     stderr: '',
   });
+});
+
+test('the first interruption asks, and ends with 130; what was begun is not recorded', async () => {
+  const { root } = await rig.project('interrupted');
+  writeFileSync(join(root, 'large.bin'), '');
+  truncateSync(join(root, 'large.bin'), 3 * 1024 ** 3);
+  const { process: child, result } = rig.start(root, ['add', 'large.bin']);
+  const temporary = join(root, '.git/mlv/cache/tmp');
+  while (child.exitCode === null && readdirSync(temporary).length === 0) await setTimeout(10);
+  child.kill('SIGINT');
+  await setTimeout(500);
+  // The second one does not wait for what is under way.
+  child.kill('SIGINT');
+  const { code, stdout } = await result;
+  expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+  expect(existsSync(join(root, 'large.bin.mlv'))).toBe(false);
 });

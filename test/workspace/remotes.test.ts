@@ -202,7 +202,7 @@ hint: Did you mean store?
     expect(await remote('remove', 'store')).toBe(`removed  store  from .git/mlv/config.yaml
 removed  store  from .mlv/config.yaml, staged in Git
 `);
-    expect(await remote('list')).toBe('  other  ../other  .mlv/config.yaml:4\n');
+    expect(await remote('list')).toBe('  other  ../other  .mlv/config.yaml:5\n');
     expect(tracked()).not.toContain('store');
   });
 

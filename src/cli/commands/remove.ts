@@ -21,7 +21,9 @@ export const remove = defineCommand({
           result.items.map(({ path, kept }) => [
             style.good('removed'),
             visible(path),
-            style.faint(kept ? 'its data stays in the workspace' : 'with its data'),
+            style.faint(
+              kept ? 'its data stays in the workspace' : args.data ? 'with its data' : 'none of its data was here',
+            ),
           ]),
         ),
     };
