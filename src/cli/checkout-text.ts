@@ -4,7 +4,7 @@ import { columns, countOf, formatBytes, type Style, visible } from './format.ts'
 /** What `checkout` and `pull` say of what they brought into the workspace. */
 export function checkoutLines(result: CheckoutResult, style: Style): string[] {
   const touched = result.items.filter(({ written, removed, kept }) => written + removed + kept > 0);
-  if (touched.length === 0) return [style.good('Everything is as its pointers say')];
+  if (touched.length === 0) return [style.good('Nothing to check out')];
   const lines = columns(
     touched.map(({ path, written, removed, kept, bytes }) => {
       const parts: string[] = [];

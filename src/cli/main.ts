@@ -4,11 +4,16 @@ import { run } from './run.ts';
 
 const INTERRUPTED = 130;
 
+/** Milliseconds without an end after which people wonder whether they were heard. */
+const PATIENCE = 1000;
+const STOPPING = 'stopping as soon as it is safe; interrupt once more to stop at once\n';
+
 const abort = new AbortController();
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     if (abort.signal.aborted) process.exit(INTERRUPTED);
+    setTimeout(() => process.stderr.write(STOPPING), PATIENCE).unref();
     abort.abort(
       new MlvError({
         code: 'interrupted',

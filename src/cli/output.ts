@@ -65,7 +65,7 @@ export function createOutput(options: OutputOptions): Output {
 }
 
 /** NO_COLOR and FORCE_COLOR decide, then whether somebody is looking (no-color.org, force-color.org). */
-export function hasColour(stream: OutputStream, environment: OutputOptions['environment']): boolean {
+function hasColour(stream: OutputStream, environment: OutputOptions['environment']): boolean {
   if (environment['NO_COLOR']) return false;
   const forced = environment['FORCE_COLOR'];
   if (forced) return forced !== '0' && forced !== 'false';

@@ -83,6 +83,9 @@ function nextSteps(items: readonly StatusItem[], style: Style): string[][] {
   );
   if (items.some((item) => item.notInCache)) add('mlv pull', 'gets what is not here');
   else if (isBehind) add('mlv checkout', 'brings the data to what the pointers say');
+  if (items.some((item) => item.state !== 'not-checked-out' && item.state !== 'missing' && item.notCheckedOut > 0)) {
+    add('mlv pull PATH', 'brings the rest of what is partly checked out');
+  }
   if (items.some((item) => item.remote?.missing === true)) add('mlv push', 'sends what the remote does not have');
   return steps;
 }

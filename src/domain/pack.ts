@@ -16,9 +16,9 @@ import { MlvError } from './errors.ts';
 export const PACK_HEADER_BYTES = 32;
 export const PACK_ROW_BYTES = 48;
 export const PACK_FOOTER_BYTES = 48;
-export const PACK_VERSION = 0;
+const PACK_VERSION = 0;
 /** Stored as it is; the only codec so far. */
-export const CODEC_STORED = 0;
+const CODEC_STORED = 0;
 
 const MAGIC = 'mlv-pack';
 
@@ -42,8 +42,9 @@ export function formatPackHeader(kind: PackKind, nonce?: Buffer): Buffer {
 }
 
 /** Throws `pack-version` for a later format, `pack-invalid` for what is no pack. */
-export function parsePackHeader(header: Buffer, name: string): PackKind {
-  if (header.length < PACK_HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC) throw invalidPack(name, 'it does not begin like a pack');
+export function parsePackHeader(header: Buffer, name: Digest): PackKind {
+  if (header.length !== PACK_HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC)
+    throw invalidPack(name, 'it does not begin like a pack');
   const version = header.readUInt32LE(8);
   const kind = header.readUInt32LE(12);
   if (version !== PACK_VERSION) {
@@ -82,22 +83,31 @@ export function finishPack(options: {
   return { name: digestFromBytes(nameBytes), trailer: Buffer.concat([table, footer]) };
 }
 
-/** Where the table begins and how many rows it has. Throws `pack-invalid`. */
+/** Where the table begins, and its bytes, in a pack of `packLength` bytes. Throws `pack-invalid`. */
 export function parsePackFooter(
   footer: Buffer,
-  name: string,
+  name: Digest,
   packLength: number,
-): { readonly tableOffset: number; readonly rows: number; readonly hash: Digest } {
-  if (footer.length !== PACK_FOOTER_BYTES) throw invalidPack(name, 'too short');
+): { readonly tableOffset: number; readonly tableLength: number } {
+  if (footer.length !== PACK_FOOTER_BYTES) throw invalidPack(name, 'its size');
   const tableOffset = footer.readUIntLE(0, 6);
-  const rows = footer.readUInt32LE(8);
-  const zeros = footer.readUInt16LE(6) === 0 && footer.readUInt32LE(12) === 0;
-  if (!zeros || tableOffset + rows * PACK_ROW_BYTES + PACK_FOOTER_BYTES !== packLength) throw invalidPack(name, 'its footer');
-  return { tableOffset, rows, hash: digestFromBytes(footer, 16) };
+  const tableLength = footer.readUInt32LE(8) * PACK_ROW_BYTES;
+  const isZero = footer.readUInt16LE(6) === 0 && footer.readUInt32LE(12) === 0;
+  const isRight = tableOffset + tableLength + PACK_FOOTER_BYTES === packLength && digestFromBytes(footer, 16) === name;
+  if (!isZero || !isRight) throw invalidPack(name, 'its footer');
+  return { tableOffset, tableLength };
 }
 
-/** The blobs of a pack. The caller has compared BLAKE3(header ‖ table) with the name. Throws `pack-invalid`, `pack-codec`. */
-export function parsePackTable(table: Buffer, name: string, tableOffset: number): PackedBlob[] {
+/** The blobs of a pack; their bytes are not looked at. Throws `pack-invalid` where header or table are not what the name says, `pack-codec`. */
+export function parsePackTable(options: {
+  readonly header: Buffer;
+  readonly table: Buffer;
+  readonly tableOffset: number;
+  readonly name: Digest;
+  readonly hash: HashFunction;
+}): PackedBlob[] {
+  const { header, table, tableOffset, name, hash } = options;
+  if (digestFromBytes(hash(Buffer.concat([header, table]))) !== name) throw invalidPack(name, 'its table');
   const blobs: PackedBlob[] = [];
   let offset = PACK_HEADER_BYTES;
   for (let row = 0; row < table.length; row += PACK_ROW_BYTES) {
@@ -119,7 +129,7 @@ export function parsePackTable(table: Buffer, name: string, tableOffset: number)
   return blobs;
 }
 
-export function invalidPack(name: string, what: string): MlvError {
+function invalidPack(name: string, what: string): MlvError {
   return new MlvError({
     code: 'pack-invalid',
     kind: 'corrupt',

@@ -5,7 +5,7 @@ import { readTreePath } from './tree-path.ts';
 
 export interface OrderChecker {
   /** Throws `tree-order`, `tree-path`, `tree-path-escape` or `tree-file-folder` when this path may not follow those already seen. */
-  next(path: string): TreePath;
+  next(path: TreePath): void;
   /** Tells that paths up to and with this one were passed over unread. Throws `tree-order`, `tree-file-folder`. */
   skipTo(path: TreePath): void;
 }
@@ -35,7 +35,6 @@ export function createOrderChecker(): OrderChecker {
       const reason = checkPath(readTreePath(path));
       if (reason !== undefined) throw broken('tree-path', reason, path);
       advance(path);
-      return path as TreePath;
     },
     skipTo: advance,
   };

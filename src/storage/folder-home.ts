@@ -268,7 +268,7 @@ async function copyHashing(options: {
       const buffer = turn === 0 ? buffers[0] : buffers[1];
       const start = to === undefined ? 0 : source.offset;
       const { bytesRead } = await from.read(buffer, 0, Math.min(PIECE_BYTES, source.length - done), start + done);
-      if (bytesRead === 0) break; // shorter than it was: the hash tells
+      if (bytesRead === 0) throw sourceDamaged(source); // shorter than it was
       const piece = buffer.subarray(0, bytesRead);
       hasher.update(piece);
       done += bytesRead;

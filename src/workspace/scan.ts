@@ -13,6 +13,8 @@ import type { StorageTasks } from './task-runner.ts';
 
 /** Paths looked at by one task. */
 const TASK_PATHS = 1_024;
+/** Starting threads and ending them takes about as long: once that has been spent here and there is more to do, they are worth it. */
+const THREADS_AFTER_MS = 120;
 /** Large files together worth starting threads for. */
 const THREADS_FROM_BYTES = 64 << 20;
 
@@ -73,11 +75,10 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
   }
 
   try {
-    let isFirst = true;
+    const start = performance.now();
     for (const { chunk, isLast } of chunks(options.paths)) {
       signal?.throwIfAborted();
-      if (isFirst && !isLast) tasks.useThreads();
-      isFirst = false;
+      if (!isLast && performance.now() - start > THREADS_AFTER_MS) tasks.useThreads();
       const done = scanChunk(chunk, options);
       done.catch(() => {}); // awaited in its turn
       pending.push({ paths: chunk, done });

@@ -59,7 +59,7 @@ test('status of a new project tells how to go on', async () => {
   });
 });
 
-test('the first interruption asks, and ends with 130; what was begun is not recorded', async () => {
+test('an interruption ends it with 130, the second one at once; what was begun is not recorded', async () => {
   const { root } = await rig.project('interrupted');
   writeFileSync(join(root, 'large.bin'), '');
   truncateSync(join(root, 'large.bin'), 3 * 1024 ** 3);

@@ -1,0 +1,299 @@
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { IndexPrefix, PushedRoot, StorageKey } from '../../src/domain/blob-index.ts';
+import { CELL_BYTES, indexHeadLength, parseIndexHead, partRange, writeRow } from '../../src/domain/blob-index.ts';
+import type { Digest } from '../../src/domain/digest.ts';
+import { digestFromBytes, digestToBytes } from '../../src/domain/digest.ts';
+import { hashEngine } from '../../src/platform/hash.ts';
+import type { BuiltIndex } from '../../src/storage/build-index.ts';
+import { buildIndex } from '../../src/storage/build-index.ts';
+import type { IndexFile } from '../../src/storage/index-file.ts';
+import { openIndexFile, openSparseIndexFile } from '../../src/storage/index-file.ts';
+import { mergeIndexes, planMerges, replacedBy } from '../../src/storage/merge-indexes.ts';
+
+const { hash } = hashEngine();
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mlv-index-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Row {
+  readonly digest: Buffer;
+  readonly key: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+function digestOf(text: string): Digest {
+  return digestFromBytes(hash(Buffer.from(text)));
+}
+
+function pack(name: string): StorageKey {
+  return { kind: 'pack', hash: digestOf(name) };
+}
+
+function cellsOf(rows: readonly Row[]): Buffer {
+  const cells = Buffer.alloc(rows.length * CELL_BYTES);
+  for (const [index, row] of rows.entries()) writeRow(cells, index * CELL_BYTES, row);
+  return cells;
+}
+
+function numberedRows(from: number, to: number): Row[] {
+  return Array.from({ length: to - from }, (_, index) => ({
+    digest: hash(Buffer.from(`blob ${from + index}`)),
+    key: (from + index) % 3,
+    offset: from + index,
+    length: 7,
+  }));
+}
+
+const threeKeys = [pack('a'), pack('b'), { kind: 'object', hash: digestOf('c'), nonce: '0123456789abcdef' }] as const;
+
+function save({ name, chunks }: BuiltIndex): IndexFile {
+  const path = join(folder, name);
+  writeFileSync(path, Buffer.concat(chunks));
+  return openIndexFile(path, name);
+}
+
+function build(rows: readonly Row[], more: { roots?: PushedRoot[]; replaces?: Digest[]; prefix?: IndexPrefix } = {}): BuiltIndex {
+  return buildIndex({ rows: cellsOf(rows), keys: threeKeys, hash, ...more });
+}
+
+describe('an index', () => {
+  test('finds every row with its key, and nothing else', () => {
+    const rows = numberedRows(0, 20_000);
+    const index = save(build(rows));
+    for (const { digest, key, offset, length } of rows) {
+      expect(index.find(digest)).toEqual([{ key: threeKeys[key], offset, length }]);
+    }
+    for (let other = 0; other < 1_000; other++) expect(index.find(hash(Buffer.from(`other ${other}`)))).toEqual([]);
+    expect(index.find(Buffer.alloc(32))).toEqual([]);
+    expect(index.find(Buffer.alloc(32, 0xff))).toEqual([]);
+    index.close();
+  });
+
+  test('is the same whatever the order and number of what it was built from', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ blob: fc.nat(30), key: fc.nat(2), offset: fc.nat(5) }), { maxLength: 60 }),
+        fc.infiniteStream(fc.nat()),
+        (drafts, random) => {
+          const rows = drafts.map(({ blob, key, offset }) => ({ digest: hash(Buffer.from(`${blob}`)), key, offset, length: 1 }));
+          const shuffled = [...rows, ...rows]
+            .map((row) => [random.next().value ?? 0, row] as const)
+            .sort(([a], [b]) => a - b)
+            .map(([, row]) => ({ ...row, key: 2 - row.key }));
+          const keys = [...threeKeys].reverse();
+          const again = buildIndex({ rows: cellsOf(shuffled), keys, hash });
+          expect(Buffer.concat(again.chunks)).toEqual(Buffer.concat(build(rows).chunks));
+        },
+      ),
+    );
+  });
+
+  test('finds all places of a blob, across blocks too', () => {
+    const digest = hash(Buffer.from('many times'));
+    const copies = Array.from({ length: 1_000 }, (_, offset) => ({ digest, key: offset % 3, offset, length: 5 }));
+    const index = save(build([...numberedRows(0, 500), ...copies]));
+    const found = index.find(digest).map(({ key, offset, length }) => ({ digest, key: threeKeys.findIndex((each) => each.hash === key.hash), offset, length }));
+    expect(found.sort((a, b) => a.offset - b.offset)).toEqual(copies);
+    for (const { digest: other, offset } of numberedRows(0, 500)) expect(index.find(other)[0]?.offset).toBe(offset);
+    index.close();
+  });
+
+  test('keeps keys that rows name, roots with their last day, and what it replaces', () => {
+    const root = digestOf('root');
+    const replaces = [digestOf('y'), digestOf('x')];
+    const roots = [{ root, day: 20_000 }, { root, day: 20_300 }, { root, day: 7 }];
+    const index = save(build([{ digest: hash(Buffer.from('one')), key: 2, offset: 3, length: 4 }], { roots, replaces }));
+    expect(index.keys()).toEqual([threeKeys[2]]);
+    expect(index.roots()).toEqual([{ root, day: 20_300 }]);
+    expect(index.head.replaces).toEqual([...replaces].sort());
+    index.close();
+  });
+
+  test('may be empty', () => {
+    const index = save(build([]));
+    expect({ found: index.find(hash(Buffer.from('x'))), keys: index.keys(), roots: index.roots() }).toEqual({ found: [], keys: [], roots: [] });
+    index.verify();
+    index.close();
+  });
+
+  test('counts the rows below a digest', () => {
+    const rows = numberedRows(0, 3_000);
+    const index = save(build(rows));
+    const sorted = rows.map(({ digest }) => digest).sort(Buffer.compare);
+    for (const at of [0, 1, 127, 128, 129, 1_500, 2_999]) expect(index.rowsBelow(sorted[at] ?? Buffer.alloc(0))).toBe(at);
+    expect(index.rowsBelow(Buffer.alloc(32))).toBe(0);
+    expect(index.rowsBelow(Buffer.alloc(32, 0xff))).toBe(3_000);
+    index.close();
+  });
+
+  test('larger than what is kept in memory answers the same', () => {
+    const rows = numberedRows(0, 8_000); // 384 KB
+    const index = save(build(rows));
+    for (const { digest, offset } of rows.slice(0, 300)) expect(index.find(digest)[0]?.offset).toBe(offset);
+    expect(index.keys()).toHaveLength(3);
+    index.verify();
+    index.close();
+  });
+});
+
+describe('a damaged index', () => {
+  test('is found out by its hashes, whichever byte it is', () => {
+    const built = build(numberedRows(0, 300), { roots: [{ root: digestOf('r'), day: 1 }], replaces: [digestOf('x')] });
+    const bytes = Buffer.concat(built.chunks);
+    const path = join(folder, built.name);
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+        const damaged = Buffer.from(bytes);
+        damaged.writeUInt8(damaged.readUInt8(at) ^ flip, at);
+        writeFileSync(path, damaged);
+        expect(() => openIndexFile(path, built.name).verify()).toThrow(/damaged|this mlv reads/);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('is refused cut short or drawn out, however little', () => {
+    const built = build(numberedRows(0, 300));
+    const bytes = Buffer.concat(built.chunks);
+    const path = join(folder, built.name);
+    for (let length = 0; length < bytes.length; length += 17) {
+      writeFileSync(path, bytes.subarray(0, length));
+      expect(() => openIndexFile(path, built.name), `${length} bytes`).toThrow('damaged');
+    }
+    writeFileSync(path, Buffer.concat([bytes, Buffer.alloc(1)]));
+    expect(() => openIndexFile(path, built.name)).toThrow('its size');
+  });
+
+  test('of a later format asks for a later mlv', () => {
+    const built = build([]);
+    const bytes = Buffer.concat(built.chunks);
+    bytes.writeUInt32LE(1, 8);
+    expect(() => indexHeadLength(bytes, built.name)).toThrow('has format 1, this mlv reads 0');
+  });
+
+  test('that claims to be huge is refused by its head', () => {
+    const built = build([]);
+    const start = Buffer.from(built.chunks[0] ?? Buffer.alloc(0));
+    start.writeUInt32LE(0xffff_ffff, 32);
+    expect(() => indexHeadLength(start, built.name)).toThrow('its head');
+  });
+
+  test('whose rows name no key, or a key of an unknown kind, says so', () => {
+    const digest = hash(Buffer.from('x'));
+    const odd = buildIndex({ rows: cellsOf([{ digest, key: 0, offset: 0, length: 1 }]), keys: [pack('a')], hash });
+    const body = Buffer.from(odd.chunks[2] ?? Buffer.alloc(0));
+    body.writeUInt8(9, CELL_BYTES + 40);
+    const path = join(folder, odd.name);
+    writeFileSync(path, Buffer.concat([odd.chunks[0] ?? Buffer.alloc(0), odd.chunks[1] ?? Buffer.alloc(0), body]));
+    expect(() => openIndexFile(path, odd.name).find(digest)).toThrow('does not know');
+    body.writeUInt32LE(77, 32);
+    writeFileSync(path, Buffer.concat([odd.chunks[0] ?? Buffer.alloc(0), odd.chunks[1] ?? Buffer.alloc(0), body]));
+    expect(() => openIndexFile(path, odd.name).find(digest)).toThrow('names no key');
+  });
+});
+
+describe('an index with holes', () => {
+  test('asks for the parts it misses, and believes only the right ones', () => {
+    const rows = numberedRows(0, 40_000);
+    const built = build(rows);
+    const whole = Buffer.concat(built.chunks);
+    const head = parseIndexHead(whole.subarray(0, indexHeadLength(whole, built.name)), built.name, hash);
+    const path = join(folder, built.name);
+    writeFileSync(path, whole.subarray(0, head.headLength));
+    truncateSync(path, head.fileLength);
+    const index = openSparseIndexFile(path, built.name);
+    const wanted = rows[12_345] ?? { digest: Buffer.alloc(0), key: 0, offset: 0, length: 0 };
+
+    let read = 0;
+    let rounds = 0;
+    while (index.find(wanted.digest) === undefined) {
+      rounds += 1;
+      const parts = [...index.takeWanted()];
+      for (const part of parts) {
+        const { offset, length } = partRange(head, part);
+        index.write(Buffer.alloc(length, 1), offset);
+      }
+      expect(index.find(wanted.digest)).toBeUndefined();
+      expect([...index.takeWanted()]).toEqual(parts); // wrong bytes: asked for again
+      for (const part of parts) {
+        const { offset, length } = partRange(head, part);
+        index.write(whole.subarray(offset, offset + length), offset);
+        read += length;
+      }
+    }
+    expect(index.find(wanted.digest)).toEqual([{ key: threeKeys[wanted.key], offset: wanted.offset, length: wanted.length }]);
+    expect(rounds).toBeLessThanOrEqual(4);
+    expect(read).toBeLessThan(24 << 10);
+    index.close();
+    expect(readFileSync(path)).not.toEqual(whole);
+  });
+});
+
+describe('merging', () => {
+  const eight = (): IndexFile[] => Array.from({ length: 8 }, (_, at) => save(build(numberedRows(at * 300, at * 300 + 400), { roots: [{ root: digestOf(`root ${at}`), day: at }] })));
+
+  test('makes the index that everything together would have made, and names what it replaces', () => {
+    const inputs = eight();
+    const merged = [...mergeIndexes({ inputs, hash })];
+    const all = numberedRows(0, 2_500);
+    const roots = inputs.map((_, at) => ({ root: digestOf(`root ${at}`), day: at }));
+    const replaces = inputs.map(({ head }) => head.name);
+    expect(merged.map(({ name }) => name)).toEqual([build(all, { roots, replaces }).name]);
+  });
+
+  test('leaves out rows of dead keys', () => {
+    const [merged] = mergeIndexes({ inputs: eight(), isDead: ({ hash: name }) => name === threeKeys[1].hash, hash });
+    const index = save(merged ?? build([]));
+    expect(index.keys()).toEqual([threeKeys[0], threeKeys[2]].sort((a, b) => (a.hash < b.hash ? -1 : 1)));
+    for (const { digest, key } of numberedRows(0, 2_500)) expect(index.find(digest)).toHaveLength(key === 1 ? 0 : 1);
+    index.close();
+  });
+
+  test('splits by leading bits what would be too large; shards merge with shards', () => {
+    const shards = [...mergeIndexes({ inputs: eight(), maxBytes: 40_000, hash })].map(save);
+    expect(shards.map(({ head }) => head.prefix)).toEqual([0, 1, 2, 3].map((value) => ({ bits: 2, value })));
+    for (const { digest, offset } of numberedRows(0, 2_500)) {
+      const places = shards.flatMap((shard) => shard.find(digest));
+      expect(places.map((place) => place.offset)).toEqual([offset]);
+    }
+    expect(shards.flatMap((shard) => shard.roots()).map(({ day }) => day).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    const [second] = shards.slice(1, 2);
+    const again = [...mergeIndexes({ inputs: second === undefined ? [] : [second, second], maxBytes: 40_000, hash })];
+    expect(again.map(save).map(({ head }) => head.prefix)).toEqual([2, 3].map((value) => ({ bits: 3, value })));
+  });
+
+  test('is planned for eight of one size over one prefix', () => {
+    const of = (rows: number, count: number, prefix = { bits: 0, value: 0 }) =>
+      Array.from({ length: count }, (_, at) => ({ name: digestOf(`${rows} ${at}`), rows, prefix }));
+    const groups = planMerges([...of(7, 9), ...of(8, 5), ...of(63, 2), ...of(64, 4), ...of(64, 7, { bits: 1, value: 1 })]);
+    expect(groups).toEqual([of(7, 9)]);
+    expect(planMerges([...of(8, 5), ...of(63, 3)])).toHaveLength(1);
+  });
+
+  test('counts as done only when the shards for all bits are there', () => {
+    const inputs = eight();
+    const shards = [...mergeIndexes({ inputs, maxBytes: 40_000, hash })].map((shard) => save(shard).head);
+    const input = { name: inputs[0]?.head.name ?? digestOf(''), prefix: { bits: 0, value: 0 } };
+    expect(replacedBy(shards)(input)).toBe(true);
+    expect(replacedBy(shards.slice(1))(input)).toBe(false);
+    expect(replacedBy(shards.slice(1))({ ...input, prefix: { bits: 1, value: 1 } })).toBe(true);
+    expect(replacedBy([])(input)).toBe(false);
+    expect(replacedBy(shards)({ ...input, name: digestOf('another') })).toBe(false);
+  });
+});
+
+test('a shard has nothing of other prefixes', () => {
+  const rows = numberedRows(0, 500).filter(({ digest }) => (digest[0] ?? 0) >> 7 === 1);
+  const shard = save(build(rows, { prefix: { bits: 1, value: 1 } }));
+  expect(shard.find(digestToBytes('0'.repeat(64) as Digest))).toEqual([]);
+  for (const { digest, offset } of rows) expect(shard.find(digest)[0]?.offset).toBe(offset);
+  shard.close();
+});
