@@ -95,7 +95,11 @@ export function writeRow(cells: Buffer, at: number, row: IndexRow & { readonly d
 }
 
 export function readRow(cells: Buffer, at: number): IndexRow {
-  return { key: cells.readUInt32LE(at + 32), offset: cells.readUIntLE(at + 36, 6), length: cells.readUIntLE(at + 42, 6) };
+  return {
+    key: cells.readUInt32LE(at + 32),
+    offset: cells.readUIntLE(at + 36, 6),
+    length: cells.readUIntLE(at + 42, 6),
+  };
 }
 
 export function writeKey(cells: Buffer, at: number, key: StorageKey): void {
@@ -149,7 +153,11 @@ export function frameIndex(options: {
   start.writeUInt32LE(counts.keys, 24);
   start.writeUInt32LE(counts.roots, 28);
   start.writeUInt32LE(replaces.length, 32);
-  const head = Buffer.concat([start, ...replaces.map(digestToBytes), fences(directory, FENCE_BYTES * PAGE_FENCES, hash)]);
+  const head = Buffer.concat([
+    start,
+    ...replaces.map(digestToBytes),
+    fences(directory, FENCE_BYTES * PAGE_FENCES, hash),
+  ]);
   return { name: digestFromBytes(hash(head)), head, directory };
 }
 
@@ -178,7 +186,8 @@ export function parseIndexHead(head: Buffer, name: Digest, hash: HashFunction): 
 }
 
 function layout(start: Buffer, name: Digest) {
-  if (start.length < INDEX_HEAD_BYTES || start.toString('latin1', 0, 8) !== MAGIC) throw invalidIndex(name, 'it does not begin like an index');
+  if (start.length < INDEX_HEAD_BYTES || start.toString('latin1', 0, 8) !== MAGIC)
+    throw invalidIndex(name, 'it does not begin like an index');
   const version = start.readUInt32LE(8);
   if (version !== INDEX_VERSION) {
     throw new MlvError({
@@ -231,7 +240,13 @@ export function cellPosition(head: IndexHead, cell: number): { readonly part: nu
 }
 
 /** True when the bytes are this part; undefined when the directory page that tells is not at hand. */
-export function checkPart(head: IndexHead, part: number, bytes: Buffer, read: ReadPart, hash: HashFunction): boolean | undefined {
+export function checkPart(
+  head: IndexHead,
+  part: number,
+  bytes: Buffer,
+  read: ReadPart,
+  hash: HashFunction,
+): boolean | undefined {
   const block = part - head.directoryPages;
   const page = block < 0 ? head.top : read(Math.floor(block / PAGE_FENCES));
   if (page === undefined) return undefined;
@@ -293,7 +308,11 @@ function firstRow(cells: Buffer, count: number, digest: Uint8Array): number {
 }
 
 /** Which of the things behind `count` fences can hold the digest: nearly always one. Rows of a digest may begin in one and go on in the next. */
-function fenceRange(entries: Buffer, count: number, digest: Uint8Array): { readonly from: number; readonly to: number } {
+function fenceRange(
+  entries: Buffer,
+  count: number,
+  digest: Uint8Array,
+): { readonly from: number; readonly to: number } {
   const first = lowerBound({ cells: entries, size: FENCE_BYTES, count, bytes: FENCE_KEY_BYTES }, digest);
   let to = first;
   while (to < count && compareBytes(entries, to * FENCE_BYTES, digest, FENCE_KEY_BYTES) === 0) to += 1;

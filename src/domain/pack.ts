@@ -121,7 +121,8 @@ export function parsePackTable(options: {
         hint: 'Install a later mlv.',
       });
     }
-    if (table.readUIntLE(row + 33, 3) !== 0 || table.readUIntLE(row + 42, 6) !== length) throw invalidPack(name, 'its table');
+    if (table.readUIntLE(row + 33, 3) !== 0 || table.readUIntLE(row + 42, 6) !== length)
+      throw invalidPack(name, 'its table');
     blobs.push({ digest: digestFromBytes(table, row), offset, length });
     offset += length;
   }

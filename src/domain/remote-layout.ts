@@ -30,7 +30,9 @@ export function keyPath({ kind, hash, nonce }: StorageKey): string {
 }
 
 /** What a name below `index/` is; undefined for what this mlv does not know. */
-export function parseIndexName(key: string): { readonly kind: 'index' | 'tombstones'; readonly hash: Digest } | undefined {
+export function parseIndexName(
+  key: string,
+): { readonly kind: 'index' | 'tombstones'; readonly hash: Digest } | undefined {
   const name = key.slice(INDEX_FOLDER.length);
   if (isDigest(name)) return { kind: 'index', hash: name };
   const hash = name.slice(0, -TOMBSTONES_SUFFIX.length);
@@ -73,8 +75,16 @@ function parseFormat(text: string): number | undefined {
 }
 
 /** The file of tombstones for these keys, and the key that it has itself. */
-export function formatTombstones(keys: Iterable<string>, hash: HashFunction): { readonly key: string; readonly text: string } {
-  const text = TOMBSTONES_HEADER + [...new Set(keys)].sort().map((key) => `${key}\n`).join('');
+export function formatTombstones(
+  keys: Iterable<string>,
+  hash: HashFunction,
+): { readonly key: string; readonly text: string } {
+  const text =
+    TOMBSTONES_HEADER +
+    [...new Set(keys)]
+      .sort()
+      .map((key) => `${key}\n`)
+      .join('');
   return { key: `${INDEX_FOLDER}${digestFromBytes(hash(Buffer.from(text)))}${TOMBSTONES_SUFFIX}`, text };
 }
 
@@ -82,7 +92,8 @@ export function formatTombstones(keys: Iterable<string>, hash: HashFunction): { 
 export function parseTombstones(bytes: Buffer, name: Digest, hash: HashFunction): string[] {
   const text = bytes.toString('latin1');
   const isRight = digestFromBytes(hash(bytes)) === name && text.endsWith('\n');
-  if (isRight && text.startsWith(TOMBSTONES_HEADER)) return text.slice(TOMBSTONES_HEADER.length, -1).split('\n').filter(Boolean);
+  if (isRight && text.startsWith(TOMBSTONES_HEADER))
+    return text.slice(TOMBSTONES_HEADER.length, -1).split('\n').filter(Boolean);
   const isLater = isRight && TOMBSTONES_VERSION.test(text);
   throw new MlvError({
     code: isLater ? 'tombstones-version' : 'tombstones-invalid',

@@ -54,8 +54,12 @@ export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
     }
     const entries = items.map((item) => (item?.type === 'entry' ? item.entry : undefined));
     const path = entries.flatMap((entry) => entry?.path ?? []).reduce((a, b) => (a < b ? a : b));
-    const [before, want, found] = entries.map((entry) => (entry?.path === path ? entry : undefined));
+    const [inBase, want, inWorkspace] = entries.map((entry) => (entry?.path === path ? entry : undefined));
     for (const [index, cursor] of cursors.entries()) if (entries[index]?.path === path) cursor.skip();
+    // Of what was never checked out the workspace has nothing; a snapshot shows the base's entry there.
+    const wasSelected = plan.wasSelected(path);
+    const before = wasSelected ? inBase : undefined;
+    const found = !wasSelected && same(inWorkspace, inBase) ? undefined : inWorkspace;
     const step = decide(plan, { path, before, want, found });
     const left = step === undefined ? found : step.action === 'write' ? step.want : step.action === 'keep' ? step.found : undefined;
     if (left !== undefined && blocked(left)) yield { action: 'conflict', path, want, found };
@@ -67,11 +71,7 @@ function decide(
   plan: CheckoutPlan,
   at: { path: TreePath; before: TreeEntry | undefined; want: TreeEntry | undefined; found: TreeEntry | undefined },
 ): CheckoutStep | undefined {
-  const { path, want } = at;
-  const wasSelected = plan.wasSelected(path);
-  const before = wasSelected ? at.before : undefined;
-  // Of what was never checked out the workspace has nothing; a snapshot shows the base's entry there.
-  const found = !wasSelected && same(at.found, at.before) ? undefined : at.found;
+  const { path, before, want, found } = at;
   const apply = (): CheckoutStep | undefined => {
     if (want !== undefined) return { action: 'write', path, want, found };
     return found === undefined ? undefined : { action: 'remove', path, found };

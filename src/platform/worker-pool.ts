@@ -31,7 +31,7 @@ interface SerialisedError {
 }
 
 /** Runs each task at once, in this thread. */
-export function createInlineRunner<Task, Result>(handle: (task: Task) => Result): TaskRunner<Task, Result> {
+export function createInlineRunner<Task, Result>(handle: (task: Task) => Result | Promise<Result>): TaskRunner<Task, Result> {
   const run = (task: Task): Promise<Result> =>
     new Promise((resolve) => {
       resolve(handle(task));
@@ -76,7 +76,15 @@ export function createThreadRunner<Task, Result>(entry: URL, size: number): Task
       settle((job) => job.reject(error));
     });
     worker.unref();
-    return { worker, own, advance };
+    return {
+      own,
+      advance,
+      close: async (): Promise<void> => {
+        failure ??= new Error('the threads were closed');
+        await worker.terminate();
+        settle((job) => job.reject(failure));
+      },
+    };
   }
 
   return {
@@ -97,21 +105,26 @@ export function createThreadRunner<Task, Result>(entry: URL, size: number): Task
         ),
       ),
     close: async () => {
-      await Promise.all(threads.map((thread) => thread.worker.terminate()));
+      for (const job of queue.splice(0)) job.reject(new Error('the threads were closed'));
+      await Promise.all(threads.map((thread) => thread.close()));
     },
   };
 }
 
-/** The other end, called by a thread's entry module: answers each task that arrives. */
-export function serveTasks<Task, Result>(handle: (task: Task) => Result, transfers: (result: Result) => Transferable[]): void {
-  parentPort?.on('message', (task: Task) => {
+/** The other end, called by a thread's entry module: answers each task that arrives, one at a time. */
+export function serveTasks<Task, Result>(
+  handle: (task: Task) => Result | Promise<Result>,
+  transfers: (result: Result) => Transferable[],
+): void {
+  const answer = async (task: Task): Promise<void> => {
     try {
-      const result = handle(task);
+      const result = await handle(task);
       parentPort?.postMessage({ result }, transfers(result));
     } catch (error) {
       parentPort?.postMessage({ error: serialise(error) });
     }
-  });
+  };
+  parentPort?.on('message', (task: Task) => void answer(task));
 }
 
 function serialise(error: unknown): SerialisedError {

@@ -70,7 +70,8 @@ function findCell(sorted: Buffer, cells: Buffer, at: number): number {
   let high = sorted.length / CELL_BYTES;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (sorted.compare(cells, at, at + CELL_BYTES, middle * CELL_BYTES, (middle + 1) * CELL_BYTES) < 0) low = middle + 1;
+    if (sorted.compare(cells, at, at + CELL_BYTES, middle * CELL_BYTES, (middle + 1) * CELL_BYTES) < 0)
+      low = middle + 1;
     else high = middle;
   }
   return low;

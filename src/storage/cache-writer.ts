@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
@@ -25,9 +25,9 @@ export interface CacheWriter {
   /** Gives a finished, compared and flushed file its name. */
   adopt(digest: Digest, path: string): void;
   /** Makes everything durable and hands over the rows of the packs written, for `LocalCache.publish`. */
-  flush(): PackedRows;
+  flush(): Promise<PackedRows>;
   /** `flush` and publish. */
-  finish(): void;
+  finish(): Promise<void>;
 }
 
 /** So many small blobs at once, or bytes of them, are worth a pack; fewer become loose files. */
@@ -39,6 +39,8 @@ export interface WritableCache {
   readonly folder: string;
   readonly packBelow: number;
   has(digest: Digest): boolean;
+  /** Whether a pack has it. */
+  hasPacked(digest: Buffer): boolean;
   publish(rows: readonly PackedRows[]): void;
 }
 
@@ -47,9 +49,12 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   const { folder, packBelow } = cache;
   const folders = cacheFolders(folder);
   prepareCache(folder);
+  // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
+  const looseFolders = new Set(readdirSync(folders.loose));
   const bulk = { data: createBulk('data'), tree: createBulk('tree') };
   const dirty = new Set<string>();
   let finished: PackedRows[] = [];
+  const settling: Promise<void>[] = [];
 
   function temporaryPath(): string {
     return join(folders.temporary, `${process.pid}-${randomBytes(8).toString('hex')}`);
@@ -78,6 +83,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       dirty.add(folders.loose);
     }
     renameSync(path, target);
+    looseFolders.add(digest.slice(0, 2));
     dirty.add(parent);
   }
 
@@ -87,33 +93,37 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     let pendingBytes = 0;
     let pack: PackWriter | undefined;
     let inPack = new Set<string>();
-    let rows: { digest: Buffer; offset: number; length: number }[] = [];
+    let cells = Buffer.alloc(0);
+    let count = 0;
 
     function append(digest: Buffer, bytes: Buffer): void {
       pack ??= createPackWriter({ folder: folders.packs, temporary: temporaryPath(), kind, hash: hashEngine().hash });
       const offset = pack.append(digest, bytes);
       inPack.add(digest.toString('latin1'));
-      rows.push({ digest, offset, length: bytes.length });
+      if (count * CELL_BYTES === cells.length) cells = Buffer.concat([cells, Buffer.alloc(Math.max(cells.length, CELL_BYTES * 1_024))]);
+      writeRow(cells, count * CELL_BYTES, { digest, key: 0, offset, length: bytes.length });
+      count += 1;
       if (pack.size() >= PACK_TARGET_BYTES) closePack();
     }
 
     function closePack(): void {
       if (pack === undefined) return;
-      const name = pack.finish();
+      const { name, durable } = pack.finish();
+      durable.catch(() => {}); // told by flush
+      settling.push(durable);
       dirty.add(folders.packs);
-      const cells = Buffer.alloc(rows.length * CELL_BYTES);
-      for (const [index, row] of rows.entries()) writeRow(cells, index * CELL_BYTES, { ...row, key: 0 });
-      finished.push({ rows: cells, packs: [name] });
+      finished.push({ rows: cells.subarray(0, count * CELL_BYTES), packs: [name] });
       pack = undefined;
       inPack = new Set();
-      rows = [];
+      cells = Buffer.alloc(0);
+      count = 0;
     }
 
     return {
       put(digest: Buffer, bytes: Buffer): void {
         const key = digest.toString('latin1');
         if (inPack.has(key) || pending.has(key)) return;
-        if (pack !== undefined) return append(Buffer.from(digest), bytes);
+        if (pack !== undefined) return append(digest, bytes);
         // Copies: the caller may use its buffers again.
         pending.set(key, { digest: Buffer.from(digest), bytes: Buffer.from(bytes) });
         pendingBytes += bytes.length;
@@ -131,9 +141,10 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     };
   }
 
-  function flush(): PackedRows {
+  async function flush(): Promise<PackedRows> {
     bulk.data.flush();
     bulk.tree.flush();
+    await Promise.all(settling.splice(0));
     for (const each of dirty) fsyncFolder(each);
     dirty.clear();
     const all = joinRows(finished);
@@ -143,8 +154,9 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
 
   return {
     put(digest, bytes, kind) {
-      if (cache.has(digestFromBytes(digest))) return;
-      if (bytes.length >= packBelow && kind === 'data') writeLoose(digestFromBytes(digest), bytes);
+      const name = digestFromBytes(digest);
+      if (looseFolders.has(name.slice(0, 2)) ? cache.has(name) : cache.hasPacked(digest)) return;
+      if (bytes.length >= packBelow && kind === 'data') writeLoose(name, bytes);
       else bulk[kind].put(digest, bytes);
     },
     partialPath: (digest) => join(folders.temporary, `partial-${digest}`),
@@ -154,8 +166,8 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       else adopt(digest, path);
     },
     flush,
-    finish() {
-      cache.publish([flush()]);
+    async finish() {
+      cache.publish([await flush()]);
     },
   };
 }

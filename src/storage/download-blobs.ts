@@ -60,7 +60,11 @@ export async function fetchBlobs(blobs: readonly WantedBlob[], options: FetchOpt
 async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): Promise<WantedBlob[]> {
   const { remote, jobs, signal } = options;
   const gone: WantedBlob[] = [];
-  const places = await remote.find(blobs.map(({ digest }) => digest), 'readable', signal);
+  const places = await remote.find(
+    blobs.map(({ digest }) => digest),
+    'readable',
+    signal,
+  );
   const placed: PlacedBlob[] = [];
   for (const [index, blob] of blobs.entries()) {
     const place = places[index];
@@ -124,7 +128,12 @@ async function fetchSpan(span: Span, options: FetchOptions & { readonly signal: 
 }
 
 /** As many of the span's bytes as there are; a pack cut short still has its first blobs. */
-async function readSpan(remote: Remote, path: string, range: Required<ByteRange>, signal: AbortSignal): Promise<Buffer> {
+async function readSpan(
+  remote: Remote,
+  path: string,
+  range: Required<ByteRange>,
+  signal: AbortSignal,
+): Promise<Buffer> {
   try {
     return await remote.home.read(path, range, signal);
   } catch (error) {

@@ -93,7 +93,7 @@ async function hashExisting(file: FileHandle, hasher: Hasher, length: number): P
     return 0;
   }
   const buffer = Buffer.allocUnsafeSlow(Math.min(size, 4 << 20));
-  for (let done = 0; done < size; ) {
+  for (let done = 0; done < size;) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, done);
     if (bytesRead === 0) throw new Error('a file shrank while it was read');
     hasher.update(buffer.subarray(0, bytesRead));

@@ -34,11 +34,18 @@ interface WantedList extends WantedPage {
  * The pages of the roots that can hold what is wanted, fetched level by level. What could not be fetched is left out: `ensure`
  * keeps account of it.
  */
-export async function fetchPages(roots: readonly DownloadRoot[], cache: LocalCache, ensure: EnsureObjects): Promise<WantedPage[]> {
+export async function fetchPages(
+  roots: readonly DownloadRoot[],
+  cache: LocalCache,
+  ensure: EnsureObjects,
+): Promise<WantedPage[]> {
   await ensure(roots.map(({ digest, name }) => ({ digest, path: name })));
   const pages: WantedPage[] = [];
   let lists: WantedList[] = [];
-  const take = (root: DownloadRoot, found: { nodes: readonly TreeNode[]; level: number; isLast: boolean; after: string }): void => {
+  const take = (
+    root: DownloadRoot,
+    found: { nodes: readonly TreeNode[]; level: number; isLast: boolean; after: string },
+  ): void => {
     let after = found.after;
     for (const [index, node] of found.nodes.entries()) {
       const wanted = { root, node, isLast: found.isLast && index === found.nodes.length - 1 };
@@ -50,7 +57,8 @@ export async function fetchPages(roots: readonly DownloadRoot[], cache: LocalCac
     }
   };
   for (const root of roots) {
-    if (cache.has(root.digest)) take(root, { ...parseRoot(cache.read(root.digest), root.digest), isLast: true, after: '' });
+    if (cache.has(root.digest))
+      take(root, { ...parseRoot(cache.read(root.digest), root.digest), isLast: true, after: '' });
   }
   while (lists.length > 0) {
     const level = lists;
@@ -70,7 +78,8 @@ export async function fetchPages(roots: readonly DownloadRoot[], cache: LocalCac
 export function wantedEntries(page: WantedPage, cache: LocalCache): TreeEntry[] {
   const { below } = page.root;
   return parsePage(cache.read(page.node.digest), page).filter(
-    ({ kind, path }) => kind !== 'd' && (below === undefined || below.some((folder) => path === folder || path.startsWith(`${folder}/`))),
+    ({ kind, path }) =>
+      kind !== 'd' && (below === undefined || below.some((folder) => path === folder || path.startsWith(`${folder}/`))),
   );
 }
 

@@ -83,7 +83,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         onDamaged: (blob) => damaged.set(blob.digest, blob),
       });
     } finally {
-      writer.finish(); // what has come is kept, whatever happened to the rest
+      await writer.finish(); // what has come is kept, whatever happened to the rest
     }
   }
 
@@ -92,7 +92,11 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     if (absent.size > 0) await fetch([...absent.values()], 'tree');
   }
 
-  const pages = await fetchPages(wanted.filter(({ type }) => type === 'dir'), cache, ensure);
+  const pages = await fetchPages(
+    wanted.filter(({ type }) => type === 'dir'),
+    cache,
+    ensure,
+  );
   if (options.treesOnly === true) return { ...done, missing: [...missing.values()], damaged: [...damaged.values()] };
   const files = wanted.filter(({ type }) => type === 'file');
   for (const { node } of pages) {
@@ -116,7 +120,12 @@ interface Wanted {
 }
 
 /** The blobs to be fetched, in bounded lots; what turns out not to be needed is taken off the total. */
-function* batches({ pages, files, cache, total }: Wanted & { total: { blobs: number; bytes: number } }): Generator<WantedBlob[]> {
+function* batches({
+  pages,
+  files,
+  cache,
+  total,
+}: Wanted & { total: { blobs: number; bytes: number } }): Generator<WantedBlob[]> {
   let batch = new Map<Digest, WantedBlob>();
   let bytes = 0;
   for (const item of wantedBlobs(pages, files)) {
@@ -141,7 +150,8 @@ function* batches({ pages, files, cache, total }: Wanted & { total: { blobs: num
       const entries = wantedEntries(page, cache);
       total.blobs -= page.node.files - entries.length;
       total.bytes -= page.node.bytes - sumSizes(entries);
-      for (const { digest, size, path } of entries) yield { digest, size, path: () => `${page.root.name}/${treePathToText(path)}` };
+      for (const { digest, size, path } of entries)
+        yield { digest, size, path: () => `${page.root.name}/${treePathToText(path)}` };
     }
   }
 }

@@ -64,7 +64,11 @@ export function openFolderHome(folder: string): Home {
   }
 
   /** Creates `key` with what `fill` puts into an empty file. */
-  async function store(key: string, size: number, fill: (file: FileHandle, path: string) => Promise<void>): Promise<void> {
+  async function store(
+    key: string,
+    size: number,
+    fill: (file: FileHandle, path: string) => Promise<void>,
+  ): Promise<void> {
     if ((await home.size(key)) === size) return;
     const target = join(folder, key);
     try {
@@ -110,7 +114,7 @@ export function openFolderHome(folder: string): Home {
     async read(key, { offset, length, into }, signal) {
       return withFile(key, async (file) => {
         const bytes = into ?? Buffer.allocUnsafeSlow(length);
-        for (let done = 0; done < length; ) {
+        for (let done = 0; done < length;) {
           signal?.throwIfAborted();
           const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
           if (bytesRead === 0) throw objectShort(folder, key);
@@ -174,7 +178,11 @@ export function openFolderHome(folder: string): Home {
   };
   return home;
 
-  async function* listBelow(below: string, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<StoredObject> {
+  async function* listBelow(
+    below: string,
+    prefix: string,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<StoredObject> {
     signal?.throwIfAborted();
     for (const entry of await readFolder(join(folder, below))) {
       const key = `${below}${entry.name}`;
@@ -284,7 +292,7 @@ async function copyHashing(options: {
 }
 
 async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
   }
 }

@@ -140,7 +140,8 @@ function createIndexFile(source: Source, head: IndexHead): IndexFile {
     verify() {
       pages.length = 0;
       for (let part = 0; part < head.directoryPages + head.blocks; part++) {
-        if (checkPart(head, part, Buffer.from(read(part)), read, hashEngine().hash) !== true) throw invalidIndex(head.name, `part ${part}`);
+        if (checkPart(head, part, Buffer.from(read(part)), read, hashEngine().hash) !== true)
+          throw invalidIndex(head.name, `part ${part}`);
       }
     },
     close: source.close,
@@ -198,7 +199,7 @@ function openSource(path: string, flags: 'r' | 'r+'): Source {
     return bytes.subarray(0, readAt(file, bytes, offset, length));
   };
   const write = (bytes: Buffer, offset: number): void => {
-    for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
+    for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
   };
   if (flags === 'r+' || size > MEMORY_BYTES) return { size, read, write, close: () => closeSync(file) };
   const all = read(0, size);

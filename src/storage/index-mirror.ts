@@ -1,4 +1,14 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { IndexHead } from '../domain/blob-index.ts';
 import { indexHeadLength, invalidIndex, parseIndexHead, partRange } from '../domain/blob-index.ts';
@@ -59,7 +69,11 @@ export interface IndexMirror {
 const SPARSE_SUFFIX = '.part';
 
 /** Opens the mirror of `home` in `folder`, which is made when something is kept. */
-export function openIndexMirror(options: { readonly home: Home; readonly folder: string; readonly remoteFolder: string }): IndexMirror {
+export function openIndexMirror(options: {
+  readonly home: Home;
+  readonly folder: string;
+  readonly remoteFolder: string;
+}): IndexMirror {
   const { home, folder, remoteFolder } = options;
   const wholePath = (name: Digest): string => join(folder, name);
   const sparsePath = (name: Digest): string => join(folder, `${name}${SPARSE_SUFFIX}`);
@@ -92,7 +106,10 @@ export function openIndexMirror(options: { readonly home: Home; readonly folder:
     }
   }
 
-  function mirrored(head: IndexHead, files: { readonly whole?: IndexFile; readonly sparse?: SparseIndexFile }): MirroredIndex {
+  function mirrored(
+    head: IndexHead,
+    files: { readonly whole?: IndexFile; readonly sparse?: SparseIndexFile },
+  ): MirroredIndex {
     let { whole, sparse } = files;
     const { name } = head;
     const key = remoteFolder + name;
@@ -100,9 +117,16 @@ export function openIndexMirror(options: { readonly home: Home; readonly folder:
 
     async function fetchWhole(signal?: AbortSignal): Promise<IndexFile> {
       const pieces: Buffer[] = [];
-      const ranges = Array.from({ length: Math.ceil(head.fileLength / PIECE_BYTES) }, (_, index) => index * PIECE_BYTES);
+      const ranges = Array.from(
+        { length: Math.ceil(head.fileLength / PIECE_BYTES) },
+        (_, index) => index * PIECE_BYTES,
+      );
       await forEachParallel(ranges, { jobs: JOBS, signal }, async (offset, stop) => {
-        pieces[offset / PIECE_BYTES] = await home.read(key, { offset, length: Math.min(PIECE_BYTES, head.fileLength - offset) }, stop);
+        pieces[offset / PIECE_BYTES] = await home.read(
+          key,
+          { offset, length: Math.min(PIECE_BYTES, head.fileLength - offset) },
+          stop,
+        );
       });
       place(wholePath(name), (file) => {
         for (const piece of pieces) writeFully(file, piece);
@@ -173,10 +197,15 @@ export function openIndexMirror(options: { readonly home: Home; readonly folder:
     keep,
     async fetch(name, size, signal) {
       const key = remoteFolder + name;
-      const start = await home.read(key, { offset: 0, length: Math.min(size, size <= WHOLE_BYTES ? size : FIRST_BYTES) }, signal);
+      const start = await home.read(
+        key,
+        { offset: 0, length: Math.min(size, size <= WHOLE_BYTES ? size : FIRST_BYTES) },
+        signal,
+      );
       const length = indexHeadLength(start, name);
       const rest = length - start.length;
-      const head = rest > 0 ? Buffer.concat([start, await home.read(key, { offset: start.length, length: rest }, signal)]) : start;
+      const head =
+        rest > 0 ? Buffer.concat([start, await home.read(key, { offset: start.length, length: rest }, signal)]) : start;
       const parsed = parseIndexHead(head.subarray(0, length), name, hashEngine().hash);
       if (parsed.fileLength !== size) throw invalidIndex(name, `its size at ${home.name}`);
       if (start.length === size) {
@@ -232,7 +261,8 @@ function joinRanges(head: IndexHead, parts: readonly number[]): { offset: number
     const { offset, length } = partRange(head, part);
     const last = ranges.at(-1);
     const end = last === undefined ? -Infinity : last.offset + last.length;
-    if (last !== undefined && offset - end <= GAP_BYTES && offset + length - last.offset <= PIECE_BYTES) last.length = offset + length - last.offset;
+    if (last !== undefined && offset - end <= GAP_BYTES && offset + length - last.offset <= PIECE_BYTES)
+      last.length = offset + length - last.offset;
     else ranges.push({ offset, length });
   }
   return ranges;

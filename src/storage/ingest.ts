@@ -50,8 +50,9 @@ function ingestSmall(file: number, seen: Stats, writer: CacheWriter | undefined)
   let length = 0;
   while (length < buffer.length) {
     const read = readSync(file, buffer, length, Math.min(buffer.length - length, seen.size - length + 1), null);
-    if (read === 0) break;
     length += read;
+    // Less than was asked for is the end of a regular file: one more byte was asked for than it had.
+    if (read === 0 || length === seen.size) break;
   }
   if (length !== seen.size || !isUnchanged(seen, fstatSync(file))) return undefined;
   const bytes = buffer.subarray(0, length);

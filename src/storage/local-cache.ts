@@ -29,6 +29,8 @@ export interface LocalCache {
   /** Changes whenever something was removed from the cache; what was known to be there before is then known no more. */
   generation(): string;
   has(digest: Digest): boolean;
+  /** Whether a pack has it; 32 raw bytes. */
+  hasPacked(digest: Buffer): boolean;
   locate(digest: Digest): BlobLocation | undefined;
   /** The bytes, compared with the digest. Throws `blob-missing`, `blob-corrupt`. For objects that fit into memory. */
   read(digest: Digest): Buffer;
@@ -39,6 +41,7 @@ export interface LocalCache {
 }
 
 const MAX_OPEN_PACKS = 64;
+const RELOAD_MS = 50;
 
 /** Opens a cache; folders are made when something is written. */
 export function openLocalCache(options: { readonly folder: string; readonly packBelow: number }): LocalCache {
@@ -47,8 +50,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
   const indexes = openIndexes(folders.index);
   const packs = openPacks(folders.packs);
 
-  function find(digest: Digest): BlobLocation | undefined {
-    const bytes = digestToBytes(digest);
+  function find(bytes: Buffer): BlobLocation | undefined {
     for (const isFresh of [false, true]) {
       if (isFresh && !indexes.reload()) break;
       for (const index of indexes.files()) {
@@ -65,7 +67,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
     const path = loosePath(folder, digest);
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats !== undefined) return { path, offset: 0, length: stats.size, isPacked: false };
-    return find(digest);
+    return find(digestToBytes(digest));
   }
 
   const cache: LocalCache = {
@@ -79,7 +81,8 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
         return '';
       }
     },
-    has: (digest) => existsSync(loosePath(folder, digest)) || find(digest) !== undefined,
+    has: (digest) => existsSync(loosePath(folder, digest)) || find(digestToBytes(digest)) !== undefined,
+    hasPacked: (digest) => find(digest) !== undefined,
     locate,
     read(digest) {
       const location = locate(digest);
@@ -91,7 +94,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
     openWriter: () => createCacheWriter(cache),
     publish(rows) {
       publishRows(folders.index, rows);
-      indexes.reload();
+      indexes.reload(true);
     },
     close() {
       indexes.close();
@@ -128,12 +131,17 @@ function openIndexes(folder: string) {
   let open = new Map<string, IndexFile>();
   let seen: number | undefined;
   let seenAt = 0;
+  let lookedAt = 0;
 
-  function reload(): boolean {
+  /** True when there is something new. Asked again at once, it does not look again: misses come by the thousand. */
+  function reload(isSure = false): boolean {
+    const time = performance.now();
+    if (!isSure && time - lookedAt < RELOAD_MS) return false;
+    lookedAt = time;
     const stats = statSync(folder, { throwIfNoEntry: false });
-    // A folder changed within its clock's grain may change again unseen: for a while it is looked at again now and then.
+    // A folder changed within its clock's grain may change again unseen: for a while it is read again.
     const now = Date.now();
-    if (stats === undefined || (stats.mtimeMs === seen && (seenAt - seen > 2_000 || now - seenAt < 50))) return false;
+    if (stats === undefined || (stats.mtimeMs === seen && seenAt - seen > 2_000)) return false;
     const next = new Map<string, IndexFile>();
     for (const name of readdirSync(folder)) {
       if (!isDigest(name)) continue;

@@ -49,7 +49,9 @@ export function replacedBy(heads: Iterable<IndexHead>): (index: Pick<IndexSummar
     const covers = ({ bits, value }: IndexPrefix): boolean =>
       covered !== undefined &&
       (covered.has(prefixNumber({ bits, value })) ||
-        (bits < MAX_PREFIX_BITS && covers({ bits: bits + 1, value: value * 2 }) && covers({ bits: bits + 1, value: value * 2 + 1 })));
+        (bits < MAX_PREFIX_BITS &&
+          covers({ bits: bits + 1, value: value * 2 }) &&
+          covers({ bits: bits + 1, value: value * 2 + 1 })));
     return covers(prefix);
   };
 }
@@ -78,7 +80,11 @@ export function* mergeIndexes(options: {
   // All shards are cut to one size, so that shards of later merges have the same prefixes as these.
   const extraBits = Math.max(0, Math.ceil(Math.log2((cells * CELL_BYTES) / maxBytes)));
   const bits = Math.min(MAX_PREFIX_BITS, prefix.bits + extraBits);
-  for (let value = prefix.value * 2 ** (bits - prefix.bits); value < (prefix.value + 1) * 2 ** (bits - prefix.bits); value++) {
+  for (
+    let value = prefix.value * 2 ** (bits - prefix.bits);
+    value < (prefix.value + 1) * 2 ** (bits - prefix.bits);
+    value++
+  ) {
     yield buildShard({ inputs, keyCells, isDead, prefix: { bits, value }, roots, replaces, hash });
   }
 }

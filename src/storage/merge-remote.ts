@@ -26,11 +26,14 @@ export async function mergeRemoteIndexes(remote: Remote, sentBytes: number, sign
 async function mergeAll(remote: Remote, maxBytes: number, signal?: AbortSignal): Promise<void> {
   for (;;) {
     const groups = planMerges(remote.indexes().map((index) => ({ ...index.head, index })));
-    const [group] = groups.filter((members) => members.reduce((sum, { fileLength }) => sum + fileLength, 0) <= maxBytes);
+    const [group] = groups.filter(
+      (members) => members.reduce((sum, { fileLength }) => sum + fileLength, 0) <= maxBytes,
+    );
     if (group === undefined) return;
     const inputs: IndexFile[] = [];
     for (const { index } of group) inputs.push(await index.whole(signal));
-    for (const merged of mergeIndexes({ inputs, isDead: remote.isDead, hash: hashEngine().hash })) await remote.addIndex(merged, signal);
+    for (const merged of mergeIndexes({ inputs, isDead: remote.isDead, hash: hashEngine().hash }))
+      await remote.addIndex(merged, signal);
   }
 }
 
@@ -40,6 +43,7 @@ async function deleteReplaced(remote: Remote, signal?: AbortSignal): Promise<voi
   const old = listed.filter(({ modified }) => now - modified > KEEP_REPLACED_MS);
   const isReplaced = replacedBy(old.flatMap(({ head }) => (head === undefined ? [] : [head])));
   for (const { name, head } of listed) {
-    if (isReplaced({ name, prefix: head?.prefix ?? { bits: 0, value: 0 } })) await remote.home.delete(INDEX_FOLDER + name, signal);
+    if (isReplaced({ name, prefix: head?.prefix ?? { bits: 0, value: 0 } }))
+      await remote.home.delete(INDEX_FOLDER + name, signal);
   }
 }

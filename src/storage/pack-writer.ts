@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fsync as fsyncCallback, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Digest, HashFunction } from '../domain/digest.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { writeFully } from '../platform/read-write.ts';
@@ -7,6 +8,7 @@ import { finishPack, formatPackHeader, PACK_HEADER_BYTES, PACK_ROW_BYTES, writeP
 
 /** A pack is full at about this many bytes. */
 export const PACK_TARGET_BYTES = 32 << 20;
+const fsync = promisify(fsyncCallback);
 const BUFFER_BYTES = 1 << 20;
 
 export interface PackWriter {
@@ -14,8 +16,8 @@ export interface PackWriter {
   append(digest: Uint8Array, bytes: Uint8Array): number;
   /** Bytes of blobs so far. */
   size(): number;
-  /** Makes the pack durable under its name and returns that. */
-  finish(): Digest;
+  /** Completes the pack. It has its name once `durable` resolves: the flush goes on while other work is done. */
+  finish(): { readonly name: Digest; readonly durable: Promise<void> };
   /** Removes what was written. */
   abandon(): void;
 }
@@ -62,14 +64,21 @@ export function createPackWriter(options: {
       const { name, trailer } = finishPack({ header, table: table.subarray(0, rows * PACK_ROW_BYTES), tableOffset: offset, hash });
       flush();
       writeFully(file, trailer);
-      fsyncSync(file);
-      closeSync(file);
-      renameSync(temporary, join(folder, `${name}.pack`));
-      return name;
+      return { name, durable: settle(file, temporary, join(folder, `${name}.pack`)) };
     },
     abandon() {
       closeSync(file);
       rmSync(temporary, { force: true });
     },
   };
+}
+
+/** Flushes a complete file and gives it its name. */
+async function settle(file: number, temporary: string, path: string): Promise<void> {
+  try {
+    await fsync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
 }

@@ -111,8 +111,8 @@ export async function openRemote(options: {
       else if (name !== undefined && !knownTombstones.has(name.hash)) tombstones.push(name.hash);
     }
     await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
-    const heads = await openIndexes(indexes, signal);
-    listed = indexes.map((index) => ({ ...index, head: heads.get(index.name) }));
+    const known = await openIndexes(indexes, signal);
+    listed = indexes.map((index) => ({ ...index, head: known.get(index.name) }));
     const names = new Set(objects.map(({ key }) => key.slice(INDEX_FOLDER.length)));
     mirror.retain((name) => names.has(name) || name === DESCRIPTION_KEY);
   }
@@ -133,7 +133,8 @@ export async function openRemote(options: {
     const kept = mirror.readFile(DESCRIPTION_KEY);
     absence = undefined;
     try {
-      const description = hasIndexes && kept !== undefined ? kept : await home.readAll(DESCRIPTION_KEY, MAX_DESCRIPTION_BYTES, signal);
+      const description =
+        hasIndexes && kept !== undefined ? kept : await home.readAll(DESCRIPTION_KEY, MAX_DESCRIPTION_BYTES, signal);
       checkDescription(description.toString('utf8'), home.name);
       if (kept === undefined) mirror.keepFile(DESCRIPTION_KEY, description);
       isPrepared = true;
@@ -164,7 +165,9 @@ export async function openRemote(options: {
     const missing = indexes.filter(({ name }) => !open.has(name)).sort((a, b) => b.size - a.size);
     for (let start = 0; start < missing.length; start += JOBS) {
       const isReplaced = replacedBy(heads().values());
-      const batch = missing.slice(start, start + JOBS).filter(({ name }) => !isReplaced({ name, prefix: { bits: 0, value: 0 } }));
+      const batch = missing
+        .slice(start, start + JOBS)
+        .filter(({ name }) => !isReplaced({ name, prefix: { bits: 0, value: 0 } }));
       await forEachParallel(batch, { jobs: JOBS, signal }, async ({ name, size }, stop) => {
         open.set(name, await mirror.fetch(name, size, stop));
       });
@@ -191,7 +194,11 @@ export async function openRemote(options: {
 
   const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
 
-  async function find(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]> {
+  async function find(
+    digests: readonly Digest[],
+    as: FindAs,
+    signal?: AbortSignal,
+  ): Promise<(BlobPlace | undefined)[]> {
     try {
       return await lookUp(digests, as, signal);
     } catch (error) {
@@ -201,7 +208,11 @@ export async function openRemote(options: {
     }
   }
 
-  async function lookUp(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]> {
+  async function lookUp(
+    digests: readonly Digest[],
+    as: FindAs,
+    signal?: AbortSignal,
+  ): Promise<(BlobPlace | undefined)[]> {
     const places: (BlobPlace | undefined)[] = Array.from({ length: digests.length });
     const dying: (BlobPlace | undefined)[] = [];
     const bytes = digests.map(digestToBytes);
@@ -260,7 +271,7 @@ export async function openRemote(options: {
     },
     listed: () => listed,
     close() {
-      for (const name of [...open.keys()]) closeIndex(name);
+      for (const name of open.keys()) closeIndex(name);
     },
   };
   await refresh(options.signal);
@@ -269,7 +280,8 @@ export async function openRemote(options: {
 
 /** The numbers of the digests, ascending by them: look-ups next to each other read the same block. */
 function byDigest(digests: readonly Buffer[]): Uint32Array {
-  const compare = (a: number, b: number): number => Buffer.compare(digests[a] ?? Buffer.alloc(0), digests[b] ?? Buffer.alloc(0));
+  const compare = (a: number, b: number): number =>
+    Buffer.compare(digests[a] ?? Buffer.alloc(0), digests[b] ?? Buffer.alloc(0));
   return sortedOrder(digests.length, (index) => digests[index]?.readUInt32BE(0) ?? 0, compare);
 }
 

@@ -3,7 +3,10 @@ import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
 
 /** Gathers the rows of what has been stored, for the next index. */
 export interface RowCollector {
-  add(key: StorageKey, blobs: Iterable<{ readonly digest: Uint8Array; readonly offset: number; readonly length: number }>): void;
+  add(
+    key: StorageKey,
+    blobs: Iterable<{ readonly digest: Uint8Array; readonly offset: number; readonly length: number }>,
+  ): void;
   /** How many rows wait. */
   count(): number;
   /** Hands over what has been gathered, and starts anew. */

@@ -28,7 +28,7 @@ export interface CacheOptions {
 }
 
 /** Answers tasks one after the other, keeping the cache and its writer open in between. */
-export function createTaskHandler(): (task: Task) => TaskResult {
+export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskResult> {
   let options: CacheOptions | undefined;
   let cache: LocalCache | undefined;
   let writer: CacheWriter | undefined;
@@ -50,9 +50,13 @@ export function createTaskHandler(): (task: Task) => TaskResult {
       case 'materialise':
         return runMaterialiseTask(task, opened);
       case 'flush':
-        return { type: 'flush', rows: writer?.flush() ?? { rows: Buffer.alloc(0), packs: [] } };
+        return flush(writer);
     }
   };
+}
+
+async function flush(writer: CacheWriter | undefined): Promise<FlushResult> {
+  return { type: 'flush', rows: (await writer?.flush()) ?? { rows: Buffer.alloc(0), packs: [] } };
 }
 
 /** What a result hands over instead of copying. */

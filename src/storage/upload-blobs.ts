@@ -114,7 +114,9 @@ async function sendPack(
   const isThere = size >= ASK_BYTES && (await remote.home.size(path, signal)) === size;
   if (!isThere) {
     readBlobs(blobs, content);
-    const good = blobs.filter((blob, index) => isIntact(blob, content, (placed[index]?.offset ?? 0) - PACK_HEADER_BYTES));
+    const good = blobs.filter((blob, index) =>
+      isIntact(blob, content, (placed[index]?.offset ?? 0) - PACK_HEADER_BYTES),
+    );
     if (good.length < blobs.length) {
       const intact = new Set(good);
       for (const blob of blobs) if (!intact.has(blob)) options.onDamaged(blob);
@@ -152,12 +154,16 @@ function framePack(blobs: readonly PendingBlob[], kind: PackKind, remote: Remote
 function readBlobs(blobs: readonly PendingBlob[], target: Buffer): void {
   let file: { readonly path: string; readonly fd: number | undefined } | undefined;
   let position = 0;
-  for (let start = 0; start < blobs.length; ) {
+  for (let start = 0; start < blobs.length;) {
     const first = blobs[start]?.location;
     if (first === undefined) break;
     let length = 0;
     let end = start;
-    for (let next = blobs[end]; next?.location.path === first.path && next.location.offset === first.offset + length; next = blobs[end]) {
+    for (
+      let next = blobs[end];
+      next?.location.path === first.path && next.location.offset === first.offset + length;
+      next = blobs[end]
+    ) {
       length += next.location.length;
       end += 1;
     }

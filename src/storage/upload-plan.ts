@@ -3,12 +3,11 @@ import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { TreeEntry, TreeNode } from '../domain/tree.ts';
 import { parseList, parsePage, parseRoot } from '../domain/tree-format.ts';
-import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
-import type { TreeCursor } from '../domain/tree-reader.ts';
-import { openTree } from '../domain/tree-reader.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
 import type { Remote } from './remote.ts';
+import type { BaseNodes } from './upload-base.ts';
+import { baseBelow, baseEntries, openBase } from './upload-base.ts';
 
 /** A file or directory to be pushed. */
 export interface UploadRoot {
@@ -103,7 +102,13 @@ export async function* planUpload(options: {
   }
 
   /** A node to be opened; undefined when it was met before, is on the remote, or is not in the cache. */
-  function openNode(at: { digest: Digest; path: string; isStored: boolean; root?: UploadRoot; parent?: PendingNode }): PendingNode | undefined {
+  function openNode(at: {
+    digest: Digest;
+    path: string;
+    isStored: boolean;
+    root?: UploadRoot;
+    parent?: PendingNode;
+  }): PendingNode | undefined {
     const { digest, path, isStored, root, parent } = at;
     const known = visited.get(digest);
     if (known !== undefined) {
@@ -112,7 +117,15 @@ export async function* planUpload(options: {
     }
     if (isStored && !suspects.has(digest)) return undefined;
     const location = cache.locate(digest);
-    const node: PendingNode = { digest, path, location: isStored ? undefined : location, root, blobs: [], children: [], isIncomplete: false };
+    const node: PendingNode = {
+      digest,
+      path,
+      location: isStored ? undefined : location,
+      root,
+      blobs: [],
+      children: [],
+      isIncomplete: false,
+    };
     visited.set(digest, node);
     parent?.children.push(node);
     if (location !== undefined) return node;
@@ -135,7 +148,15 @@ export async function* planUpload(options: {
   async function* visitRoot(root: UploadRoot, isStored: boolean): AsyncGenerator<UploadBatch> {
     if (root.type === 'file') {
       if (isStored) return;
-      const node: PendingNode = { digest: root.digest, path: root.name, location: undefined, root, blobs: [], children: [], isIncomplete: false };
+      const node: PendingNode = {
+        digest: root.digest,
+        path: root.name,
+        location: undefined,
+        root,
+        blobs: [],
+        children: [],
+        isIncomplete: false,
+      };
       addBlob(root.digest, () => root.name, node);
       batch.nodes.push(node);
       return;
@@ -145,9 +166,23 @@ export async function* planUpload(options: {
     const bytes = readNode(node);
     if (bytes === undefined) return;
     const { level, nodes } = parseRoot(bytes, root.digest);
-    const base = root.base === undefined ? undefined : await openBase(root.base);
-    yield* visitNodes({ nodes, level, isLast: true, parent: node, name: root.name, base });
+    yield* visitNodes({
+      nodes,
+      level,
+      isLast: true,
+      parent: node,
+      name: root.name,
+      base: await findBase(root),
+      after: '',
+    });
     batch.nodes.push(node);
+  }
+
+  /** The earlier version, if the remote has it: a root is there only with all that it names. */
+  async function findBase({ base }: UploadRoot): Promise<BaseNodes | undefined> {
+    if (base === undefined || suspects.size > 0) return undefined;
+    const [place] = await remote.find([base], 'tree', signal);
+    return place === undefined ? undefined : openBase(base, cache);
   }
 
   interface NodeList {
@@ -156,92 +191,85 @@ export async function* planUpload(options: {
     readonly isLast: boolean;
     readonly parent: PendingNode;
     readonly name: string;
-    readonly base: BaseTree | undefined;
+    readonly base: BaseNodes | undefined;
+    /** The path that these nodes come after. */
+    readonly after: string;
   }
 
-  async function* visitNodes({ nodes, level, isLast, parent, name, base }: NodeList): AsyncGenerator<UploadBatch> {
-    const places = await remote.find(nodes.map(({ digest }) => digest), 'tree', signal);
+  async function* visitNodes({ nodes, level, isLast, parent, name, ...at }: NodeList): AsyncGenerator<UploadBatch> {
+    const base = at.base?.level === level ? at.base : undefined;
+    const isStored = await findStored(
+      nodes,
+      base?.nodes.map(({ node }) => node.digest),
+      'tree',
+    );
+    let { after } = at;
     for (const [index, child] of nodes.entries()) {
-      const node = openNode({ digest: child.digest, path: name, isStored: places[index] !== undefined, parent });
-      if (node === undefined) continue;
-      const bytes = readNode(node);
-      if (bytes === undefined) continue;
+      const from = after;
+      after = child.lastPath;
+      const node = openNode({ digest: child.digest, path: name, isStored: isStored(child.digest), parent });
+      const bytes = node === undefined ? undefined : readNode(node);
+      if (node === undefined || bytes === undefined) continue;
       const expected = { node: child, isLast: isLast && index === nodes.length - 1 };
       if (level > 0) {
-        yield* visitNodes({ nodes: parseList(bytes, level, expected), level: level - 1, isLast: expected.isLast, parent: node, name, base });
+        const list = { nodes: parseList(bytes, level, expected), level: level - 1, isLast: expected.isLast };
+        const below = base === undefined ? undefined : baseBelow(base, from, after, cache);
+        yield* visitNodes({ ...list, parent: node, name, base: below, after: from });
       } else {
-        await visitEntries(parsePage(bytes, expected), { node, name, base });
+        await setImmediate(); // lets what is under way go on
+        const stored = base === undefined ? undefined : baseEntries(base, from, after, cache);
+        await visitEntries(parsePage(bytes, expected), { node, name, stored });
       }
       batch.nodes.push(node);
       if (batch.blobs.length >= BATCH_BLOBS) yield takeBatch();
     }
   }
 
-  async function visitEntries(entries: readonly TreeEntry[], at: { node: PendingNode; name: string; base: BaseTree | undefined }): Promise<void> {
-    await setImmediate(); // lets what is under way go on
-    signal?.throwIfAborted();
-    const stored = at.base?.entriesUpTo(entries);
-    const files = entries.filter(({ kind, digest }) => kind !== 'd' && stored?.has(digest) !== true);
-    const places = await remote.find(files.map(({ digest }) => digest), 'blob', signal);
-    for (const [index, { digest, path }] of files.entries()) {
-      if (places[index] === undefined) addBlob(digest, () => `${at.name}/${treePathToText(path)}`, at.node);
+  interface EntryList {
+    readonly node: PendingNode;
+    readonly name: string;
+    readonly stored: ReadonlySet<Digest> | undefined;
+  }
+
+  async function visitEntries(entries: readonly TreeEntry[], { node, name, stored }: EntryList): Promise<void> {
+    const files = entries.filter(({ kind }) => kind !== 'd');
+    const isStored = await findStored(files, stored, 'blob');
+    for (const { digest, path } of files) {
+      if (!isStored(digest)) addBlob(digest, () => `${name}/${treePathToText(path)}`, node);
     }
   }
 
-  /** The earlier version, if the remote has it, and so all of it, and what of it is needed is in the cache. */
-  async function openBase(base: Digest): Promise<BaseTree | undefined> {
-    const [place] = suspects.size > 0 ? [] : await remote.find([base], 'tree', signal);
-    return place === undefined ? undefined : createBaseTree(base, cache);
+  /** Looks up all at once, but for what is `known` to be there. */
+  async function findStored(
+    items: readonly { readonly digest: Digest }[],
+    known: Iterable<Digest> | undefined,
+    as: 'tree' | 'blob',
+  ): Promise<(digest: Digest) => boolean> {
+    signal?.throwIfAborted();
+    const stored = new Set(known);
+    const unknown = [...new Set(items.map(({ digest }) => digest))].filter((digest) => !stored.has(digest));
+    const places = await remote.find(unknown, as, signal);
+    for (const [index, digest] of unknown.entries()) if (places[index] !== undefined) stored.add(digest);
+    return (digest) => stored.has(digest);
   }
 
-  const stored = { dir: await findRoots('dir', 'tree'), file: await findRoots('file', 'blob') };
+  const isDirStored = await findStored(
+    roots.filter(({ type }) => type === 'dir'),
+    undefined,
+    'tree',
+  );
+  const isFileStored = await findStored(
+    roots.filter(({ type }) => type === 'file'),
+    undefined,
+    'blob',
+  );
 
-  async function isRootStored({ digest, type }: UploadRoot): Promise<boolean> {
-    if (stored[type].has(digest) || type === 'dir' || !hasYielded) return stored[type].has(digest);
-    const [place] = await remote.find([digest], 'blob', signal); // a directory may have brought it along meanwhile
-    return place !== undefined;
-  }
-
-  async function findRoots(type: UploadRoot['type'], as: 'tree' | 'blob'): Promise<Set<Digest>> {
-    const digests = [...new Set(roots.filter((root) => root.type === type).map(({ digest }) => digest))];
-    const places = await remote.find(digests, as, signal);
-    return new Set(digests.filter((_, index) => places[index] !== undefined));
+  async function isRootStored(root: UploadRoot): Promise<boolean> {
+    if (root.type === 'dir') return isDirStored(root.digest);
+    // A directory may have brought it along meanwhile.
+    return isFileStored(root.digest) || (hasYielded && (await findStored([root], undefined, 'blob'))(root.digest));
   }
 
   for (const root of roots) yield* visitRoot(root, await isRootStored(root));
   if (batch.blobs.length > 0 || batch.nodes.length > 0) yield takeBatch();
-}
-
-/** Pages of a tree that the remote has are read beside those of its successor. */
-interface BaseTree {
-  /** Digests of its entries from the last call's end to the last of these paths, as far as its pages are at hand. */
-  entriesUpTo(entries: readonly TreeEntry[]): Set<Digest>;
-}
-
-function createBaseTree(base: Digest, cache: LocalCache): BaseTree {
-  let cursor: TreeCursor | undefined;
-  return {
-    entriesUpTo(entries) {
-      const digests = new Set<Digest>();
-      const first = entries[0]?.path ?? ('' as TreePath);
-      const last = entries.at(-1)?.path ?? ('' as TreePath);
-      try {
-        cursor ??= openTree(base, (digest) => cache.read(digest));
-        for (let item = cursor.peek(); item !== undefined; item = cursor.peek()) {
-          if (item.type === 'node') {
-            if (item.node.lastPath < first) cursor.skip();
-            else cursor.open();
-          } else {
-            if (item.entry.path > last) break;
-            digests.add(item.entry.digest);
-            cursor.skip();
-          }
-        }
-      } catch (error) {
-        if (!(error instanceof MlvError)) throw error;
-        cursor = { peek: () => undefined, skip: () => {}, open: () => {} }; // not all of it is at hand: look everything up
-      }
-      return digests;
-    },
-  };
 }

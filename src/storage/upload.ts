@@ -121,13 +121,17 @@ function createRun({ remote, cache, day, onProgress, signal, jobs = JOBS }: Uplo
     await remote.prepare(signal);
     await sendBlobs(batch.blobs, 'data', sending);
     for (const node of batch.nodes) {
-      node.isIncomplete ||= node.children.some((child) => child.isIncomplete) || (damaged.size > 0 && node.blobs.some((blob) => damaged.has(blob)));
+      node.isIncomplete ||=
+        node.children.some((child) => child.isIncomplete) ||
+        (damaged.size > 0 && node.blobs.some((blob) => damaged.has(blob)));
       node.blobs.length = node.children.length = 0; // millions of them in a large push
     }
     await publishing;
     const complete = batch.nodes.filter(({ isIncomplete }) => !isIncomplete);
     // Every row below these is in an index, or in the one that comes next.
-    const objects = complete.flatMap(({ digest, path, location }) => (location === undefined ? [] : [{ digest, path, location }]));
+    const objects = complete.flatMap(({ digest, path, location }) =>
+      location === undefined ? [] : [{ digest, path, location }],
+    );
     await sendBlobs(objects, 'tree', sendingTrees);
     await publish(complete.flatMap(({ root }) => (root === undefined ? [] : [{ root: root.digest, day }])));
   }
@@ -138,7 +142,15 @@ function createRun({ remote, cache, day, onProgress, signal, jobs = JOBS }: Uplo
       const seen = new Set<Digest>();
       missing = [];
       let sendingBatch = Promise.resolve();
-      for await (const batch of planUpload({ remote, cache, roots, suspects, missing, onDamaged: noteDamaged, signal })) {
+      for await (const batch of planUpload({
+        remote,
+        cache,
+        roots,
+        suspects,
+        missing,
+        onDamaged: noteDamaged,
+        signal,
+      })) {
         for (const { digest } of batch.nodes) seen.add(digest);
         await sendingBatch;
         sendingBatch = sendBatch(batch); // while the next one is being planned

@@ -80,7 +80,7 @@ export async function recordTargets(
   targets: readonly AddTarget[],
   options: VerbOptions & { readonly desc?: string | undefined; readonly remote?: string | undefined },
 ): Promise<AddResult> {
-  const tasks = createStorageTasks(workspace.cache());
+  const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const recorded: Recorded[] = [];
     for (const target of targets) recorded.push(await recordTarget(workspace, target, { ...options, tasks }));

@@ -93,6 +93,14 @@ export function joinSelections(a: Selection, b: Selection): Selection {
   return all.filter((path) => !all.some((other) => other !== path && path.startsWith(`${other}/`)));
 }
 
+/** A checkout adds to what is selected. Asked for nothing in particular, it brings what was selected before, or everything. */
+export function selectionToBe(record: CheckoutRecord, asked: Selection, given: { content: Content; isNamed: boolean }): Selection {
+  if (given.content.type === 'file' || record.base?.type === 'file') return 'all';
+  const before = record.target === undefined ? record.selected : joinSelections(record.selected, record.target.selected);
+  if (!given.isNamed && before.length > 0) return before;
+  return joinSelections(before, asked);
+}
+
 export function sameContent(a: Content | undefined, b: Content | undefined): boolean {
   return a?.hash === b?.hash && a?.type === b?.type && a?.exec === b?.exec;
 }

@@ -4,8 +4,8 @@ import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
-import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
-import { joinSelections, readCheckoutRecord, sameContent } from './checkout-record.ts';
+import type { Content } from './checkout-record.ts';
+import { readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
@@ -48,7 +48,7 @@ export interface CheckoutOptions extends Targets, VerbOptions {
  */
 export async function checkout(workspace: Workspace, options: CheckoutOptions): Promise<CheckoutResult> {
   const selected = await selectTracked(workspace, options);
-  const tasks = createStorageTasks(workspace.cache());
+  const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const situations: CheckoutSituation[] = [];
     for (const each of selected) {
@@ -106,14 +106,6 @@ async function assess(
     // What was deleted as a whole, or is asked for by name, is wanted back; single deleted files may be an edit.
     restoreDeleted: isNamed || !isPresent,
   };
-}
-
-/** A checkout adds to what is selected. Asked for nothing in particular, it brings what was selected before, or everything. */
-function selectionToBe(record: CheckoutRecord, asked: Selection, given: { content: Content; isNamed: boolean }): Selection {
-  if (given.content.type === 'file' || record.base?.type === 'file') return 'all';
-  const before = record.target === undefined ? record.selected : joinSelections(record.selected, record.target.selected);
-  if (!given.isNamed && before.length > 0) return before;
-  return joinSelections(before, asked);
 }
 
 function requireTree(workspace: Workspace, path: RepoPath, content: Content): void {

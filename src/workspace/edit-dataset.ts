@@ -98,7 +98,7 @@ function removalEdits(workspace: Workspace, target: InnerTarget): TreeEdit[] {
   return edits;
 }
 
-function applyEdits(workspace: Workspace, target: InnerTarget, edits: readonly TreeEdit[]): Recorded {
+async function applyEdits(workspace: Workspace, target: InnerTarget, edits: readonly TreeEdit[]): Promise<Recorded> {
   const { path, inner, record } = target;
   const cache = workspace.cache();
   const writer = cache.openWriter();
@@ -109,7 +109,7 @@ function applyEdits(workspace: Workspace, target: InnerTarget, edits: readonly T
     hash: hashEngine().hash,
     emit: ({ digest, bytes }) => writer.put(digestToBytes(digest), bytes, 'tree'),
   });
-  writer.finish();
+  await writer.finish();
   const content = { type: 'dir', hash: tree.root, exec: false } as const;
   const selected = joinSelections(record.selected, [inner]);
   return { target, content, files: tree.files, bytes: tree.bytes, record: { path, base: content, selected } };

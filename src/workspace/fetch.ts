@@ -1,10 +1,12 @@
 import type { DownloadResult } from '../storage/download.ts';
 import { download } from '../storage/download.ts';
+import { readCheckoutRecord, selectionToBe } from './checkout-record.ts';
 import { selectedPaths } from './targets.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
+import { contentOf } from './tracked.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { wantedVersions } from './transfer-scope.ts';
 
@@ -23,9 +25,13 @@ export interface FetchResult {
   readonly missing: readonly string[];
 }
 
-/** Brings data into the cache: of the workspace's pointers, of parts of them, or of the revisions that the options name. */
-export async function fetch(workspace: Workspace, options: TransferOptions): Promise<FetchResult> {
-  const versions = await wantedVersions(workspace, options);
+/**
+ * Brings data into the cache: of the workspace's pointers, of parts of them, or of the revisions that the options name. With
+ * `scope: 'selected'`, and no targets, only as much of each as a checkout would bring.
+ */
+export async function fetch(workspace: Workspace, options: TransferOptions, scope: 'all' | 'selected' = 'all'): Promise<FetchResult> {
+  const all = await wantedVersions(workspace, options);
+  const versions = scope === 'all' || options.targets.length > 0 ? all : all.map((version) => selectedPart(workspace, version));
   const remotes: FetchedRemote[] = [];
   const missing: string[] = [];
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
@@ -40,6 +46,12 @@ export async function fetch(workspace: Workspace, options: TransferOptions): Pro
     }
   }
   return { remotes, missing };
+}
+
+function selectedPart(workspace: Workspace, version: WantedVersion): WantedVersion {
+  const content = contentOf(version.pointer);
+  const selection = selectionToBe(readCheckoutRecord(workspace, version.path), 'all', { content, isNamed: false });
+  return { ...version, selection };
 }
 
 function receive(

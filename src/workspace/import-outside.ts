@@ -27,7 +27,7 @@ export async function importOutside(workspace: Workspace, options: AddOptions & 
     throw new MlvError({ code: 'path-missing', kind: 'missing', message: `${source} does not exist`, hint: 'Check the spelling.' });
   }
   const absolute = realpathSync.native(given);
-  const tasks = createStorageTasks(workspace.cache());
+  const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const record = { path, base: undefined, selected: 'all' } as const;
     const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true, source: absolute });

@@ -19,7 +19,7 @@ export interface PullResult {
 export async function pull(workspace: Workspace, options: TransferOptions & { readonly force?: boolean | undefined }): Promise<PullResult> {
   const scoped = hasRevisionScope(options) ? await fetch(workspace, options) : undefined;
   const { rev: _rev, allBranches: _b, allTags: _t, allCommits: _c, ...own } = options;
-  const fetched = await fetch(workspace, own);
+  const fetched = await fetch(workspace, own, 'selected');
   const result = scoped === undefined ? fetched : { remotes: fetched.remotes, missing: [...scoped.missing, ...fetched.missing] };
   try {
     return { fetch: result, checkout: await checkout(workspace, options) };

@@ -73,7 +73,7 @@ async function removeWhole(workspace: Workspace, tracked: Tracked, options: Verb
 /** Deletes what is in the workspace, all of which is in the cache by then. */
 async function deleteData(workspace: Workspace, { path, pointer }: Tracked, options: VerbOptions): Promise<void> {
   const record = adoptPointer(readCheckoutRecord(workspace, path), contentOf(pointer));
-  const tasks = createStorageTasks(workspace.cache());
+  const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true });
     if (snapshot.content === undefined) return;

@@ -13,7 +13,9 @@ import type { StorageTasks } from './task-runner.ts';
 
 /** Paths looked at by one task. */
 const TASK_PATHS = 1_024;
-/** Starting threads and ending them takes about as long: once that has been spent here and there is more to do, they are worth it. */
+/** Starting threads takes about as long as looking at so many unchanged files, */
+const THREADS_FROM_TASKS = 8;
+/** or as this, where there was something to be read. */
 const THREADS_AFTER_MS = 120;
 /** Large files together worth starting threads for. */
 const THREADS_FROM_BYTES = 64 << 20;
@@ -76,9 +78,9 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
 
   try {
     const start = performance.now();
-    for (const { chunk, isLast } of chunks(options.paths)) {
+    for (const { chunk, more } of lookAhead(chunks(options.paths), THREADS_FROM_TASKS)) {
       signal?.throwIfAborted();
-      if (!isLast && performance.now() - start > THREADS_AFTER_MS) tasks.useThreads();
+      if (more >= THREADS_FROM_TASKS || (more > 0 && performance.now() - start > THREADS_AFTER_MS)) tasks.useThreads();
       const done = scanChunk(chunk, options);
       done.catch(() => {}); // awaited in its turn
       pending.push({ paths: chunk, done });
@@ -124,16 +126,28 @@ function previousBlocks(previous: StatCache, chunk: string): BlockPlace[] {
   return blocksBetween(previous.blocks, first, chunk.slice(chunk.lastIndexOf('\0') + 1) as TreePath);
 }
 
-function* chunks(paths: Iterable<WalkedPath>): Generator<{ chunk: string; isLast: boolean }> {
+/** Paths in lots for one task each. */
+function* chunks(paths: Iterable<WalkedPath>): Generator<string> {
   let names: string[] = [];
   for (const { path, isEmptyFolder } of paths) {
     if (names.length === TASK_PATHS) {
-      yield { chunk: names.join('\0'), isLast: false };
+      yield names.join('\0');
       names = [];
     }
     names.push(isEmptyFolder ? `${path}/` : path);
   }
-  if (names.length > 0) yield { chunk: names.join('\0'), isLast: true };
+  if (names.length > 0) yield names.join('\0');
+}
+
+/** Tells with each chunk how many more there are, at most `count`. */
+function* lookAhead(all: Iterable<string>, count: number): Generator<{ chunk: string; more: number }> {
+  const ahead: string[] = [];
+  for (const chunk of all) {
+    ahead.push(chunk);
+    const first = ahead.length > count ? ahead.shift() : undefined;
+    if (first !== undefined) yield { chunk: first, more: ahead.length };
+  }
+  for (let first = ahead.shift(); first !== undefined; first = ahead.shift()) yield { chunk: first, more: ahead.length };
 }
 
 /** Paths that could not be read have records of kind 0. */

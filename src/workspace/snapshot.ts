@@ -80,7 +80,7 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
     take: (block) => collected.push(...entriesOf(block)),
   });
   const summary = await runScan(options, dirname(absolute), [{ path: name, isEmptyFolder: false }], follower.onBlock, follower.previous);
-  if (follower.isUnchanged()) for (const block of follower.previousBlocks()) collected.push(...entriesOf(block));
+  for (const block of follower.heldBack()) collected.push(...entriesOf(block));
   const [entry] = collected;
   const { problems, read } = summary;
   if (entry === undefined) {
@@ -115,19 +115,20 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
   const problems = [...walkProblems, ...summary.problems];
 
   const known = follower.isUnchanged() ? follower.previous : undefined;
-  const isKnown = known !== undefined && problems.length === 0 && (!store || cache.has(known.root));
+  // A tree that no cache has must be built again to be read; that of the base is there, or is not needed.
+  const isKnown = known !== undefined && problems.length === 0 && ((!store && known.root === record.base?.hash) || cache.has(known.root));
   let tree: TreeSummary & { notCheckedOut: number };
   if (isKnown) {
     tree = known;
   } else {
-    for (const block of follower.isUnchanged() ? follower.previousBlocks() : []) {
+    for (const block of follower.heldBack()) {
       for (const entry of entriesOf(block)) contents.entry(entry);
     }
     tree = contents.finish();
   }
   // Bytes first, then the trees that name them, then the claim that the cache has them.
   await options.tasks.flush();
-  objects.finish();
+  await objects.finish();
   if (problems.length > 0) follower.abandon();
   else follower.finish({ generation: cache.generation(), context, ...tree });
   return {
@@ -197,7 +198,7 @@ function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
 interface ObjectStore {
   readonly emit: (object: TreeObject) => void;
   readonly load: LoadObject;
-  readonly finish: () => void;
+  readonly finish: () => Promise<void>;
 }
 
 /** Tree objects above this many bytes go to the cache even when nothing asked to store them: memory stays bounded. */
@@ -221,8 +222,8 @@ function createObjectStore(workspace: Workspace, store: boolean): ObjectStore {
       writer.put(digestToBytes(digest), bytes, 'tree');
     },
     load: (digest) => overlay.get(digest) ?? cache.read(digest),
-    finish() {
-      writer?.finish();
+    async finish() {
+      await writer?.finish();
       writer = undefined;
     },
   };
@@ -262,7 +263,7 @@ function followStatCache(options: {
   let same = 0;
   let writer: StatCacheWriter | undefined;
 
-  function* previousBlocks(count = previous?.blocks.length ?? 0): Generator<StatBlock> {
+  function* previousBlocks(count: number): Generator<StatBlock> {
     if (previous === undefined) return;
     const fd = openSync(previous.path, 'r');
     try {
@@ -290,8 +291,9 @@ function followStatCache(options: {
   const isUnchanged = (): boolean => writer === undefined && previous?.sameContext === true && same === previous.blocks.length;
   return {
     previous,
-    previousBlocks: () => previousBlocks(),
     isUnchanged,
+    /** The blocks of this scan that were not handed on, because no difference came after them. */
+    heldBack: (): Iterable<StatBlock> => (writer === undefined ? previousBlocks(same) : []),
     onBlock(block: StatBlock): void {
       if (writer === undefined && previous?.blocks[same]?.hash === blockHash(block)) {
         same += 1;

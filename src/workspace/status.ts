@@ -67,7 +67,7 @@ export async function status(
   options: Targets & { readonly remote?: true | string | undefined } & VerbOptions,
 ): Promise<StatusResult> {
   const selected = await selectTracked(workspace, options);
-  const tasks = createStorageTasks(workspace.cache());
+  const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     let items: StatusItem[] = [];
     for (const { tracked, selection } of selected) items.push(await statusOf(workspace, { tracked, selection, tasks, options }));

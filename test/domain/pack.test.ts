@@ -18,7 +18,11 @@ import { hashEngine } from '../../src/platform/hash.ts';
 
 const { hash } = hashEngine();
 
-function buildPack(blobs: readonly Uint8Array[], kind: PackKind = 'data', nonce?: Buffer): { name: Digest; bytes: Buffer } {
+function buildPack(
+  blobs: readonly Uint8Array[],
+  kind: PackKind = 'data',
+  nonce?: Buffer,
+): { name: Digest; bytes: Buffer } {
   const header = formatPackHeader(kind, nonce);
   const table = Buffer.alloc(blobs.length * PACK_ROW_BYTES);
   for (const [index, blob] of blobs.entries()) writePackRow(table, index * PACK_ROW_BYTES, hash(blob), blob.length);
@@ -59,7 +63,7 @@ describe('a pack', () => {
     expect(buildPack(blobs).name).toBe(name);
     expect(buildPack(blobs, 'data', Buffer.alloc(16, 7)).name).not.toBe(name);
     expect(buildPack(blobs, 'tree').name).not.toBe(name);
-    expect(buildPack([...blobs].reverse()).name).not.toBe(name);
+    expect(buildPack(blobs.toReversed()).name).not.toBe(name);
   });
 
   test('is never accepted with a byte changed', () => {
@@ -67,14 +71,14 @@ describe('a pack', () => {
     for (let at = 0; at < bytes.length; at++) {
       const damaged = Buffer.from(bytes);
       damaged.writeUInt8(damaged.readUInt8(at) ^ 0x11, at);
-      expect(() => readPack(damaged, name), `byte ${at}`).toThrow();
+      expect(() => readPack(damaged, name), `byte ${at}`).toThrow(/damaged|this mlv reads/);
     }
   });
 
   test('is never accepted cut short or drawn out', () => {
     const { name, bytes } = buildPack([Buffer.from('some content'), Buffer.from('more of it')]);
     for (let length = 0; length < bytes.length; length++) {
-      expect(() => readPack(bytes.subarray(0, length), name), `${length} bytes`).toThrow();
+      expect(() => readPack(bytes.subarray(0, length), name), `${length} bytes`).toThrow('damaged');
     }
     expect(() => readPack(Buffer.concat([bytes, Buffer.alloc(48)]), name)).toThrow('damaged');
   });

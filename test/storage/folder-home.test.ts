@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -34,7 +44,10 @@ describe('a folder as remote', () => {
   }
 
   test('that is not there is told by name when it is read', async () => {
-    await expect(listed()).rejects.toMatchObject({ code: 'remote-missing', message: `the remote's folder does not exist: ${folder}` });
+    await expect(listed()).rejects.toMatchObject({
+      code: 'remote-missing',
+      message: `the remote's folder does not exist: ${folder}`,
+    });
     await expect(home.readAll('mlv.json', 100)).rejects.toMatchObject({ code: 'remote-missing' });
     await expect(home.read('mlv.json', { offset: 0, length: 1 })).rejects.toMatchObject({ code: 'remote-missing' });
   });
@@ -81,11 +94,13 @@ describe('a folder as remote', () => {
     mkdirSync(folder);
     chmodSync(folder, 0o2775);
     await home.write('packs/ab/x', [Buffer.from('x')]);
-    const modes = ['tmp', 'packs', 'packs/ab', 'packs/ab/x'].map((path) => (statSync(join(folder, path)).mode & 0o7777).toString(8));
+    const modes = ['tmp', 'packs', 'packs/ab', 'packs/ab/x'].map((path) =>
+      (statSync(join(folder, path)).mode & 0o7777).toString(8),
+    );
     expect(modes).toEqual(['2775', '2775', '2775', '664']);
   });
 
-  test('goes by the umask where it is one person\'s', async () => {
+  test("goes by the umask where it is one person's", async () => {
     mkdirSync(folder);
     chmodSync(folder, 0o755);
     await home.write('packs/ab/x', [Buffer.from('x')]);

@@ -58,7 +58,8 @@ export function describeHome(name: string, create: () => Promise<{ home: Home; d
 
     test('lists by prefix, with sizes and times of one clock', async () => {
       expect(await keys('index/')).toEqual([]);
-      for (const key of ['index/aa', 'index/ab', 'packs/aa/ab', 'mlv.json', 'indexes']) await home.write(key, [Buffer.from(key)]);
+      for (const key of ['index/aa', 'index/ab', 'packs/aa/ab', 'mlv.json', 'indexes'])
+        await home.write(key, [Buffer.from(key)]);
       expect(await keys('index/')).toEqual(['index/aa', 'index/ab']);
       expect(await keys('index/a')).toEqual(['index/aa', 'index/ab']);
       expect(await keys('index')).toEqual(['index/aa', 'index/ab', 'indexes']);
@@ -115,8 +116,12 @@ export function describeHome(name: string, create: () => Promise<{ home: Home; d
       const good = source(Buffer.alloc(5_000_000, 'good'));
       const damaged = { ...good, digest: digestFromBytes(hash(Buffer.from('other'))) };
       await expect(home.writeFile('objects/ab/damaged', damaged)).rejects.toMatchObject({ code: 'source-damaged' });
-      await expect(home.writeFile('objects/ab/short', { ...good, length: 5_000_001 })).rejects.toMatchObject({ code: 'source-damaged' });
-      await expect(home.writeFile('objects/ab/gone', { ...good, path: join(local, 'gone') })).rejects.toMatchObject({ code: 'source-damaged' });
+      await expect(home.writeFile('objects/ab/short', { ...good, length: 5_000_001 })).rejects.toMatchObject({
+        code: 'source-damaged',
+      });
+      await expect(home.writeFile('objects/ab/gone', { ...good, path: join(local, 'gone') })).rejects.toMatchObject({
+        code: 'source-damaged',
+      });
       expect(await keys('')).toEqual([]);
     });
 

@@ -60,7 +60,10 @@ function save({ name, chunks }: BuiltIndex): IndexFile {
   return openIndexFile(path, name);
 }
 
-function build(rows: readonly Row[], more: { roots?: PushedRoot[]; replaces?: Digest[]; prefix?: IndexPrefix } = {}): BuiltIndex {
+function build(
+  rows: readonly Row[],
+  more: { roots?: PushedRoot[]; replaces?: Digest[]; prefix?: IndexPrefix } = {},
+): BuiltIndex {
   return buildIndex({ rows: cellsOf(rows), keys: threeKeys, hash, ...more });
 }
 
@@ -83,12 +86,17 @@ describe('an index', () => {
         fc.array(fc.record({ blob: fc.nat(30), key: fc.nat(2), offset: fc.nat(5) }), { maxLength: 60 }),
         fc.infiniteStream(fc.nat()),
         (drafts, random) => {
-          const rows = drafts.map(({ blob, key, offset }) => ({ digest: hash(Buffer.from(`${blob}`)), key, offset, length: 1 }));
+          const rows = drafts.map(({ blob, key, offset }) => ({
+            digest: hash(Buffer.from(`${blob}`)),
+            key,
+            offset,
+            length: 1,
+          }));
           const shuffled = [...rows, ...rows]
             .map((row) => [random.next().value ?? 0, row] as const)
             .sort(([a], [b]) => a - b)
             .map(([, row]) => ({ ...row, key: 2 - row.key }));
-          const keys = [...threeKeys].reverse();
+          const keys = threeKeys.toReversed();
           const again = buildIndex({ rows: cellsOf(shuffled), keys, hash });
           expect(Buffer.concat(again.chunks)).toEqual(Buffer.concat(build(rows).chunks));
         },
@@ -100,7 +108,12 @@ describe('an index', () => {
     const digest = hash(Buffer.from('many times'));
     const copies = Array.from({ length: 1_000 }, (_, offset) => ({ digest, key: offset % 3, offset, length: 5 }));
     const index = save(build([...numberedRows(0, 500), ...copies]));
-    const found = index.find(digest).map(({ key, offset, length }) => ({ digest, key: threeKeys.findIndex((each) => each.hash === key.hash), offset, length }));
+    const found = index.find(digest).map(({ key, offset, length }) => ({
+      digest,
+      key: threeKeys.findIndex((each) => each.hash === key.hash),
+      offset,
+      length,
+    }));
     expect(found.sort((a, b) => a.offset - b.offset)).toEqual(copies);
     for (const { digest: other, offset } of numberedRows(0, 500)) expect(index.find(other)[0]?.offset).toBe(offset);
     index.close();
@@ -109,8 +122,14 @@ describe('an index', () => {
   test('keeps keys that rows name, roots with their last day, and what it replaces', () => {
     const root = digestOf('root');
     const replaces = [digestOf('y'), digestOf('x')];
-    const roots = [{ root, day: 20_000 }, { root, day: 20_300 }, { root, day: 7 }];
-    const index = save(build([{ digest: hash(Buffer.from('one')), key: 2, offset: 3, length: 4 }], { roots, replaces }));
+    const roots = [
+      { root, day: 20_000 },
+      { root, day: 20_300 },
+      { root, day: 7 },
+    ];
+    const index = save(
+      build([{ digest: hash(Buffer.from('one')), key: 2, offset: 3, length: 4 }], { roots, replaces }),
+    );
     expect(index.keys()).toEqual([threeKeys[2]]);
     expect(index.roots()).toEqual([{ root, day: 20_300 }]);
     expect(index.head.replaces).toEqual([...replaces].sort());
@@ -119,7 +138,11 @@ describe('an index', () => {
 
   test('may be empty', () => {
     const index = save(build([]));
-    expect({ found: index.find(hash(Buffer.from('x'))), keys: index.keys(), roots: index.roots() }).toEqual({ found: [], keys: [], roots: [] });
+    expect({ found: index.find(hash(Buffer.from('x'))), keys: index.keys(), roots: index.roots() }).toEqual({
+      found: [],
+      keys: [],
+      roots: [],
+    });
     index.verify();
     index.close();
   });
@@ -128,7 +151,8 @@ describe('an index', () => {
     const rows = numberedRows(0, 3_000);
     const index = save(build(rows));
     const sorted = rows.map(({ digest }) => digest).sort(Buffer.compare);
-    for (const at of [0, 1, 127, 128, 129, 1_500, 2_999]) expect(index.rowsBelow(sorted[at] ?? Buffer.alloc(0))).toBe(at);
+    for (const at of [0, 1, 127, 128, 129, 1_500, 2_999])
+      expect(index.rowsBelow(sorted[at] ?? Buffer.alloc(0))).toBe(at);
     expect(index.rowsBelow(Buffer.alloc(32))).toBe(0);
     expect(index.rowsBelow(Buffer.alloc(32, 0xff))).toBe(3_000);
     index.close();
@@ -229,7 +253,9 @@ describe('an index with holes', () => {
         read += length;
       }
     }
-    expect(index.find(wanted.digest)).toEqual([{ key: threeKeys[wanted.key], offset: wanted.offset, length: wanted.length }]);
+    expect(index.find(wanted.digest)).toEqual([
+      { key: threeKeys[wanted.key], offset: wanted.offset, length: wanted.length },
+    ]);
     expect(rounds).toBeLessThanOrEqual(4);
     expect(read).toBeLessThan(24 << 10);
     index.close();
@@ -238,7 +264,10 @@ describe('an index with holes', () => {
 });
 
 describe('merging', () => {
-  const eight = (): IndexFile[] => Array.from({ length: 8 }, (_, at) => save(build(numberedRows(at * 300, at * 300 + 400), { roots: [{ root: digestOf(`root ${at}`), day: at }] })));
+  const eight = (): IndexFile[] =>
+    Array.from({ length: 8 }, (_, at) =>
+      save(build(numberedRows(at * 300, at * 300 + 400), { roots: [{ root: digestOf(`root ${at}`), day: at }] })),
+    );
 
   test('makes the index that everything together would have made, and names what it replaces', () => {
     const inputs = eight();
@@ -264,7 +293,12 @@ describe('merging', () => {
       const places = shards.flatMap((shard) => shard.find(digest));
       expect(places.map((place) => place.offset)).toEqual([offset]);
     }
-    expect(shards.flatMap((shard) => shard.roots()).map(({ day }) => day).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(
+      shards
+        .flatMap((shard) => shard.roots())
+        .map(({ day }) => day)
+        .sort((a, b) => a - b),
+    ).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     const [second] = shards.slice(1, 2);
     const again = [...mergeIndexes({ inputs: second === undefined ? [] : [second, second], maxBytes: 40_000, hash })];
     expect(again.map(save).map(({ head }) => head.prefix)).toEqual([2, 3].map((value) => ({ bits: 3, value })));
@@ -273,7 +307,13 @@ describe('merging', () => {
   test('is planned for eight of one size over one prefix', () => {
     const of = (rows: number, count: number, prefix = { bits: 0, value: 0 }) =>
       Array.from({ length: count }, (_, at) => ({ name: digestOf(`${rows} ${at}`), rows, prefix }));
-    const groups = planMerges([...of(7, 9), ...of(8, 5), ...of(63, 2), ...of(64, 4), ...of(64, 7, { bits: 1, value: 1 })]);
+    const groups = planMerges([
+      ...of(7, 9),
+      ...of(8, 5),
+      ...of(63, 2),
+      ...of(64, 4),
+      ...of(64, 7, { bits: 1, value: 1 }),
+    ]);
     expect(groups).toEqual([of(7, 9)]);
     expect(planMerges([...of(8, 5), ...of(63, 3)])).toHaveLength(1);
   });

@@ -50,7 +50,8 @@ export function createRig(): Rig {
     remoteFolder,
     home,
     cache: (name) => keep(openLocalCache({ folder: join(folder, name, 'cache'), packBelow: 1 << 20 })),
-    remote: async (name, ofHome = home) => keep(await openRemote({ home: ofHome, mirrorFolder: join(folder, name, 'mirror') })),
+    remote: async (name, ofHome = home) =>
+      keep(await openRemote({ home: ofHome, mirrorFolder: join(folder, name, 'mirror') })),
     dispose() {
       for (const resource of open) resource.close();
       rmSync(folder, { recursive: true, force: true });
@@ -63,7 +64,7 @@ export function digestOf(content: string | Buffer): Digest {
 }
 
 /** Puts files and their tree into the cache; `leaveOut` names files whose content is not put there. */
-export function addTree(cache: LocalCache, files: Files, leaveOut: readonly string[] = []): Tree {
+export async function addTree(cache: LocalCache, files: Files, leaveOut: readonly string[] = []): Promise<Tree> {
   const writer = cache.openWriter();
   const builder = createTreeBuilder({
     hash,
@@ -72,16 +73,19 @@ export function addTree(cache: LocalCache, files: Files, leaveOut: readonly stri
   const names = Object.keys(files).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   for (const name of names) {
     const file = files[name] ?? '';
-    const { kind, content } = typeof file === 'string' || Buffer.isBuffer(file) ? { kind: 'f' as const, content: file } : file;
+    const { kind, content } =
+      typeof file === 'string' || Buffer.isBuffer(file) ? { kind: 'f' as const, content: file } : file;
     const bytes = Buffer.from(content as string);
     const path = treePathFromText(name);
     const entry: TreeEntry =
-      kind === 'd' ? { path, kind, size: 0, digest: EMPTY_DIGEST } : { path, kind, size: bytes.length, digest: digestOf(bytes) };
+      kind === 'd'
+        ? { path, kind, size: 0, digest: EMPTY_DIGEST }
+        : { path, kind, size: bytes.length, digest: digestOf(bytes) };
     if (kind !== 'd' && !leaveOut.includes(name)) writer.put(hash(bytes), bytes, 'data');
     builder.entry(entry);
   }
   const { root, bytes } = builder.finish();
-  writer.finish();
+  await writer.finish();
   return { digest: root, type: 'dir', name: 'data', size: bytes };
 }
 
@@ -115,7 +119,10 @@ export interface Counts {
 }
 
 /** Counts what goes through; `before` runs ahead of each call and may throw. */
-export function watch(home: Home, before: (call: 'list' | 'size' | 'read' | 'write', key: string) => void | Promise<void> = () => {}) {
+export function watch(
+  home: Home,
+  before: (call: 'list' | 'size' | 'read' | 'write', key: string) => void | Promise<void> = () => {},
+) {
   const counts: Counts = { lists: 0, reads: 0, bytesRead: 0, bytesWritten: 0, written: [] };
   const watched: Home = {
     ...home,
@@ -162,10 +169,13 @@ export function watch(home: Home, before: (call: 'list' | 'size' | 'read' | 'wri
 /** All rows of all indexes in a remote's folder that no tombstone names, read without any of the code that transfers. */
 export function readRows(remoteFolder: string): Map<Digest, { key: StorageKey; bytes: Buffer }> {
   const rows = new Map<Digest, { key: StorageKey; bytes: Buffer }>();
+  const files = new Map<string, Buffer>();
   const names = safeList(join(remoteFolder, 'index')).map((name) => parseIndexName(`index/${name}`));
   const dead = new Set(
     names.flatMap((name) =>
-      name?.kind === 'tombstones' ? parseTombstones(readFileSync(join(remoteFolder, 'index', `${name.hash}.gc`)), name.hash, hash) : [],
+      name?.kind === 'tombstones'
+        ? parseTombstones(readFileSync(join(remoteFolder, 'index', `${name.hash}.gc`)), name.hash, hash)
+        : [],
     ),
   );
   for (const name of names) {
@@ -177,7 +187,9 @@ export function readRows(remoteFolder: string): Map<Digest, { key: StorageKey; b
       const digest = digestFromBytes(cells, at);
       for (const { key, offset, length } of index.find(cells.subarray(at, at + 32))) {
         if (dead.has(keyPath(key))) continue;
-        const bytes = readFileSync(join(remoteFolder, keyPath(key))).subarray(offset, offset + length);
+        const file = files.get(keyPath(key)) ?? readFileSync(join(remoteFolder, keyPath(key)));
+        files.set(keyPath(key), file);
+        const bytes = file.subarray(offset, offset + length);
         if (digestOf(bytes) !== digest) throw new Error(`the remote's bytes of ${digest} are wrong`);
         if (!rows.has(digest) || key.kind === 'tree-pack') rows.set(digest, { key, bytes });
       }

@@ -9,7 +9,17 @@ import type { Home } from '../../src/storage/home.ts';
 import type { UploadResult } from '../../src/storage/upload.ts';
 import { upload } from '../../src/storage/upload.ts';
 import type { Files, Rig, Tree } from './transfer-rig.ts';
-import { addTree, contentOf, createRig, digestOf, openEnds, readRows, readTree, safeList, watch } from './transfer-rig.ts';
+import {
+  addTree,
+  contentOf,
+  createRig,
+  digestOf,
+  openEnds,
+  readRows,
+  readTree,
+  safeList,
+  watch,
+} from './transfer-rig.ts';
 
 let rig: Rig;
 beforeEach(() => {
@@ -32,7 +42,10 @@ async function pull(name: string, wanted: readonly Tree[], home?: Home): Promise
 
 function manyFiles(count: number): Record<string, string> {
   return Object.fromEntries(
-    Array.from({ length: count }, (_, at) => [`part-${Math.floor(at / 1_000)}/${String(at).padStart(7, '0')}.txt`, `content ${at}`]),
+    Array.from({ length: count }, (_, at) => [
+      `part-${Math.floor(at / 1_000)}/${String(at).padStart(7, '0')}.txt`,
+      `content ${at}`,
+    ]),
   );
 }
 
@@ -49,8 +62,15 @@ const someFiles: Files = {
 
 describe('push and pull', () => {
   test('bring a directory with all that it can hold to another clone', async () => {
-    const tree = addTree(rig.cache('a'), someFiles);
-    expect(await push('a', [tree])).toMatchObject({ blobs: 6, objects: 1, packs: 2, indexes: 1, missing: [], damaged: [] });
+    const tree = await addTree(rig.cache('a'), someFiles);
+    expect(await push('a', [tree])).toMatchObject({
+      blobs: 6,
+      objects: 1,
+      packs: 2,
+      indexes: 1,
+      missing: [],
+      damaged: [],
+    });
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     expect(await pull('b', [tree])).toMatchObject({ blobs: 6, missing: [], damaged: [] });
     expect(readTree(rig.cache('b'), tree)).toEqual(contentOf(someFiles));
@@ -61,7 +81,7 @@ describe('push and pull', () => {
     const cache = rig.cache('a');
     const writer = cache.openWriter();
     writer.put(Buffer.from(digestOf('a model'), 'hex'), Buffer.from('a model'), 'data');
-    writer.finish();
+    await writer.finish();
     const root: Tree = { digest: digestOf('a model'), type: 'file', name: 'model.bin', size: 7 };
     expect(await push('a', [root, root])).toMatchObject({ blobs: 1, packs: 1 });
     expect(await push('a', [root])).toMatchObject({ blobs: 0, indexes: 0 });
@@ -70,14 +90,14 @@ describe('push and pull', () => {
   });
 
   test('bring an empty directory', async () => {
-    const tree = addTree(rig.cache('a'), {});
+    const tree = await addTree(rig.cache('a'), {});
     await push('a', [tree]);
     await pull('b', [tree]);
     expect(readTree(rig.cache('b'), tree)).toEqual({});
   });
 
   test('with nothing to do cost one listing and touch nothing', async () => {
-    const tree = addTree(rig.cache('a'), someFiles);
+    const tree = await addTree(rig.cache('a'), someFiles);
     await push('a', [tree]);
     const pushing = watch(rig.home);
     await push('a', [tree], pushing.home);
@@ -88,8 +108,8 @@ describe('push and pull', () => {
   });
 
   test('send two versions, and what both have once', async () => {
-    const first = addTree(rig.cache('a'), manyFiles(3_000));
-    const second = addTree(rig.cache('a'), { ...manyFiles(3_000), 'new.txt': 'new' });
+    const first = await addTree(rig.cache('a'), manyFiles(3_000));
+    const second = await addTree(rig.cache('a'), { ...manyFiles(3_000), 'new.txt': 'new' });
     expect(await push('a', [first, second])).toMatchObject({ blobs: 3_001, indexes: 1 });
     await pull('b', [second]);
     expect(readTree(rig.cache('b'), second)).toEqual(contentOf({ ...manyFiles(3_000), 'new.txt': 'new' }));
@@ -99,14 +119,21 @@ describe('push and pull', () => {
 
   test('send of one changed file among many a path of pages, the blob and an index', async () => {
     const files = manyFiles(30_000);
-    const before = addTree(rig.cache('a'), files);
+    const before = await addTree(rig.cache('a'), files);
     await push('a', [before]);
     await pull('b', [before]);
 
-    const after = { ...addTree(rig.cache('b'), { ...files, 'part-7/0007007.txt': 'changed' }), base: before.digest };
+    const after = {
+      ...(await addTree(rig.cache('b'), { ...files, 'part-7/0007007.txt': 'changed' })),
+      base: before.digest,
+    };
     const pushing = watch(rig.home);
     expect(await push('b', [after], pushing.home)).toMatchObject({ blobs: 1, packs: 2, indexes: 1 });
-    expect(pushing.counts.written.map((key) => key.split('/')[0]).sort()).toEqual(['index', 'packs', 'packs']);
+    expect(pushing.counts.written.map((key) => key.replace(/\/.*/, '')).sort((a, b) => (a < b ? -1 : 1))).toEqual([
+      'index',
+      'packs',
+      'packs',
+    ]);
     expect(pushing.counts.bytesWritten).toBeLessThan(450_000); // a page of 1,024 lines on average, the root's 30
     expect(pushing.counts.lists).toBe(2);
 
@@ -118,12 +145,12 @@ describe('push and pull', () => {
 
   test('need no look-ups for what an earlier version on the remote has', async () => {
     const files = manyFiles(30_000);
-    const before = addTree(rig.cache('a'), files);
+    const before = await addTree(rig.cache('a'), files);
     await push('a', [before]);
     // A clone that has the pages and none of the blobs, and adds a file.
-    const folder = treePathFromText('nowhere');
+    const folder = treePathFromText('part-7/zzz');
     await pull('b', [{ ...before, below: [folder] }]);
-    const after = addTree(rig.cache('b'), { ...files, 'part-7/zzz': 'added' }, Object.keys(files));
+    const after = await addTree(rig.cache('b'), { ...files, 'part-7/zzz': 'added' }, Object.keys(files));
     const pushing = watch(rig.home);
     expect(await push('b', [{ ...after, base: before.digest }], pushing.home)).toMatchObject({ blobs: 1, missing: [] });
     expect(pushing.counts.bytesRead).toBeLessThan(120_000);
@@ -132,32 +159,52 @@ describe('push and pull', () => {
 
   test('take only what is asked for inside a directory, and only the pages that can hold it', async () => {
     const files = manyFiles(20_000);
-    const tree = addTree(rig.cache('a'), files);
+    const tree = await addTree(rig.cache('a'), files);
     await push('a', [tree]);
     const pulling = watch(rig.home);
     const below = ['part-7/0007007.txt', 'part-3', 'part-1'].map(treePathFromText);
     expect(await pull('b', [{ ...tree, below }], pulling.home)).toMatchObject({ blobs: 2_001 });
     const cache = rig.cache('b');
-    const wanted = Object.entries(files).filter(([name]) => name.startsWith('part-3/') || name.startsWith('part-1/') || name.includes('0007007'));
-    expect(Object.values(files).filter((content) => cache.has(digestOf(content))).sort()).toEqual(wanted.map(([, content]) => content).sort());
+    const wanted = Object.entries(files).filter(
+      ([name]) => name.startsWith('part-3/') || name.startsWith('part-1/') || name.includes('0007007'),
+    );
+    expect(
+      Object.values(files)
+        .filter((content) => cache.has(digestOf(content)))
+        .sort(),
+    ).toEqual(wanted.map(([, content]) => content).sort());
     expect(() => readTree(cache, tree)).toThrow('not in the cache'); // the other pages
     await pull('b', [tree]);
     expect(readTree(cache, tree)).toEqual(contentOf(files));
   });
 
   test('refuse before bytes come where the disk has no room', async () => {
-    await push('a', [addTree(rig.cache('a'), { x: 'x' })]);
+    await push('a', [await addTree(rig.cache('a'), { x: 'x' })]);
     const wanted: Tree = { digest: digestOf('huge'), type: 'file', name: 'huge', size: 2 ** 60 };
-    await expect(pull('b', [wanted])).rejects.toMatchObject({ code: 'no-space', message: expect.stringMatching(/^1,152,921,504,607 MB are to be fetched, .* has [0-9,]+ MB left$/) });
+    await expect(pull('b', [wanted])).rejects.toMatchObject({
+      code: 'no-space',
+      message: expect.stringMatching(/^1,152,921,504,607 MB are to be fetched, .* has [0-9,]+ MB left$/),
+    });
   });
 
   test('report what has become durable', async () => {
-    const tree = addTree(rig.cache('a'), someFiles);
+    const tree = await addTree(rig.cache('a'), someFiles);
     const sent: number[] = [];
-    const result = await upload({ remote: await rig.remote('a'), cache: rig.cache('a'), roots: [tree], day, onProgress: ({ bytes }) => sent.push(bytes) });
+    const result = await upload({
+      remote: await rig.remote('a'),
+      cache: rig.cache('a'),
+      roots: [tree],
+      day,
+      onProgress: ({ bytes }) => sent.push(bytes),
+    });
     expect(sent.at(-1)).toBe(result.bytes);
     let last = { blobs: 0, bytes: 0, totalBlobs: 0, totalBytes: 0 };
-    await download({ remote: await rig.remote('b'), cache: rig.cache('b'), wanted: [tree], onProgress: (progress) => (last = progress) });
+    await download({
+      remote: await rig.remote('b'),
+      cache: rig.cache('b'),
+      wanted: [tree],
+      onProgress: (progress) => (last = progress),
+    });
     expect(last.blobs).toBe(last.totalBlobs);
     expect(last.bytes).toBe(last.totalBytes);
   });
@@ -167,14 +214,17 @@ describe('what is missing or damaged on this machine', () => {
   const files: Files = { ...manyFiles(5_000), 'part-2/gone.txt': 'gone', 'part-4/bad.txt': 'bad '.repeat(50_000) };
 
   test('is listed; pages and roots that name it wait, everything else goes', async () => {
-    const partial = addTree(rig.cache('a'), files, ['part-2/gone.txt']);
+    const partial = await addTree(rig.cache('a'), files, ['part-2/gone.txt']);
     const result = await push('a', [partial]);
-    expect(result).toMatchObject({ blobs: 5_001, missing: [{ digest: digestOf('gone'), path: 'data/part-2/gone.txt' }] });
+    expect(result).toMatchObject({
+      blobs: 5_001,
+      missing: [{ digest: digestOf('gone'), path: 'data/part-2/gone.txt' }],
+    });
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     expect(readRows(rig.remoteFolder).has(partial.digest)).toBe(false);
     expect(await pull('c', [partial])).toMatchObject({ missing: [{ digest: partial.digest, path: 'data' }] });
 
-    const whole = addTree(rig.cache('b'), files);
+    const whole = await addTree(rig.cache('b'), files);
     expect(await push('b', [whole])).toMatchObject({ blobs: 1, missing: [] });
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     await pull('c', [whole]);
@@ -182,30 +232,38 @@ describe('what is missing or damaged on this machine', () => {
   });
 
   test('never leaves the machine damaged', async () => {
-    const tree = addTree(rig.cache('a'), files);
+    const tree = await addTree(rig.cache('a'), files);
     const bad = rig.cache('a').locate(digestOf('bad '.repeat(50_000)));
     if (bad === undefined) throw new Error('not there');
     flip(bad.path, bad.offset + 1_000);
-    expect(await push('a', [tree])).toMatchObject({ blobs: 5_001, damaged: [{ path: 'data/part-4/bad.txt' }], missing: [] });
+    expect(await push('a', [tree])).toMatchObject({
+      blobs: 5_001,
+      damaged: [{ path: 'data/part-4/bad.txt' }],
+      missing: [],
+    });
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     expect(readRows(rig.remoteFolder).size).toBeGreaterThan(5_001); // which compares all bytes
-    expect(await push('b', [addTree(rig.cache('b'), files)])).toMatchObject({ blobs: 1, damaged: [] });
+    expect(await push('b', [await addTree(rig.cache('b'), files)])).toMatchObject({ blobs: 1, damaged: [] });
     expect(await pull('c', [tree])).toMatchObject({ missing: [], damaged: [] });
   });
 
   test('is listed when it is a large blob, or a tree object', async () => {
-    const large = addTree(rig.cache('a'), { 'large.bin': Buffer.alloc(9_000_000, 'l') });
+    const large = await addTree(rig.cache('a'), { 'large.bin': Buffer.alloc(9_000_000, 'l') });
     const at = rig.cache('a').locate(digestOf(Buffer.alloc(9_000_000, 'l')));
     chmodSync(at?.path ?? '', 0o600);
     flip(at?.path ?? '', 8_999_999);
     expect(await push('a', [large])).toMatchObject({ objects: 0, damaged: [{ path: 'data/large.bin' }] });
     expect(safeList(join(rig.remoteFolder, 'objects'))).toEqual([]);
 
-    const small = addTree(rig.cache('b'), { x: 'x' });
+    const small = await addTree(rig.cache('b'), { x: 'x' });
     const root = rig.cache('b').locate(small.digest);
     chmodSync(root?.path ?? '', 0o600);
     flip(root?.path ?? '', root?.offset ?? 0);
-    expect(await push('b', [small])).toMatchObject({ blobs: 0, indexes: 0, damaged: [{ digest: small.digest, path: 'data' }] });
+    expect(await push('b', [small])).toMatchObject({
+      blobs: 0,
+      indexes: 0,
+      damaged: [{ digest: small.digest, path: 'data' }],
+    });
   });
 });
 
@@ -213,7 +271,7 @@ describe('what is damaged or missing on the remote', () => {
   const files: Files = { ...manyFiles(200), 'target.txt': 'the target '.repeat(100), 'zzz.txt': 'last' };
   let tree: Tree;
   beforeEach(async () => {
-    tree = addTree(rig.cache('a'), files);
+    tree = await addTree(rig.cache('a'), files);
     await push('a', [tree]);
   });
 
@@ -239,7 +297,11 @@ describe('what is damaged or missing on the remote', () => {
     const { path, offset } = place('the target '.repeat(100));
     truncateSync(path, offset + 10);
     const result = await pull('b', [tree]);
-    expect(result).toMatchObject({ blobs: 200, missing: [], damaged: [{ path: 'data/target.txt' }, { path: 'data/zzz.txt' }] });
+    expect(result).toMatchObject({
+      blobs: 200,
+      missing: [],
+      damaged: [{ path: 'data/target.txt' }, { path: 'data/zzz.txt' }],
+    });
   });
 
   test('is told as missing when a pack is gone', async () => {
@@ -267,7 +329,10 @@ describe('interrupted', () => {
   const files: Files = { ...manyFiles(3_000), 'large.bin': Buffer.alloc(9_000_000, 'l') };
 
   test('at any write, a push leaves no index that names what is not there, and goes on the next time', async () => {
-    const versions = [addTree(rig.cache('a'), files), addTree(rig.cache('a'), { ...files, 'part-1/more': 'more' })];
+    const versions = [
+      await addTree(rig.cache('a'), files),
+      await addTree(rig.cache('a'), { ...files, 'part-1/more': 'more' }),
+    ];
     let writes = 0;
     for (let failAt = 1; failAt < 20; failAt++) {
       writes = 0;
@@ -281,12 +346,16 @@ describe('interrupted', () => {
     }
     expect(writes).toBeLessThan(19);
     await pull('b', versions);
-    expect(readTree(rig.cache('b'), versions[1] ?? versions[0] as Tree)).toEqual(contentOf({ ...files, 'part-1/more': 'more' }));
+    expect(readTree(rig.cache('b'), versions[1] ?? (versions[0] as Tree))).toEqual(
+      contentOf({ ...files, 'part-1/more': 'more' }),
+    );
   });
 
   test('a push sends no pack again that arrived', async () => {
-    const large = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`f${at}`, Buffer.alloc(7_000_000, `${at} `)]));
-    const tree = addTree(rig.cache('a'), large);
+    const large = Object.fromEntries(
+      Array.from({ length: 12 }, (_, at) => [`f${at}`, Buffer.alloc(7_000_000, `${at} `)]),
+    );
+    const tree = await addTree(rig.cache('a'), large);
     const failing = watch(rig.home, (call, key) => {
       if (call === 'write' && key.startsWith('index/')) throw new Error('the plug was pulled');
     });
@@ -301,21 +370,21 @@ describe('interrupted', () => {
   test('a pull goes on in the middle of a large blob', async () => {
     const content = Buffer.alloc(50_000_000);
     for (let at = 0; at < content.length; at += 4) content.writeUInt32LE(at, at);
-    const tree = addTree(rig.cache('a'), { 'large.bin': content });
+    const tree = await addTree(rig.cache('a'), { 'large.bin': content });
     await push('a', [tree]);
     let reads = 0;
     const failing = watch(rig.home, (call, key) => {
-      if (call === 'read' && key.startsWith('objects/') && ++reads === 4) throw new Error('the plug was pulled');
+      if (call === 'read' && key.startsWith('objects/') && ++reads === 3) throw new Error('the plug was pulled');
     });
     await expect(pull('b', [tree], failing.home)).rejects.toThrow('plug');
     const again = watch(rig.home);
     expect(await pull('b', [tree], again.home)).toMatchObject({ blobs: 1, damaged: [] });
-    expect(again.counts.bytesRead).toBeLessThan(50_000_000 - 16_000_000);
+    expect(again.counts.bytesRead).toBeLessThan(50_000_000 - 30_000_000);
     expect(rig.cache('b').read(digestOf(content)).equals(content)).toBe(true);
   });
 
   test('a pull does not trust what an earlier one left', async () => {
-    const tree = addTree(rig.cache('a'), { 'large.bin': Buffer.alloc(9_000_000, 'l') });
+    const tree = await addTree(rig.cache('a'), { 'large.bin': Buffer.alloc(9_000_000, 'l') });
     await push('a', [tree]);
     const digest = digestOf(Buffer.alloc(9_000_000, 'l'));
     const partial = rig.cache('b').openWriter().partialPath(digest);
@@ -327,13 +396,17 @@ describe('interrupted', () => {
   });
 
   test('by a signal, both end with its reason', async () => {
-    const tree = addTree(rig.cache('a'), files);
+    const tree = await addTree(rig.cache('a'), files);
     const reason = new Error('Ctrl-C');
     const remote = await rig.remote('a');
-    await expect(upload({ remote, cache: rig.cache('a'), roots: [tree], day, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(
+      upload({ remote, cache: rig.cache('a'), roots: [tree], day, signal: AbortSignal.abort(reason) }),
+    ).rejects.toBe(reason);
     await push('a', [tree]);
     const other = await rig.remote('b');
-    await expect(download({ remote: other, cache: rig.cache('b'), wanted: [tree], signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(
+      download({ remote: other, cache: rig.cache('b'), wanted: [tree], signal: AbortSignal.abort(reason) }),
+    ).rejects.toBe(reason);
   });
 });
 
@@ -341,7 +414,7 @@ describe('indexes', () => {
   test('are merged when there are eight of a size, and the old ones go after an hour', async () => {
     const trees: Tree[] = [];
     for (let at = 0; at < 8; at++) {
-      const tree = addTree(rig.cache('a'), { x: `version ${at}` });
+      const tree = await addTree(rig.cache('a'), { x: `version ${at}` });
       trees.push(tree);
       await push('a', [tree]);
     }
@@ -354,7 +427,7 @@ describe('indexes', () => {
 
     const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
     for (const name of readdirSync(folder)) utimesSync(join(folder, name), longAgo, longAgo);
-    await push('a', [addTree(rig.cache('a'), { x: 'version 9' })]);
+    await push('a', [await addTree(rig.cache('a'), { x: 'version 9' })]);
     expect(readdirSync(folder)).toHaveLength(2);
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     await pull('c', trees);
@@ -364,15 +437,15 @@ describe('indexes', () => {
   test('need not be deleted, nor merged, for a push to succeed', async () => {
     const stubborn: Home = { ...rig.home, delete: () => Promise.reject(new Error('must not be needed')) };
     for (let at = 0; at < 9; at++) {
-      expect(await push('a', [addTree(rig.cache('a'), { x: `${at}` })], stubborn)).toMatchObject({ indexes: 1 });
+      expect(await push('a', [await addTree(rig.cache('a'), { x: `${at}` })], stubborn)).toMatchObject({ indexes: 1 });
     }
   });
 
   test('that another client merged away in the meantime are looked for again', async () => {
-    const tree = addTree(rig.cache('a'), manyFiles(2_000)); // an index that is not fetched whole
+    const tree = await addTree(rig.cache('a'), manyFiles(2_000)); // an index that is not fetched whole
     await push('a', [tree]);
     const remote = await rig.remote('b');
-    await push('a', [addTree(rig.cache('a'), { x: 'x' })]);
+    await push('a', [await addTree(rig.cache('a'), { x: 'x' })]);
     const merged = rig.cache('a');
     expect(merged.has(tree.digest)).toBe(true);
     // As a merge and an hour do: another index has the rows, the old one is gone.
@@ -382,16 +455,19 @@ describe('indexes', () => {
     const inputs = await Promise.all(other.indexes().map((index) => index.whole()));
     for (const index of mergeIndexes({ inputs, hash: hashEngine().hash })) await other.addIndex(index);
     for (const { head } of inputs) rmSync(join(rig.remoteFolder, 'index', head.name));
-    expect(await download({ remote, cache: rig.cache('b'), wanted: [tree] })).toMatchObject({ blobs: 2_000, missing: [] });
+    expect(await download({ remote, cache: rig.cache('b'), wanted: [tree] })).toMatchObject({
+      blobs: 2_000,
+      missing: [],
+    });
   });
 });
 
 test('data with the bytes of a page is not taken for a page', async () => {
   const files = manyFiles(20);
-  const tree = addTree(rig.cache('a'), files);
+  const tree = await addTree(rig.cache('a'), files);
   const root = rig.cache('a').read(tree.digest);
   // Somebody tracks a copy of a root as data.
-  await push('b', [addTree(rig.cache('b'), { 'root of another': root })]);
+  await push('b', [await addTree(rig.cache('b'), { 'root of another': root })]);
   expect(await push('a', [tree])).toMatchObject({ blobs: 20 });
   await pull('c', [tree]);
   expect(readTree(rig.cache('c'), tree)).toEqual(contentOf(files));

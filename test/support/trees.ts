@@ -81,24 +81,23 @@ export function entriesIn(cursor: TreeCursor): TreeEntry[] {
   return entries;
 }
 
-/** The first names `PREFIX0`, `PREFIX1`, … that end a page at every level up to `level`; sorted as trees are. */
-export function boundaryNames(count: number, prefix: string, level = 0): string[] {
-  const names: string[] = [];
-  for (let number = 0; names.length < count; number++) {
-    const name = `${prefix}${number}`;
-    if (endsPage(name as TreePath, 0) && (level === 0 || endsPage(name as TreePath, 1))) names.push(name);
-  }
-  return names.sort();
+/** So many names that end a page, and with `level` 1 a list too; sorted as trees are. */
+export function boundaryNames(count: number, prefix: string, level: 0 | 1 = 0): string[] {
+  return takeNames(count, prefix, (path) => endsPage(path, 0) && (level === 0 || endsPage(path, 1)));
 }
 
-/** The first names that end no page at any level. */
+/** So many names that end no page at any level, sorted in between those that do. */
 export function innerNames(count: number, prefix: string): string[] {
+  return takeNames(count, prefix, (path) => ![0, 1, 2].some((level) => endsPage(path, level)));
+}
+
+function takeNames(count: number, prefix: string, isWanted: (path: TreePath) => boolean): string[] {
   const names: string[] = [];
-  for (let number = 0; names.length < count; number++) {
-    const name = `${prefix}${String(number).padStart(6, '0')}`;
-    if (![0, 1, 2].some((level) => endsPage(name as TreePath, level))) names.push(name);
+  for (let number = 1; names.length < count; number++) {
+    const name = prefix + (Math.imul(number, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0');
+    if (isWanted(treePathFromText(name))) names.push(name);
   }
-  return names;
+  return names.sort();
 }
 
 /** Writes pages as they are given, right or wrong, and a root over them that says what they hold. */

@@ -1,0 +1,73 @@
+// npm run bench [-- NAME…] [--samples N] [--fs ext4,xfs,btrfs] [--short] [--json FILE]
+//
+// Measures mlv, as it is built, against plain tools on the same data, and judges the ratios. A goal that is missed is told;
+// only a wrong result makes it fail. `--short` runs everything on tiny data, to see that the bench itself works.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { createBench, printSummary } from './harness/bench.mjs';
+import { installCleanup } from './harness/cleanup.mjs';
+import { FILE_SYSTEMS, makeDisks } from './harness/disks.mjs';
+import { describeMachine } from './harness/machine.mjs';
+import { WrongResult } from './harness/wrong-result.mjs';
+import * as addLarge from './workloads/add-large.mjs';
+import * as addMany from './workloads/add-many.mjs';
+import * as checkoutMany from './workloads/checkout-many.mjs';
+import * as dvc from './workloads/dvc.mjs';
+import * as millionFiles from './workloads/million-files.mjs';
+import * as startUp from './workloads/start-up.mjs';
+import * as statusMany from './workloads/status-many.mjs';
+import * as tenMillionBlobs from './workloads/ten-million-blobs.mjs';
+
+const WORKLOADS = {
+  'start-up': startUp,
+  'add-many': addMany,
+  'add-large': addLarge,
+  'checkout-many': checkoutMany,
+  'status-many': statusMany,
+  'million-files': millionFiles,
+  'ten-million-blobs': tenMillionBlobs,
+  dvc,
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { samples: { type: 'string' }, fs: { type: 'string' }, short: { type: 'boolean', default: false }, json: { type: 'string' } },
+});
+const samples = Number(values.samples ?? (values.short ? 1 : 5));
+const fileSystems = values.fs?.split(',');
+const names = positionals.length > 0 ? positionals : Object.keys(WORKLOADS);
+requireKnown('workload', names, Object.keys(WORKLOADS));
+requireKnown('file system', fileSystems ?? [], FILE_SYSTEMS);
+if (!Number.isInteger(samples) || samples < 1) usage(`--samples must be a whole number, not ${values.samples}`);
+
+installCleanup();
+const machine = describeMachine();
+for (const [key, value] of Object.entries(machine)) console.log(`${key}: ${value}`);
+
+const results = [];
+for (const workload of names) {
+  const { title, run } = WORKLOADS[workload];
+  console.log(`\n${workload}: ${title}`);
+  const bench = createBench({ disks: makeDisks(), samples, short: values.short, fileSystems, results, workload });
+  try {
+    await run(bench);
+  } catch (error) {
+    if (!(error instanceof WrongResult)) console.error(error);
+    console.log(`  WRONG  ${error.message}`);
+    results.push({ workload, what: error.message, verdict: 'WRONG' });
+    process.exitCode = 1;
+  } finally {
+    bench.disks.dispose();
+  }
+}
+printSummary(results);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, results }, undefined, 2)}\n`);
+
+function requireKnown(what, given, known) {
+  for (const name of given) if (!known.includes(name)) usage(`no ${what} ${name}; there are ${known.join(', ')}`);
+}
+
+function usage(message) {
+  console.error(message);
+  process.exit(2);
+}
