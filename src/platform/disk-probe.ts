@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { LinkType } from '../domain/setting-table.ts';
+import { temporaryName } from './durable-write.ts';
 import { tryLinkTypes } from './link-types.ts';
 
 /** What a disk can do, found by trying. */
@@ -33,11 +34,9 @@ export function probeDisk(folder: string): DiskProbe {
   try {
     made = mkdirSync(folder, { recursive: true });
     trial = mkdtempSync(join(folder, 'probe-'));
-    writeFileSync(join(trial, 'caf\u00e9'), '');
     const writable = {
       links: tryLinkTypes(trial),
-      ignoresCase: existsSync(join(trial, 'CAF\u00e9')),
-      ignoresNormalisation: existsSync(join(trial, 'cafe\u0301')),
+      ...probeNames(trial),
       timeGrain: measureTimeGrain(join(trial, 'time')),
     };
     return { ...space, writable };
@@ -46,6 +45,23 @@ export function probeDisk(folder: string): DiskProbe {
   } finally {
     const leftover = made ?? trial;
     if (leftover !== undefined) rmSync(leftover, { recursive: true, force: true });
+  }
+}
+
+/** Which names this disk takes for one; found by making a file in `folder`, which is left as it was. Where none can be made, none. */
+export function probeNames(folder: string): { readonly ignoresCase: boolean; readonly ignoresNormalisation: boolean } {
+  const name = temporaryName();
+  const file = join(folder, `${name}-caf\u00e9`);
+  try {
+    writeFileSync(file, '', { flag: 'wx' });
+    return {
+      ignoresCase: existsSync(join(folder, `${name}-CAF\u00e9`)),
+      ignoresNormalisation: existsSync(join(folder, `${name}-cafe\u0301`)),
+    };
+  } catch {
+    return { ignoresCase: false, ignoresNormalisation: false };
+  } finally {
+    rmSync(file, { force: true });
   }
 }
 

@@ -1,6 +1,7 @@
 import type { IndexPrefix, PushedRoot, StorageKey } from '../domain/blob-index.ts';
-import { CELL_BYTES, frameIndex, writeKey, writeRoot } from '../domain/blob-index.ts';
+import { CELL_BYTES, writeKey, writeRoot } from '../domain/blob-index.ts';
 import type { Digest, HashFunction } from '../domain/digest.ts';
+import { frameIndex } from '../domain/index-head.ts';
 import { sortCells } from './sort-cells.ts';
 
 /** An index ready to be written: the pieces of its file, in order. */

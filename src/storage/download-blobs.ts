@@ -9,7 +9,8 @@ import { forEachParallel } from '../platform/parallel.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { fetchLarge } from './download-large.ts';
 import type { ByteRange } from './home.ts';
-import type { BlobPlace, Remote } from './remote.ts';
+import type { BlobPlace } from './look-up.ts';
+import type { Remote } from './remote.ts';
 import { isMissing } from './remote.ts';
 
 /** Something that is wanted; `path` is for messages. */

@@ -11,7 +11,7 @@ import type { BufferPool, PooledBuffer } from '../platform/buffer-pool.ts';
 import type { Hasher } from '../platform/hash.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { Home } from './home.ts';
-import type { BlobPlace } from './remote.ts';
+import type { BlobPlace } from './look-up.ts';
 
 const PIECE_BYTES = 16 << 20;
 /** Pieces under way at once, of one blob. */

@@ -4,17 +4,16 @@ import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { digestFromBytes } from '../domain/digest.ts';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { hashEngine } from '../platform/hash.ts';
-import type { FileSource, Home, StoredObject } from './home.ts';
+import { hasErrorCode } from '../domain/errors.ts';
+import { cloneSource, copyHashing, sourceGone, writeFully } from './folder-copy.ts';
+import { readError, remoteMissing, writeError } from './folder-errors.ts';
+import type { Home, StoredObject } from './home.ts';
 import { objectMissing, objectShort, objectTooLarge, sourceDamaged } from './home.ts';
 
 /** What is being written lies here, below the remote's folder; no key starts with it. */
 const TEMPORARY = 'tmp';
 /** What a crash left behind is removed after this long, by the store's clock. */
 const LEFTOVER_MS = 24 * 60 * 60 * 1000;
-const PIECE_BYTES = 4 << 20;
 /** What only the owner can do with the remote's folder says nothing of what the group may. */
 const GROUP_WRITE = 0o020;
 
@@ -240,63 +239,6 @@ async function requireFolder(folder: string): Promise<void> {
   if (stats?.isDirectory() !== true) throw remoteMissing(folder);
 }
 
-/**
- * Replaces the empty file by one that shares the source's blocks, and opens that. Undefined where the disk cannot; only a whole
- * file can be cloned. The clone is made beside it: where cloning fails, the file it was to become is removed.
- */
-async function cloneSource(source: FileSource, file: FileHandle, path: string): Promise<FileHandle | undefined> {
-  if (source.offset !== 0 || (await stat(source.path).catch(() => undefined))?.size !== source.length) return undefined;
-  const clone = `${path}-clone`;
-  try {
-    await copyFile(source.path, clone, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-  } catch {
-    return undefined;
-  }
-  const { mode } = await file.stat();
-  await chmod(clone, mode & 0o7777); // copying brought the source's
-  await rename(clone, path);
-  return open(path, 'r+');
-}
-
-/** Hashes the source's bytes while it copies them; a piece is written while the next is read. */
-async function copyHashing(options: {
-  readonly from: FileHandle;
-  readonly source: FileSource;
-  readonly to: FileHandle | undefined;
-  readonly signal: AbortSignal | undefined;
-}): Promise<string> {
-  const { from, source, to, signal } = options;
-  const hasher = hashEngine().createHasher();
-  const buffers = [Buffer.allocUnsafeSlow(PIECE_BYTES), Buffer.allocUnsafeSlow(PIECE_BYTES)] as const;
-  let writing = Promise.resolve();
-  let done = 0;
-  try {
-    for (let turn = 0; done < source.length; turn = 1 - turn) {
-      signal?.throwIfAborted();
-      const buffer = turn === 0 ? buffers[0] : buffers[1];
-      const start = to === undefined ? 0 : source.offset;
-      const { bytesRead } = await from.read(buffer, 0, Math.min(PIECE_BYTES, source.length - done), start + done);
-      if (bytesRead === 0) throw sourceDamaged(source); // shorter than it was
-      const piece = buffer.subarray(0, bytesRead);
-      hasher.update(piece);
-      done += bytesRead;
-      await writing;
-      if (to === undefined) continue;
-      writing = writeFully(to, piece);
-      writing.catch(() => {}); // it is awaited, but perhaps after the next read
-    }
-  } finally {
-    await writing;
-  }
-  return digestFromBytes(hasher.digest());
-}
-
-async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
-  }
-}
-
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
@@ -307,61 +249,4 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-function sourceGone(error: unknown, source: FileSource): never {
-  if (hasErrorCode(error, 'ENOENT')) throw sourceDamaged(source);
-  throw error;
-}
-
-function remoteMissing(folder: string): MlvError {
-  return new MlvError({
-    code: 'remote-missing',
-    kind: 'missing',
-    message: `the remote's folder does not exist: ${folder}`,
-    hint: 'Mount the disk it is on, or correct it with "mlv remote modify NAME url FOLDER". The first push to a new remote makes the last folder of the path, not those above it.',
-  });
-}
-
-function readError(error: unknown, folder: string, key: string): unknown {
-  if (!(error instanceof Error) || !('syscall' in error)) return error;
-  return new MlvError({
-    code: 'remote-read-failed',
-    kind: 'io',
-    message: `cannot read ${key} at ${folder}: ${error.message}`,
-    hint: hasErrorCode(error, 'EACCES', 'EPERM')
-      ? 'Ask the owner of that folder for permission to read it.'
-      : 'Look at the disk, and try again.',
-    cause: error,
-  });
-}
-
-function writeError(error: unknown, folder: string, path: string): unknown {
-  if (!(error instanceof Error) || !('syscall' in error)) return error;
-  const options = { kind: 'io', cause: error } as const;
-  if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) {
-    return new MlvError({
-      ...options,
-      code: 'remote-not-writable',
-      message: `cannot write to the remote ${folder}: ${error.message}`,
-      hint: hasErrorCode(error, 'EROFS')
-        ? 'The disk is mounted read-only.'
-        : 'Ask the owner of that folder for permission; in a folder shared by a group, "chmod -R g+rwX" and "chmod g+s" on its folders.',
-    });
-  }
-  if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) {
-    return new MlvError({
-      ...options,
-      code: 'remote-full',
-      message: `no room left at the remote ${folder} for ${path}`,
-      hint: 'Make room there and push again: what has arrived is not sent again.',
-    });
-  }
-  if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return remoteMissing(folder);
-  return new MlvError({
-    ...options,
-    code: 'remote-write-failed',
-    message: `cannot write ${path}: ${error.message}`,
-    hint: 'Look at the disk, and try again.',
-  });
 }

@@ -1,20 +1,17 @@
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
-import type { IndexHead, PushedRoot, ReadPart, StorageKey } from '../domain/blob-index.ts';
+import type { PushedRoot, StorageKey } from '../domain/blob-index.ts';
+import { CELL_BYTES, invalidIndex, readKey, readRoot } from '../domain/blob-index.ts';
+import type { Digest } from '../domain/digest.ts';
+import type { IndexHead, ReadPart } from '../domain/index-head.ts';
 import {
-  CELL_BYTES,
   cellPosition,
   checkPart,
-  countRowsBelow,
-  findRows,
   INDEX_HEAD_BYTES,
   indexHeadLength,
-  invalidIndex,
   parseIndexHead,
   partRange,
-  readKey,
-  readRoot,
-} from '../domain/blob-index.ts';
-import type { Digest } from '../domain/digest.ts';
+} from '../domain/index-head.ts';
+import { countRowsBelow, findRows } from '../domain/index-search.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { readAt } from '../platform/read-write.ts';
 

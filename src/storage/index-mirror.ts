@@ -10,10 +10,11 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { IndexHead } from '../domain/blob-index.ts';
-import { indexHeadLength, invalidIndex, parseIndexHead, partRange } from '../domain/blob-index.ts';
+import { invalidIndex } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import type { IndexHead } from '../domain/index-head.ts';
+import { indexHeadLength, parseIndexHead, partRange } from '../domain/index-head.ts';
 import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';

@@ -145,8 +145,11 @@ function openIndexes(folder: string) {
     const next = new Map<string, IndexFile>();
     for (const name of readdirSync(folder)) {
       if (!isDigest(name)) continue;
-      const file = open.get(name) ?? openIndexFile(join(folder, name), name);
-      next.set(name, file);
+      try {
+        next.set(name, open.get(name) ?? openIndexFile(join(folder, name), name));
+      } catch (error) {
+        if (!hasErrorCode(error, 'ENOENT')) throw error; // another process has just merged it away
+      }
     }
     for (const [name, file] of open) if (!next.has(name)) file.close();
     open = next;

@@ -1,7 +1,8 @@
-import type { IndexHead, IndexPrefix, PushedRoot, StorageKey } from '../domain/blob-index.ts';
+import type { IndexPrefix, PushedRoot, StorageKey } from '../domain/blob-index.ts';
 import { CELL_BYTES, coversDigest, invalidIndex, MAX_PREFIX_BITS, readKey } from '../domain/blob-index.ts';
 import type { Digest, HashFunction } from '../domain/digest.ts';
 import { DIGEST_BYTES, digestToBytes } from '../domain/digest.ts';
+import type { IndexHead } from '../domain/index-head.ts';
 import type { BuiltIndex } from './build-index.ts';
 import { buildIndexFromCells } from './build-index.ts';
 import type { IndexFile } from './index-file.ts';

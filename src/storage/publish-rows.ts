@@ -1,15 +1,18 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDigest } from '../domain/digest.ts';
+import { hasErrorCode } from '../domain/errors.ts';
 import { fsyncFolder, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { BuiltIndex } from './build-index.ts';
 import { buildIndex } from './build-index.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { joinRows } from './packed-rows.ts';
+import type { IndexFile } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
-import { mergeIndexes, planMerges } from './merge-indexes.ts';
+import { mergeIndexes, planMerges, replacedBy } from './merge-indexes.ts';
 
+const MERGE_FROM = 8;
 /** Another process may be reading an index that was merged: it stays this long. */
 const KEEP_REPLACED_MS = 60 * 60 * 1000;
 
@@ -29,19 +32,24 @@ function writeIndex(folder: string, index: BuiltIndex): void {
 /** What is merged away is left until nobody can be reading it any more; until then its rows are only there twice. */
 function mergeSmallIndexes(folder: string): void {
   const names = readdirSync(folder).filter(isDigest);
-  if (names.length < 8) return;
-  const open = names.map((name) => openIndexFile(join(folder, name), name));
+  if (names.length < MERGE_FROM) return;
+  const open: IndexFile[] = [];
   try {
-    const replaced = new Set(open.flatMap((index) => index.head.replaces));
-    for (const name of names) {
-      if (replaced.has(name) && Date.now() - statSync(join(folder, name)).mtimeMs > KEEP_REPLACED_MS) rmSync(join(folder, name));
+    for (const name of names) open.push(openIndexFile(join(folder, name), name));
+    const isReplaced = replacedBy(open.map(({ head }) => head));
+    for (const { head } of open) {
+      const path = join(folder, head.name);
+      if (isReplaced(head) && Date.now() - statSync(path).mtimeMs > KEEP_REPLACED_MS) rmSync(path);
     }
-    const live = open.filter(({ head }) => !replaced.has(head.name));
+    const live = open.filter(({ head }) => !isReplaced(head));
     for (const group of planMerges(live.map((file) => ({ ...file.head, file })))) {
       const inputs = group.map(({ file }) => file);
       for (const merged of mergeIndexes({ inputs, hash: hashEngine().hash })) writeIndex(folder, merged);
     }
     fsyncFolder(folder);
+  } catch (error) {
+    // Another process has just removed one: it is merging, too.
+    if (!hasErrorCode(error, 'ENOENT')) throw error;
   } finally {
     for (const index of open) index.close();
   }

@@ -1,8 +1,7 @@
-import type { IndexHead, StorageKey } from '../domain/blob-index.ts';
-import { coversDigest } from '../domain/blob-index.ts';
+import type { StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
-import { digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import type { IndexHead } from '../domain/index-head.ts';
 import {
   checkDescription,
   DESCRIPTION_KEY,
@@ -16,16 +15,11 @@ import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { BuiltIndex } from './build-index.ts';
 import type { Home, StoredObject } from './home.ts';
-import type { LocatedRow } from './index-file.ts';
 import type { MirroredIndex } from './index-mirror.ts';
 import { openIndexMirror } from './index-mirror.ts';
+import type { BlobPlace, FindAs } from './look-up.ts';
+import { lookUp } from './look-up.ts';
 import { replacedBy } from './merge-indexes.ts';
-import { sortedOrder } from './sort-cells.ts';
-
-/** Where a remote has a blob. */
-export type BlobPlace = LocatedRow;
-
-export type FindAs = 'blob' | 'tree' | 'readable';
 
 /** An index that the last listing had. */
 export interface ListedIndex {
@@ -200,48 +194,12 @@ export async function openRemote(options: {
     signal?: AbortSignal,
   ): Promise<(BlobPlace | undefined)[]> {
     try {
-      return await lookUp(digests, as, signal);
+      return await lookUp(open.values(), digests, { as, isDead, signal });
     } catch (error) {
       if (!isMissing(error)) throw error;
       await refresh(signal);
-      return lookUp(digests, as, signal);
+      return lookUp(open.values(), digests, { as, isDead, signal });
     }
-  }
-
-  async function lookUp(
-    digests: readonly Digest[],
-    as: FindAs,
-    signal?: AbortSignal,
-  ): Promise<(BlobPlace | undefined)[]> {
-    const places: (BlobPlace | undefined)[] = Array.from({ length: digests.length });
-    const dying: (BlobPlace | undefined)[] = [];
-    const bytes = digests.map(digestToBytes);
-    const accept = ({ key }: LocatedRow): boolean => (as !== 'tree' || key.kind === 'tree-pack') && !isDead(key);
-    /** Returns those that the index cannot tell yet. */
-    const search = (index: MirroredIndex, wanted: Iterable<number>): number[] => {
-      const untold: number[] = [];
-      for (const at of wanted) {
-        const digest = bytes[at];
-        if (digest === undefined || places[at] !== undefined) continue;
-        const rows = index.find(digest);
-        if (rows === undefined) untold.push(at);
-        else places[at] = rows.find(accept);
-        if (as === 'readable') dying[at] ??= rows?.[0];
-      }
-      return untold;
-    };
-    let rest: Iterable<number> = byDigest(bytes);
-    const all = [...open.values()];
-    for (const index of all) if (!index.isSparse()) search(index, rest);
-    const sparse = all.filter((index) => index.isSparse());
-    rest = [...rest].filter((at) => places[at] === undefined);
-    await forEachParallel(sparse, { jobs: JOBS, signal }, async (index, stop) => {
-      const covered = [...rest].filter((at) => coversDigest(index.head.prefix, bytes[at] ?? Buffer.alloc(32)));
-      await index.expect(covered.length, stop);
-      let untold = search(index, covered);
-      while (await index.fetchWanted(stop)) untold = search(index, untold);
-    });
-    return as === 'readable' ? places.map((place, at) => place ?? dying[at]) : places;
   }
 
   const remote: Remote = {
@@ -276,13 +234,6 @@ export async function openRemote(options: {
   };
   await refresh(options.signal);
   return remote;
-}
-
-/** The numbers of the digests, ascending by them: look-ups next to each other read the same block. */
-function byDigest(digests: readonly Buffer[]): Uint32Array {
-  const compare = (a: number, b: number): number =>
-    Buffer.compare(digests[a] ?? Buffer.alloc(0), digests[b] ?? Buffer.alloc(0));
-  return sortedOrder(digests.length, (index) => digests[index]?.readUInt32BE(0) ?? 0, compare);
 }
 
 /** True for an object that was there and is no more, or never was. */

@@ -7,7 +7,7 @@ import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
-import { readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { joinSelections, readCheckoutRecord, sameContent } from './checkout-record.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import type { Workspace } from './open.ts';
@@ -22,8 +22,8 @@ export interface AddTarget {
   readonly path: RepoPath;
   /** Its pointer, where it has one. */
   readonly tracked: Tracked | undefined;
-  /** The path inside a tracked directory that alone is to be recorded. */
-  readonly inner: TreePath | undefined;
+  /** The paths inside a tracked directory that alone are to be recorded. */
+  readonly inner: readonly TreePath[] | undefined;
   /** What the workspace is compared with. */
   readonly record: CheckoutRecord;
   /** The record as it is on disk. */
@@ -42,8 +42,9 @@ export async function findAddTargets(
 ): Promise<AddTarget[]> {
   const { cwd, acceptDeletions = false } = options;
   const typed = options.glob === true ? await expandGlobs(workspace, options) : options.targets;
-  const targets: AddTarget[] = [];
-  for (const each of typed) targets.push(await findAddTarget(workspace, { typed: each, cwd, acceptDeletions }));
+  const found: AddTarget[] = [];
+  for (const each of typed) found.push(await findAddTarget(workspace, { typed: each, cwd, acceptDeletions }));
+  const targets = joinTargets(found);
   requireApart(targets);
   await requireNew(workspace, targets.filter(({ tracked }) => tracked === undefined));
   return targets;
@@ -72,7 +73,17 @@ async function findAddTarget(
   }
   const inside = relativeRepoPath(path, around.path) ?? '';
   const whole = targetOfTracked(workspace, around, acceptDeletions);
-  return { ...whole, inner: inside === '' ? undefined : treePathFromText(inside) };
+  return { ...whole, inner: inside === '' ? undefined : [treePathFromText(inside)] };
+}
+
+/** One target for each tracked path: what was named twice, or by several of its paths, is recorded once. */
+function joinTargets(targets: readonly AddTarget[]): AddTarget[] {
+  const joined = new Map<RepoPath, AddTarget>();
+  for (const target of targets) {
+    const selection = joinSelections(joined.get(target.path)?.inner ?? (joined.has(target.path) ? 'all' : []), target.inner ?? 'all');
+    joined.set(target.path, { ...target, inner: selection === 'all' ? undefined : selection });
+  }
+  return [...joined.values()];
 }
 
 /** What edits are measured against. Refuses where recording would silently undo what the pointer has and the workspace never got. */
@@ -96,7 +107,8 @@ function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDelet
   return adoptPointer(stored, content);
 }
 
-function requireAddable(workspace: Workspace, path: RepoPath): void {
+/** Refuses what cannot be recorded, or is excluded. */
+export function requireAddable(workspace: Workspace, path: RepoPath): void {
   const absolute = join(workspace.root, path);
   const stats = lstatSync(absolute, { throwIfNoEntry: false });
   if (stats === undefined) throw refused('path-missing', `${path} does not exist`, 'Check the spelling; paths are relative to where you are.');

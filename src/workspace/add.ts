@@ -107,7 +107,8 @@ async function recordTarget(
   if (snapshot.problems.length > 0) throw unscannable(path, snapshot.problems);
   if (snapshot.content === undefined) throw vanished(path);
   const { content, files, bytes } = snapshot;
-  const selected = content.type === 'dir' && target.tracked?.pointer.type === 'dir' ? record.selected : 'all';
+  const isPart = content.type === 'dir' && snapshot.notCheckedOut > 0;
+  const selected = isPart ? record.selected : 'all';
   return { target, content, files, bytes, record: { path, base: content, selected } };
 }
 

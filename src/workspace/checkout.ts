@@ -1,11 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import { findCollisions } from '../domain/name-collisions.ts';
+import { readEntries } from '../domain/tree-reader.ts';
+import { probeNames } from '../platform/disk-probe.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
-import type { Content } from './checkout-record.ts';
+import type { Content, Selection } from './checkout-record.ts';
 import { readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
+import { forgetCompleteRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
@@ -55,6 +60,7 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       const situation = await assess(workspace, each, options, tasks);
       if (situation !== undefined) situations.push(situation);
     }
+    for (const situation of situations) requireDistinctNames(workspace, situation);
     const overwritten = refuseConflicts(workspace, situations, options.force === true);
     const items: CheckoutItem[] = selected
       .filter(({ tracked }) => !situations.some(({ path }) => path === tracked.path))
@@ -65,8 +71,15 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       items.push(item);
       failed.push(...problems);
     }
-    if (failed.length > 0) throw incomplete(failed);
+    if (failed.length > 0) {
+      forgetCompleteRoots(workspace);
+      throw incomplete(failed);
+    }
     return { items: items.sort((a, b) => (a.path < b.path ? -1 : 1)), overwritten };
+  } catch (error) {
+    // A tree object that was taken to be there: the next fetch looks again.
+    if (error instanceof MlvError && (error.code === 'blob-missing' || error.kind === 'corrupt')) forgetCompleteRoots(workspace);
+    throw error;
   } finally {
     await tasks.close();
   }
@@ -110,6 +123,7 @@ async function assess(
 
 function requireTree(workspace: Workspace, path: RepoPath, content: Content): void {
   if (content.type === 'file' || workspace.cache().has(content.hash)) return;
+  forgetCompleteRoots(workspace);
   throw new MlvError({
     code: 'checkout-incomplete',
     kind: 'missing',
@@ -117,6 +131,29 @@ function requireTree(workspace: Workspace, path: RepoPath, content: Content): vo
     items: [path],
     hint: 'Run "mlv pull" to fetch it from the remote and check it out.',
   });
+}
+
+/** On a disk that ignores case or normalisation, two entries of one name would overwrite each other. */
+function requireDistinctNames(workspace: Workspace, { path, content, selected }: CheckoutSituation): void {
+  if (content?.type !== 'dir') return;
+  const { ignoresCase, ignoresNormalisation } = probeNames(workspace.root);
+  if (!ignoresCase && !ignoresNormalisation) return;
+  const entries = selectedEntries(workspace, content.hash, selected);
+  const collisions = findCollisions(entries);
+  if (collisions.length === 0) return;
+  throw new MlvError({
+    code: 'checkout-names-collide',
+    kind: 'conflict',
+    message: `${path} holds names that are one and the same on this disk`,
+    items: collisions.map((group) => group.map((name) => `${path}/${name}`).join(' = ')),
+    hint: 'Nothing was changed. Rename them where case matters, or check out a part: "mlv checkout PATH/INSIDE".',
+  });
+}
+
+function* selectedEntries(workspace: Workspace, root: Digest, selected: Selection): Generator<string> {
+  for (const below of selected === 'all' ? [undefined] : selected) {
+    for (const entry of readEntries(root, workspace.cache().read, below)) yield treePathToText(entry.path);
+  }
 }
 
 /** Stops before anything is changed. With force, returns the paths whose edits will be overwritten. */

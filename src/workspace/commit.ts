@@ -1,11 +1,12 @@
-import { existsSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { joinRepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import type { AddResult } from './add.ts';
 import { recordTargets } from './add.ts';
 import type { AddTarget } from './add-target.ts';
-import { findAddTargets, targetOfTracked } from './add-target.ts';
+import { requireAddable, targetOfTracked } from './add-target.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { status } from './status.ts';
@@ -21,15 +22,17 @@ export async function commit(workspace: Workspace, options: Targets & VerbOption
   const selected = await selectTracked(workspace, options);
   const found: AddTarget[] = [];
   for (const { tracked, selection, isNamed } of selected) {
-    const isPresent = existsSync(join(workspace.root, tracked.path));
+    const isPresent = isThere(workspace, tracked.path);
     if (!isPresent && !isNamed) continue;
-    if (selection !== 'all') {
-      const inner = selection.map((path) => join(workspace.root, tracked.path, treePathToText(path)));
-      found.push(...(await findAddTargets(workspace, { targets: inner, cwd })));
-      continue;
+    if (!isPresent) throw nothingThere(tracked.path);
+    const inner = selection === 'all' ? undefined : selection;
+    for (const path of inner ?? []) {
+      const whole = joinRepoPath(tracked.path, treePathToText(path));
+      // What was deleted is recorded as deleted.
+      if (isThere(workspace, whole)) requireAddable(workspace, whole);
     }
     try {
-      found.push(targetOfTracked(workspace, tracked, false));
+      found.push({ ...targetOfTracked(workspace, tracked, false), inner });
     } catch (error) {
       if (isNamed || !(error instanceof MlvError)) throw error;
       const { items } = await status(workspace, { targets: [join(workspace.root, tracked.path)], cwd });
@@ -37,4 +40,17 @@ export async function commit(workspace: Workspace, options: Targets & VerbOption
     }
   }
   return recordTargets(workspace, found, options);
+}
+
+function isThere(workspace: Workspace, path: string): boolean {
+  return lstatSync(join(workspace.root, path), { throwIfNoEntry: false }) !== undefined;
+}
+
+function nothingThere(path: string): MlvError {
+  return new MlvError({
+    code: 'path-missing',
+    kind: 'missing',
+    message: `${path} is not in the workspace, so there are no edits to record`,
+    hint: `"mlv checkout ${path}" brings it back; "mlv remove ${path}" stops tracking it.`,
+  });
 }

@@ -14,6 +14,7 @@ import { walkTree } from '../platform/walk.ts';
 import { openStatCache } from '../storage/stat-cache.ts';
 import type { Recorded } from './add.ts';
 import type { AddTarget } from './add-target.ts';
+import type { Selection } from './checkout-record.ts';
 import { isSelected, joinSelections, mayHoldSelected, stateFiles } from './checkout-record.ts';
 import { withPages } from './ensure-pages.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
@@ -24,29 +25,45 @@ import { scan, unscannable } from './scan.ts';
 import { entriesOf } from './snapshot.ts';
 import type { StorageTasks } from './task-runner.ts';
 
-type InnerTarget = AddTarget & { readonly inner: TreePath };
+type InnerTarget = AddTarget & { readonly inner: readonly TreePath[] };
+
+/** What is to become of a dataset, and of what is checked out of it. */
+interface Edits {
+  readonly edits: readonly TreeEdit[];
+  readonly selected: Selection;
+}
 
 /**
- * Records one path inside a tracked directory, whether or not the rest of it is checked out: reads the root and the pages that
- * hold the path (from the remote where need be), and writes those alone.
+ * Records paths inside a tracked directory, whether or not the rest of it is checked out: reads the root and the pages that hold
+ * the paths (from the remote where need be), and writes those alone.
  */
 export function editDataset(
   workspace: Workspace,
   target: InnerTarget,
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<Recorded> {
-  return withPages(workspace, target, options, async () => applyEdits(workspace, target, await scanEdits(workspace, target, options)));
+  return withPages(workspace, target, options, async () => {
+    const edits: TreeEdit[] = [];
+    let { selected } = target.record;
+    for (const inner of target.inner) {
+      const found = await scanEdits(workspace, { ...target, inner }, options);
+      edits.push(...found.edits);
+      selected = joinSelections(selected, found.selected);
+    }
+    await options.tasks.flush();
+    return applyEdits(workspace, target, { edits, selected });
+  });
 }
 
-/** What the workspace changes at and below the target's path. */
+/** What the workspace changes at and below one path, and how much of that the workspace then has. */
 async function scanEdits(
   workspace: Workspace,
-  target: InnerTarget,
+  target: AddTarget & { readonly inner: TreePath },
   options: VerbOptions & { readonly tasks: StorageTasks },
-): Promise<TreeEdit[]> {
+): Promise<Edits> {
   const { path, inner, record } = target;
   const root = join(workspace.root, path);
-  const base = requireDirectory(target);
+  const base = requireDirectory({ ...target, inner: [inner] });
   const only = [inner];
   const cursor = selectiveCursor(openTree(base, workspace.cache().read), {
     has: (entry) => isSelected(only, entry),
@@ -55,10 +72,13 @@ async function scanEdits(
   const edits: TreeEdit[] = [];
   const inheritance = createInheritance({ base: cursor, selected: record.selected, edit: (edit) => edits.push(edit) });
   const problems: WalkProblem[] = [];
-  const isFolder = lstatSync(join(root, treePathToText(inner))).isDirectory();
-  const paths: Iterable<WalkedPath> = isFolder
-    ? walkTree(root, { ...ignoreRulesFor(workspace, path), problem: (problem) => problems.push(problem), start: inner })
-    : [{ path: inner, isEmptyFolder: false }];
+  const stats = lstatSync(join(root, treePathToText(inner)), { throwIfNoEntry: false });
+  const paths: Iterable<WalkedPath> =
+    stats?.isDirectory() === true
+      ? walkTree(root, { ...ignoreRulesFor(workspace, path), problem: (problem) => problems.push(problem), start: inner })
+      : stats === undefined
+        ? []
+        : [{ path: inner, isEmptyFolder: false }];
   const previous = openStatCache(stateFiles(workspace, path).statCache);
   const summary = await scan({
     ...options,
@@ -74,32 +94,39 @@ async function scanEdits(
   });
   problems.push(...summary.problems);
   if (problems.length > 0) throw unscannable(path, problems);
-  inheritance.finish();
-  await options.tasks.flush();
-  return edits;
+  const isWhole = inheritance.finish() === 0;
+  if (stats === undefined && isWhole && edits.length === 0) throw holdsNo(path, inner);
+  // Of a folder that was never brought here as a whole, what was not is not to count as deleted the next time.
+  const selected = isWhole ? [inner] : edits.flatMap((edit) => (edit.entry === undefined ? [] : edit.path));
+  return { edits, selected };
 }
 
-/** Takes a path out of a tracked directory. Throws `not-tracked` when it holds nothing there. */
+/** Takes paths out of a tracked directory. Throws `not-tracked` for one where it holds nothing. */
 export function removeFromDataset(workspace: Workspace, target: InnerTarget, options: VerbOptions): Promise<Recorded> {
-  return withPages(workspace, target, options, async () => applyEdits(workspace, target, removalEdits(workspace, target)));
+  return withPages(workspace, target, options, () => {
+    const edits = target.inner.flatMap((inner) => removalEdits(workspace, target, inner));
+    return applyEdits(workspace, target, { edits, selected: target.record.selected });
+  });
 }
 
-function removalEdits(workspace: Workspace, target: InnerTarget): TreeEdit[] {
+function removalEdits(workspace: Workspace, target: InnerTarget, inner: TreePath): TreeEdit[] {
   const base = requireDirectory(target);
-  const edits = Array.from(readEntries(base, workspace.cache().read, target.inner), ({ path }) => ({ path, entry: undefined }));
-  if (edits.length === 0) {
-    throw new MlvError({
-      code: 'not-tracked',
-      kind: 'missing',
-      message: `${target.path} holds no ${treePathToText(target.inner)}`,
-      hint: 'Check the spelling; nothing was changed.',
-    });
-  }
+  const edits = Array.from(readEntries(base, workspace.cache().read, inner), ({ path }) => ({ path, entry: undefined }));
+  if (edits.length === 0) throw holdsNo(target.path, inner);
   return edits;
 }
 
-async function applyEdits(workspace: Workspace, target: InnerTarget, edits: readonly TreeEdit[]): Promise<Recorded> {
-  const { path, inner, record } = target;
+function holdsNo(path: string, inner: TreePath): MlvError {
+  return new MlvError({
+    code: 'not-tracked',
+    kind: 'missing',
+    message: `${path} holds no ${treePathToText(inner)}`,
+    hint: 'Check the spelling; nothing was changed.',
+  });
+}
+
+async function applyEdits(workspace: Workspace, target: InnerTarget, { edits, selected }: Edits): Promise<Recorded> {
+  const { path } = target;
   const cache = workspace.cache();
   const writer = cache.openWriter();
   const tree = editTree({
@@ -111,16 +138,15 @@ async function applyEdits(workspace: Workspace, target: InnerTarget, edits: read
   });
   await writer.finish();
   const content = { type: 'dir', hash: tree.root, exec: false } as const;
-  const selected = joinSelections(record.selected, [inner]);
   return { target, content, files: tree.files, bytes: tree.bytes, record: { path, base: content, selected } };
 }
 
-function requireDirectory({ path, inner, tracked, record }: InnerTarget) {
+function requireDirectory({ path, inner: [inner], tracked, record }: InnerTarget) {
   if (tracked?.pointer.type === 'dir' && record.base !== undefined) return record.base.hash;
   throw new MlvError({
     code: 'not-a-directory',
     kind: 'refused',
-    message: `${path} is tracked as a file, so nothing can be in it: ${treePathToText(inner)}`,
+    message: `${path} is tracked as a file, so nothing can be in it${inner === undefined ? '' : `: ${treePathToText(inner)}`}`,
     hint: `Stop tracking it with "mlv remove ${path}" first.`,
   });
 }

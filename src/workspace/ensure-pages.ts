@@ -8,12 +8,12 @@ import type { VerbOptions } from './progress.ts';
 import type { Tracked } from './tracked.ts';
 
 /**
- * Runs work that reads a tracked directory's tree around one path. Where the cache lacks tree objects they are fetched and the work
- * is begun anew: first the pages that can hold the path, then, should an edit reach beyond them, all. Throws `tree-unavailable`.
+ * Runs work that reads a tracked directory's tree around some paths. Where the cache lacks tree objects they are fetched and the work
+ * is begun anew: first the pages that can hold the paths, then, should an edit reach beyond them, all. Throws `tree-unavailable`.
  */
 export async function withPages<T>(
   workspace: Workspace,
-  { tracked, inner }: { readonly tracked: Tracked | undefined; readonly inner: TreePath },
+  { tracked, inner }: { readonly tracked: Tracked | undefined; readonly inner: readonly TreePath[] },
   { signal }: VerbOptions,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -32,7 +32,7 @@ async function fetchPages(
   workspace: Workspace,
   given: {
     readonly tracked: Tracked;
-    readonly inner: TreePath;
+    readonly inner: readonly TreePath[];
     readonly attempt: 'around' | 'all';
     readonly signal: AbortSignal | undefined;
   },
@@ -48,10 +48,10 @@ async function fetchPages(
   };
   try {
     if (attempt === 'all') return await fetch(undefined);
-    await fetch([inner]);
+    await fetch(inner);
     // A path after all others goes into the last page.
     const last = readRoot(pointer.hash, cache.read).nodes.at(-1)?.lastPath;
-    if (last !== undefined && last < inner) await fetch([last]);
+    if (last !== undefined && inner.some((path) => last < path)) await fetch([last]);
   } finally {
     named.remote.close();
   }

@@ -1,5 +1,6 @@
 import type { DownloadResult } from '../storage/download.ts';
 import { download } from '../storage/download.ts';
+import { noteCompleteRoots, readCompleteRoots } from './complete-roots.ts';
 import { readCheckoutRecord, selectionToBe } from './checkout-record.ts';
 import { selectedPaths } from './targets.ts';
 import type { Workspace } from './open.ts';
@@ -37,7 +38,13 @@ export async function fetch(workspace: Workspace, options: TransferOptions, scop
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
     const named = await openNamedRemote(workspace, name, options.signal);
     try {
-      const result = await receive(workspace, named, group, options);
+      const complete = readCompleteRoots(workspace);
+      const unknown = group.filter(({ pointer }) => !complete.has(pointer.hash));
+      const result = await receive(workspace, named, unknown, options);
+      if (result.missing.length + result.damaged.length === 0) {
+        const whole = unknown.filter(({ selection }) => selection === 'all');
+        noteCompleteRoots(workspace, whole.map(({ pointer }) => pointer.hash));
+      }
       const { blobs, bytes } = result;
       remotes.push({ name, url: named.url, blobs, bytes, upToDate: blobs + bytes + result.missing.length + result.damaged.length === 0 });
       missing.push(...result.missing.map(({ path }) => path), ...result.damaged.map(({ path }) => `${path} (damaged on the remote)`));

@@ -43,15 +43,15 @@ export async function remove(
       items.push({ path: tracked.path, kept: await removeWhole(workspace, tracked, { ...options, deletesData }) });
       continue;
     }
+    const target = { ...targetOfTracked(workspace, tracked, false), inner: selection };
+    const before = target.record.base;
+    const recorded = await removeFromDataset(workspace, target, options);
+    const { hash, type } = recorded.content;
+    const pointer = { ...tracked.pointer, type, hash, size: recorded.bytes, files: recorded.files };
+    await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }]);
+    writeCheckoutRecord(workspace, recorded.record);
+    const root = join(workspace.root, tracked.path);
     for (const inner of selection) {
-      const target = { ...targetOfTracked(workspace, tracked, false), inner };
-      const before = target.record.base;
-      const recorded = await removeFromDataset(workspace, target, options);
-      const { hash, type } = recorded.content;
-      const pointer = { ...tracked.pointer, type, hash, size: recorded.bytes, files: recorded.files };
-      await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }]);
-      writeCheckoutRecord(workspace, recorded.record);
-      const root = join(workspace.root, tracked.path);
       const removed = before === undefined ? [] : readEntries(before.hash, workspace.cache().read, inner);
       if (deletesData) for (const entry of removed) removeEntry(root, entry);
       const path = `${tracked.path}/${treePathToText(inner)}`;

@@ -9,10 +9,8 @@ import { formatTombstones, keyPath, parseTombstones } from '../../src/domain/rem
 import { hashEngine } from '../../src/platform/hash.ts';
 import { buildIndex } from '../../src/storage/build-index.ts';
 import { download } from '../../src/storage/download.ts';
-import type { Home } from '../../src/storage/home.ts';
 import { openIndexFile } from '../../src/storage/index-file.ts';
-import { upload } from '../../src/storage/upload.ts';
-import type { Files, Rig, Tree } from './transfer-rig.ts';
+import type { Files, Rig } from './transfer-rig.ts';
 import { addTree, contentOf, createRig, digestOf, openEnds, readRows, readTree, watch } from './transfer-rig.ts';
 
 const { hash } = hashEngine();
@@ -22,14 +20,6 @@ beforeEach(() => {
   rig = createRig();
 });
 afterEach(() => rig.dispose());
-
-async function push(name: string, tree: Tree, home?: Home) {
-  return upload({ remote: await rig.remote(name, home), cache: rig.cache(name), roots: [tree], day: 20_000 });
-}
-
-async function pull(name: string, tree: Tree, home?: Home) {
-  return download({ remote: await rig.remote(name, home), cache: rig.cache(name), wanted: [tree] });
-}
 
 async function bury(...keys: string[]): Promise<void> {
   const { key, text } = formatTombstones(keys, hash);
@@ -47,17 +37,17 @@ const files: Files = { a: 'content a', b: 'content b', 'large.bin': Buffer.alloc
 describe('a remote', () => {
   test('that is not there: a push makes it, a pull says so', async () => {
     const tree = await addTree(rig.cache('a'), files);
-    await expect(pull('b', tree)).rejects.toMatchObject({ code: 'remote-missing' });
-    await push('a', tree);
+    await expect(rig.pull('b', [tree])).rejects.toMatchObject({ code: 'remote-missing' });
+    await rig.push('a', [tree]);
     expect(readFileSync(join(rig.remoteFolder, 'mlv.json'), 'utf8')).toBe(
       '{"format":0,"limits":{"packBelow":8388608}}\n',
     );
-    expect(await pull('b', tree)).toMatchObject({ blobs: 3 });
+    expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3 });
   });
 
   test('that was there and is gone is not quietly made anew: a disk may not be mounted', async () => {
     const tree = await addTree(rig.cache('a'), files);
-    await push('a', tree);
+    await rig.push('a', [tree]);
     rmSync(rig.remoteFolder, { recursive: true });
     await expect(rig.remote('a')).rejects.toMatchObject({ code: 'remote-gone' });
     mkdirSync(rig.remoteFolder); // an empty mount point
@@ -79,17 +69,17 @@ describe('a remote', () => {
   });
 
   test('without its description is not trusted, whatever else it has', async () => {
-    await push('a', await addTree(rig.cache('a'), files));
+    await rig.push('a', [await addTree(rig.cache('a'), files)]);
     rmSync(join(rig.remoteFolder, 'mlv.json'));
     await expect(rig.remote('b')).rejects.toMatchObject({ code: 'remote-gone' });
   });
 
   test('may have files in its index folder that this mlv does not know', async () => {
     const tree = await addTree(rig.cache('a'), files);
-    await push('a', tree);
+    await rig.push('a', [tree]);
     for (const name of ['README', 'x.gc', `${'0'.repeat(64)}.later`])
       writeFileSync(join(rig.remoteFolder, 'index', name), 'x');
-    expect(await pull('b', tree)).toMatchObject({ blobs: 3 });
+    expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3 });
   });
 
   test('whose mirror on this machine is damaged is read again', async () => {
@@ -97,12 +87,12 @@ describe('a remote', () => {
       rig.cache('a'),
       Object.fromEntries(Array.from({ length: 3_000 }, (_, at) => [`f${at}`, `${at}`])),
     );
-    await push('a', tree);
-    await pull('b', tree);
+    await rig.push('a', [tree]);
+    await rig.pull('b', [tree]);
     const mirror = join(rig.remoteFolder, '..', 'b', 'mirror');
     for (const name of readdirSync(mirror)) if (name !== 'mlv.json') writeFileSync(join(mirror, name), 'damaged');
     rmSync(join(rig.remoteFolder, '..', 'b', 'cache'), { recursive: true });
-    expect(await pull('b', tree)).toMatchObject({ blobs: 3_000, missing: [] });
+    expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3_000, missing: [] });
   });
 });
 
@@ -124,7 +114,7 @@ describe('tombstones', () => {
 
   test('take away what their keys hold; it is sent again under another name, which old keys never get back', async () => {
     const tree = await addTree(rig.cache('a'), files);
-    await push('a', tree);
+    await rig.push('a', [tree]);
     const before = [...packs(), keyPath({ kind: 'object', hash: digestOf(Buffer.alloc(9_000_000, 'l')) })];
     await bury(...before);
     const remote = await rig.remote('b');
@@ -132,14 +122,14 @@ describe('tombstones', () => {
     expect(await remote.find([digestOf('content a')], 'blob')).toEqual([undefined]);
     expect(await remote.find([digestOf('content a')], 'readable')).toMatchObject([{ length: 9 }]);
 
-    expect(await push('a', tree)).toMatchObject({ blobs: 3, packs: 2, objects: 1 });
+    expect(await rig.push('a', [tree])).toMatchObject({ blobs: 3, packs: 2, objects: 1 });
     for (const key of before) rmSync(join(rig.remoteFolder, key));
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     expect(readRows(rig.remoteFolder).get(digestOf(Buffer.alloc(9_000_000, 'l')))?.key.nonce).toMatch(/^[0-9a-f]{16}$/);
-    await pull('b', tree);
+    await rig.pull('b', [tree]);
     expect(readTree(rig.cache('b'), tree)).toEqual(contentOf(files));
     const nothing = watch(rig.home);
-    await push('a', tree, nothing.home);
+    await rig.push('a', [tree], nothing.home);
     expect(nothing.counts.written).toEqual([]);
   });
 
@@ -151,20 +141,20 @@ describe('tombstones', () => {
       killed = packs();
       await bury(...killed);
     });
-    expect(await push('a', tree, home.home)).toMatchObject({ missing: [], damaged: [], packs: 4, objects: 1 });
+    expect(await rig.push('a', [tree], home.home)).toMatchObject({ missing: [], damaged: [], packs: 4, objects: 1 });
     for (const key of killed) rmSync(join(rig.remoteFolder, key));
     expect(openEnds(rig.remoteFolder)).toEqual([]);
-    await pull('b', tree);
+    await rig.pull('b', [tree]);
     expect(readTree(rig.cache('b'), tree)).toEqual(contentOf(files));
   });
 
   test('that come while a pull is under way send it to where the living copies are', async () => {
     const tree = await addTree(rig.cache('a'), files);
-    await push('a', tree);
+    await rig.push('a', [tree]);
     const remote = await rig.remote('b');
     const before = packs();
     await bury(...before);
-    await push('a', tree);
+    await rig.push('a', [tree]);
     for (const key of before) rmSync(join(rig.remoteFolder, key));
     expect(await download({ remote, cache: rig.cache('b'), wanted: [tree] })).toMatchObject({ blobs: 3, missing: [] });
   });
@@ -172,7 +162,7 @@ describe('tombstones', () => {
 
 test('one file of two million blobs costs less than a megabyte, from nothing', { timeout: 60_000 }, async () => {
   const tree = await addTree(rig.cache('a'), files);
-  await push('a', tree);
+  await rig.push('a', [tree]);
   const folder = join(rig.remoteFolder, 'index');
   const [name = ''] = readdirSync(folder);
   const index = openIndexFile(join(folder, name), name as Digest);
@@ -199,7 +189,7 @@ test('one file of two million blobs costs less than a megabyte, from nothing', {
   }
 
   const counted = watch(rig.home);
-  expect(await pull('b', tree, counted.home)).toMatchObject({ blobs: 3, missing: [], damaged: [] });
+  expect(await rig.pull('b', [tree], counted.home)).toMatchObject({ blobs: 3, missing: [], damaged: [] });
   expect(counted.counts.bytesRead - tree.size).toBeLessThan(200_000);
   expect(readTree(rig.cache('b'), tree)).toEqual(contentOf(files));
 

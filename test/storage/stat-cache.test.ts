@@ -1,4 +1,15 @@
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -57,7 +68,14 @@ describe('a stat cache', () => {
       ...SUMMARY,
       blocks: [
         { first: 'a', last: 'b/c', offset: 8, length: 149, count: 2, hash: blockHash(BLOCKS[0] as StatBlock) },
-        { first: '\xe6\x97\xa5%0A', last: '\xe6\x97\xa5%0A', offset: 157, length: 78, count: 1, hash: blockHash(BLOCKS[1] as StatBlock) },
+        {
+          first: '\xe6\x97\xa5%0A',
+          last: '\xe6\x97\xa5%0A',
+          offset: 157,
+          length: 78,
+          count: 1,
+          hash: blockHash(BLOCKS[1] as StatBlock),
+        },
       ],
     });
     expect(readAll(path)).toEqual(BLOCKS);
@@ -140,9 +158,14 @@ describe('is thrown away', () => {
 });
 
 describe('the blocks between two paths', () => {
-  const blocks = ['bd', 'ee', 'gk', 'mp'].map(
-    ([first, last], index): BlockPlace => ({ first: first as TreePath, last: last as TreePath, offset: index, length: 1, count: 1, hash: SUMMARY.root }),
-  );
+  const blocks = ['bd', 'ee', 'gk', 'mp'].map(([first, last], index): BlockPlace => ({
+    first: first as TreePath,
+    last: last as TreePath,
+    offset: index,
+    length: 1,
+    count: 1,
+    hash: SUMMARY.root,
+  }));
 
   test('are those that may hold one of them', () => {
     const letter = fc.constantFrom(...'abcdefghijklmnopqr').map((each) => each as TreePath);

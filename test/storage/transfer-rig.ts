@@ -12,6 +12,8 @@ import { createTreeBuilder } from '../../src/domain/tree-builder.ts';
 import { treePathFromText } from '../../src/domain/tree-path.ts';
 import { readEntries } from '../../src/domain/tree-reader.ts';
 import { hashEngine } from '../../src/platform/hash.ts';
+import type { DownloadResult } from '../../src/storage/download.ts';
+import { download } from '../../src/storage/download.ts';
 import type { DownloadRoot } from '../../src/storage/download-plan.ts';
 import { openFolderHome } from '../../src/storage/folder-home.ts';
 import type { Home } from '../../src/storage/home.ts';
@@ -20,6 +22,8 @@ import type { LocalCache } from '../../src/storage/local-cache.ts';
 import { openLocalCache } from '../../src/storage/local-cache.ts';
 import type { Remote } from '../../src/storage/remote.ts';
 import { openRemote } from '../../src/storage/remote.ts';
+import type { UploadResult } from '../../src/storage/upload.ts';
+import { upload } from '../../src/storage/upload.ts';
 import type { UploadRoot } from '../../src/storage/upload-plan.ts';
 
 const { hash } = hashEngine();
@@ -34,6 +38,9 @@ export interface Rig {
   cache(name: string): LocalCache;
   /** A remote as the clone of this name sees it. */
   remote(name: string, home?: Home): Promise<Remote>;
+  /** Pushes from the cache of a clone. */
+  push(name: string, roots: readonly Tree[], ofHome?: Home): Promise<UploadResult>;
+  pull(name: string, wanted: readonly Tree[], ofHome?: Home): Promise<DownloadResult>;
   dispose(): void;
 }
 
@@ -46,17 +53,31 @@ export function createRig(): Rig {
     open.push(resource);
     return resource;
   };
-  return {
+  const rig: Rig = {
     remoteFolder,
     home,
     cache: (name) => keep(openLocalCache({ folder: join(folder, name, 'cache'), packBelow: 1 << 20 })),
     remote: async (name, ofHome = home) =>
       keep(await openRemote({ home: ofHome, mirrorFolder: join(folder, name, 'mirror') })),
+    push: async (name, roots, ofHome) =>
+      upload({ remote: await rig.remote(name, ofHome), cache: rig.cache(name), roots, day: 20_000 }),
+    pull: async (name, wanted, ofHome) =>
+      download({ remote: await rig.remote(name, ofHome), cache: rig.cache(name), wanted }),
     dispose() {
       for (const resource of open) resource.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+  return rig;
+}
+
+export function manyFiles(count: number): Record<string, string> {
+  return Object.fromEntries(
+    Array.from({ length: count }, (_, at) => [
+      `part-${Math.floor(at / 1_000)}/${String(at).padStart(7, '0')}.txt`,
+      `content ${at}`,
+    ]),
+  );
 }
 
 export function digestOf(content: string | Buffer): Digest {
