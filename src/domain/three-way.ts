@@ -21,6 +21,8 @@ export interface CheckoutPlan {
   readonly workspace: TreeCursor;
   /** Whether the path was selected when the base was materialised; elsewhere, what the workspace seems to have is inherited. */
   readonly wasSelected: (path: TreePath) => boolean;
+  /** Whether an interrupted checkout may have left gaps where it was replacing files. */
+  readonly isUnfinished: boolean;
   /** Whether something that is neither base nor target is a leftover of an interrupted checkout. */
   readonly isLeftover: (found: TreeEntry, want: TreeEntry | undefined) => boolean;
   /** Local edits of what is tracked are overwritten; files that neither side knows stay. */
@@ -82,6 +84,7 @@ function decide(
   if (found !== undefined && plan.isLeftover(found, want)) return apply();
   if (found === undefined && plan.restoreDeleted) return apply();
   if (same(before, want)) return { action: 'keep', path, found };
+  if (found === undefined && plan.isUnfinished) return apply();
   return { action: 'conflict', path, want, found };
 }
 

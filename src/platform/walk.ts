@@ -8,7 +8,7 @@ import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromBytes, treePathToText } from '../domain/tree-path.ts';
 import { isTemporaryName } from './durable-write.ts';
 
-export const IGNORE_FILE = '.mlvignore';
+const IGNORE_FILE = '.mlvignore';
 
 /** A path that the walk came upon. Folders are reported only where they are empty. */
 export interface WalkedPath {
@@ -36,7 +36,7 @@ interface Layer {
 }
 
 /** Rules without any pattern. Layers' folders are relative to one common base. */
-export function createIgnoreRules(layers: readonly Layer[] = []): IgnoreRules {
+function createIgnoreRules(layers: readonly Layer[] = []): IgnoreRules {
   return {
     ignores(path, isFolder) {
       let ignored = false;

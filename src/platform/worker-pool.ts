@@ -112,11 +112,11 @@ export function createThreadRunner<Task, Result>(entry: URL, size: number): Task
 }
 
 /** The other end, called by a thread's entry module: answers each task that arrives, one at a time. */
-export function serveTasks<Task, Result>(
-  handle: (task: Task) => Result | Promise<Result>,
+export function serveTasks<Result>(
+  handle: (task: never) => Result | Promise<Result>,
   transfers: (result: Result) => Transferable[],
 ): void {
-  const answer = async (task: Task): Promise<void> => {
+  const answer = async (task: never): Promise<void> => {
     try {
       const result = await handle(task);
       parentPort?.postMessage({ result }, transfers(result));
@@ -124,7 +124,7 @@ export function serveTasks<Task, Result>(
       parentPort?.postMessage({ error: serialise(error) });
     }
   };
-  parentPort?.on('message', (task: Task) => void answer(task));
+  parentPort?.on('message', (task) => void answer(task as never));
 }
 
 function serialise(error: unknown): SerialisedError {

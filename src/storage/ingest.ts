@@ -150,14 +150,14 @@ export function readChunks(file: number, take: (chunk: Buffer) => void): number 
 }
 
 /** True when nothing shows that a file was written to, or replaced, between two looks. */
-export function isUnchanged(before: Stats, after: Stats): boolean {
+function isUnchanged(before: Stats, after: Stats): boolean {
   return (
     before.ino === after.ino && before.size === after.size && before.mtimeMs === after.mtimeMs && before.ctimeMs === after.ctimeMs
   );
 }
 
 /** The error for a cache disk without room. */
-export function diskFull(path: string, cause: unknown): MlvError {
+function diskFull(path: string, cause: unknown): MlvError {
   return new MlvError({
     code: 'disk-full',
     kind: 'io',

@@ -105,7 +105,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
 }
 
 /** The error for content that this machine does not have. */
-export function missing(digest: Digest): MlvError {
+function missing(digest: Digest): MlvError {
   return new MlvError({
     code: 'blob-missing',
     kind: 'missing',

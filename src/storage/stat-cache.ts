@@ -106,28 +106,54 @@ export interface StatCacheWriter {
   abandon(): void;
 }
 
-/** Writes a new stat cache beside the old one and replaces that at the end. Not flushed: it may be lost, never wrong. */
+/** Takes everything and keeps nothing. */
+export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => {}, abandon: () => {} };
+
+/**
+ * Writes a new stat cache beside the old one and replaces that at the end. Not flushed: it may be lost, never wrong. Where there is
+ * no room or no permission the old one stays: whoever only looks must not fail over it.
+ */
 export function writeStatCache(path: string): StatCacheWriter {
-  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, 'w');
+  const opened = withoutRoom(() => {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(temporary, 'w');
+  });
+  if (opened === undefined) return NO_STAT_CACHE;
+  const descriptor = opened;
   const blocks: BlockPlace[] = [];
-  writeFully(file, MAGIC);
-  let offset = MAGIC.length;
+  let offset = 0;
+  let isWhole = true;
+
+  function write(bytes: Buffer): void {
+    isWhole &&= withoutRoom(() => {
+      writeFully(descriptor, bytes);
+      return true;
+    }) === true;
+    offset += bytes.length;
+  }
+
+  function abandon(): void {
+    closeSync(descriptor);
+    rmSync(temporary, { force: true });
+  }
+
+  write(MAGIC);
   return {
-    add({ paths, records }) {
-      if (records.length === 0) return;
-      const bytes = blockBytes({ paths, records });
-      writeFully(file, bytes);
+    add(block) {
+      if (block.records.length === 0) return;
+      const bytes = blockBytes(block);
+      const { paths, records } = block;
+      const firstEnd = paths.indexOf('\0');
       blocks.push({
-        first: paths.slice(0, paths.indexOf('\0') < 0 ? undefined : paths.indexOf('\0')) as TreePath,
+        first: paths.slice(0, firstEnd < 0 ? undefined : firstEnd) as TreePath,
         last: paths.slice(paths.lastIndexOf('\0') + 1) as TreePath,
         offset,
         length: bytes.length,
         count: records.length / RECORD_BYTES,
         hash: digestFromBytes(hashEngine().hash(bytes)),
       });
-      offset += bytes.length;
+      write(bytes);
     },
     finish(summary) {
       const { generation, context, root, files, bytes, notCheckedOut } = summary;
@@ -137,15 +163,23 @@ export function writeStatCache(path: string): StatCacheWriter {
       trailer.writeUIntLE(offset, 0, 6);
       trailer.writeUIntLE(text.length, 6, 6);
       hashEngine().hash(text).copy(trailer, 16);
-      writeFully(file, Buffer.concat([text, trailer]));
-      closeSync(file);
+      write(Buffer.concat([text, trailer]));
+      if (!isWhole) return abandon();
+      closeSync(descriptor);
       renameSync(temporary, path);
     },
-    abandon() {
-      closeSync(file);
-      rmSync(temporary, { force: true });
-    },
+    abandon,
   };
+}
+
+/** Undefined where the disk is full or may not be written to. */
+function withoutRoom<T>(write: () => T): T | undefined {
+  try {
+    return write();
+  } catch (error) {
+    if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT')) return undefined;
+    throw error;
+  }
 }
 
 function blockBytes({ paths, records }: StatBlock): Buffer {

@@ -51,6 +51,8 @@ export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskRe
         return runMaterialiseTask(task, opened);
       case 'flush':
         return flush(writer);
+      default:
+        return task satisfies never;
     }
   };
 }

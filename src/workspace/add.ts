@@ -5,7 +5,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import type { AddTarget } from './add-target.ts';
 import { findAddTargets } from './add-target.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
-import { sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import { joinSelections, sameContent, writeCheckoutRecord } from './checkout-record.ts';
 import { countChanges } from './count-changes.ts';
 import { editDataset } from './edit-dataset.ts';
 import { importOutside } from './import-outside.ts';
@@ -108,7 +108,7 @@ async function recordTarget(
   if (snapshot.content === undefined) throw vanished(path);
   const { content, files, bytes } = snapshot;
   const isPart = content.type === 'dir' && snapshot.notCheckedOut > 0;
-  const selected = isPart ? record.selected : 'all';
+  const selected = isPart ? joinSelections(record.selected, snapshot.brought) : 'all';
   return { target, content, files, bytes, record: { path, base: content, selected } };
 }
 

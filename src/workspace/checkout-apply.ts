@@ -36,7 +36,10 @@ export async function applyPlan(
   const { path, record, content, selected } = situation;
   requireFreeFolder(situation);
   if (record.target !== undefined) removeLeftovers(workspace, situation);
-  writeCheckoutRecord(workspace, content === undefined ? record : { ...record, target: { content, selected } });
+  // What is made anew is missing for a moment, too.
+  const restoreDeleted = situation.restoreDeleted || situation.relink || situation.force;
+  const target = content && { content, selected, ...(restoreDeleted && { restoreDeleted }) };
+  writeCheckoutRecord(workspace, target === undefined ? record : { ...record, target });
 
   if (changesType(situation)) {
     const cleared = await carryOut(workspace, { ...situation, content: undefined }, options);

@@ -41,7 +41,7 @@ export interface OpenPlan {
 }
 
 /** The folder that the entries of a tracked path are relative to; a file is an entry of the folder it is in. */
-export function entryRoot(workspace: Workspace, path: RepoPath, type: 'file' | 'dir'): string {
+function entryRoot(workspace: Workspace, path: RepoPath, type: 'file' | 'dir'): string {
   const absolute = join(workspace.root, path);
   return type === 'dir' ? absolute : dirname(absolute);
 }
@@ -76,6 +76,7 @@ export function openPlan(workspace: Workspace, situation: CheckoutSituation): Op
         target: restrict(openContent(workspace, path, content)),
         workspace: snapshot.content?.type === type ? restrict(snapshot.cursor()) : EMPTY_CURSOR,
         wasSelected: (entry) => isSelected(record.selected, entry),
+        isUnfinished: record.target !== undefined,
         isLeftover: record.target === undefined ? () => false : createLeftoverTest(workspace, { situation, root }),
         maySkip: isSame && !situation.relink,
         force: situation.force,

@@ -26,7 +26,12 @@ export interface CheckoutRecord {
   readonly base: Content | undefined;
   readonly selected: Selection;
   /** Set while a checkout is under way: what it is bringing in. */
-  readonly target?: { readonly content: Content; readonly selected: Selection };
+  readonly target?: {
+    readonly content: Content;
+    readonly selected: Selection;
+    /** Set when what is missing of the base is to come back: until the end, it does not tell of a deletion. */
+    readonly restoreDeleted?: true;
+  };
 }
 
 const VERSION = 0;
@@ -89,8 +94,8 @@ export function mayHoldSelected(selection: Selection, after: string, last: TreeP
 /** Both selections together, without paths that others cover. */
 export function joinSelections(a: Selection, b: Selection): Selection {
   if (a === 'all' || b === 'all') return 'all';
-  const all = [...new Set([...a, ...b])].sort();
-  return all.filter((path) => !all.some((other) => other !== path && path.startsWith(`${other}/`)));
+  const all = new Set([...a, ...b]);
+  return [...all].filter((path) => !foldersAbove(path).some((folder) => all.has(folder))).sort();
 }
 
 /** A checkout adds to what is selected. Asked for nothing in particular, it brings what was selected before, or everything. */
@@ -99,6 +104,11 @@ export function selectionToBe(record: CheckoutRecord, asked: Selection, given: {
   const before = record.target === undefined ? record.selected : joinSelections(record.selected, record.target.selected);
   if (!given.isNamed && before.length > 0) return before;
   return joinSelections(before, asked);
+}
+
+function foldersAbove(path: TreePath): TreePath[] {
+  const segments = path.split('/');
+  return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/') as TreePath);
 }
 
 export function sameContent(a: Content | undefined, b: Content | undefined): boolean {

@@ -117,7 +117,7 @@ async function assess(
     force: options.force === true,
     relink: options.relink === true,
     // What was deleted as a whole, or is asked for by name, is wanted back; single deleted files may be an edit.
-    restoreDeleted: isNamed || !isPresent,
+    restoreDeleted: isNamed || !isPresent || record.target?.restoreDeleted === true,
   };
 }
 

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
 import { digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { selectiveCursor } from '../domain/three-way.ts';
@@ -46,7 +47,7 @@ export function editDataset(
     const edits: TreeEdit[] = [];
     let { selected } = target.record;
     for (const inner of target.inner) {
-      const found = await scanEdits(workspace, { ...target, inner }, options);
+      const found = await scanEdits(workspace, target, inner, options);
       edits.push(...found.edits);
       selected = joinSelections(selected, found.selected);
     }
@@ -58,12 +59,13 @@ export function editDataset(
 /** What the workspace changes at and below one path, and how much of that the workspace then has. */
 async function scanEdits(
   workspace: Workspace,
-  target: AddTarget & { readonly inner: TreePath },
+  target: InnerTarget,
+  inner: TreePath,
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<Edits> {
-  const { path, inner, record } = target;
+  const { path, record } = target;
   const root = join(workspace.root, path);
-  const base = requireDirectory({ ...target, inner: [inner] });
+  const base = requireDirectory(target);
   const only = [inner];
   const cursor = selectiveCursor(openTree(base, workspace.cache().read), {
     has: (entry) => isSelected(only, entry),
@@ -141,7 +143,7 @@ async function applyEdits(workspace: Workspace, target: InnerTarget, { edits, se
   return { target, content, files: tree.files, bytes: tree.bytes, record: { path, base: content, selected } };
 }
 
-function requireDirectory({ path, inner: [inner], tracked, record }: InnerTarget) {
+function requireDirectory({ path, inner: [inner], tracked, record }: InnerTarget): Digest {
   if (tracked?.pointer.type === 'dir' && record.base !== undefined) return record.base.hash;
   throw new MlvError({
     code: 'not-a-directory',

@@ -1,6 +1,8 @@
+import type { Dirent } from 'node:fs';
 import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
-import { MlvError } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { ioError } from '../platform/io-error.ts';
 import { POINTER_SUFFIX } from './tracked.ts';
 import type { Workspace } from './open.ts';
 
@@ -36,9 +38,18 @@ export async function expandGlobs(
 }
 
 function collect(folder: string, take: (path: string) => boolean): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+  for (const entry of listFolder(folder)) {
     if (entry.name === '.git' || entry.name === '.mlv') continue;
     const path = join(folder, entry.name);
     if (!take(path) && entry.isDirectory()) collect(path, take);
+  }
+}
+
+function listFolder(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw ioError(error, 'read', folder);
   }
 }

@@ -143,7 +143,7 @@ function* chunks(
 
 /** Removes folders that are empty now, and those above them, but not the root. */
 function removeEmptyFolders(root: string, folders: Iterable<string>): void {
-  for (const folder of [...folders].sort().reverse()) {
+  for (const folder of [...folders].sort().toReversed()) {
     for (let path = folder; path !== '.' && path !== '/'; path = dirname(path)) {
       try {
         rmdirSync(join(root, path));

@@ -19,7 +19,7 @@ import { NO_RULES, walkTree } from '../platform/walk.ts';
 import type { CacheWriter } from '../storage/cache-writer.ts';
 import { DIGEST_OFFSET, RECORD_BYTES, recordKind, recordSize } from '../storage/file-record.ts';
 import type { StatBlock, StatCache, StatCacheWriter } from '../storage/stat-cache.ts';
-import { blockHash, openStatCache, readBlock, writeStatCache } from '../storage/stat-cache.ts';
+import { blockHash, NO_STAT_CACHE, openStatCache, readBlock, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { stateFiles } from './checkout-record.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
@@ -37,6 +37,8 @@ export interface Snapshot {
   readonly bytes: number;
   /** Entries of the last materialised version that are not in the workspace because they were never asked for. */
   readonly notCheckedOut: number;
+  /** Of a partly checked-out directory: paths whose entries differ from the base's, or are new. */
+  readonly brought: readonly TreePath[];
   /** Paths that could not be read; what was known of them is then not in `content`. */
   readonly problems: readonly WalkProblem[];
   /** Files whose content was read. */
@@ -56,7 +58,7 @@ export interface SnapshotOptions extends VerbOptions {
   readonly source?: string;
 }
 
-const NOTHING: Snapshot = { content: undefined, files: 0, bytes: 0, notCheckedOut: 0, problems: [], read: 0, cursor: () => EMPTY_CURSOR };
+const NOTHING: Snapshot = { content: undefined, files: 0, bytes: 0, notCheckedOut: 0, brought: [], problems: [], read: 0, cursor: () => EMPTY_CURSOR };
 
 /**
  * Scans a tracked path. Only files that changed since the last scan are read; when nothing changed no tree is built either.
@@ -66,7 +68,12 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   const { workspace, path } = options;
   const stats = lstatSync(options.source ?? join(workspace.root, path), { throwIfNoEntry: false });
   if (stats === undefined) return NOTHING;
-  return stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options);
+  try {
+    return await (stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options));
+  } catch (error) {
+    if (!(error instanceof StatCacheReplaced)) throw error;
+    return takeSnapshot(options);
+  }
 }
 
 async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
@@ -91,7 +98,7 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
   const { digest: root, size: bytes } = entry;
   follower.finish({ generation: workspace.cache().generation(), context: 'file', root, files: 1, bytes, notCheckedOut: 0 });
   const content: Content = { type: 'file', hash: root, exec: entry.kind === 'x' };
-  return { content, files: 1, bytes, notCheckedOut: 0, problems, read, cursor: () => entryCursor(entry) };
+  return { content, files: 1, bytes, notCheckedOut: 0, brought: [], problems, read, cursor: () => entryCursor(entry) };
 }
 
 async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
@@ -116,9 +123,11 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
 
   const known = follower.isUnchanged() ? follower.previous : undefined;
   // A tree that no cache has must be built again to be read; that of the base is there, or is not needed.
-  const isKnown = known !== undefined && problems.length === 0 && ((!store && known.root === record.base?.hash) || cache.has(known.root));
-  let tree: TreeSummary & { notCheckedOut: number };
-  if (isKnown) {
+  const isBase = known?.root === record.base?.hash;
+  const isReadable = (!store && isBase) || (known !== undefined && cache.has(known.root));
+  let tree: TreeSummary & { notCheckedOut: number; brought?: readonly TreePath[] };
+  // Built again, too, where one asks what of it is not in the base.
+  if (known !== undefined && problems.length === 0 && isReadable && (isBase || record.selected === 'all')) {
     tree = known;
   } else {
     for (const block of follower.heldBack()) {
@@ -136,6 +145,7 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
     files: tree.files,
     bytes: tree.bytes,
     notCheckedOut: tree.notCheckedOut,
+    brought: tree.brought ?? [],
     problems,
     read: summary.read,
     cursor: () => openTree(tree.root, objects.load),
@@ -182,7 +192,7 @@ function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
   const { base, selected } = record;
   if (selected === 'all' || base === undefined || base.type === 'file') {
     const builder = createTreeBuilder({ hash, emit: objects.emit });
-    return { entry: builder.entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0 }) };
+    return { entry: builder.entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0, brought: [] }) };
   }
   const edits: TreeEdit[] = [];
   const inheritance = createInheritance({ base: openTree(base.hash, objects.load), selected, edit: (edit) => edits.push(edit) });
@@ -190,7 +200,8 @@ function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
     entry: inheritance.entry,
     finish() {
       const notCheckedOut = inheritance.finish();
-      return { ...editTree({ root: base.hash, edits, load: objects.load, hash, emit: objects.emit }), notCheckedOut };
+      const brought = edits.flatMap((edit) => (edit.entry === undefined ? [] : edit.path));
+      return { ...editTree({ root: base.hash, edits, load: objects.load, hash, emit: objects.emit }), notCheckedOut, brought };
     },
   };
 }
@@ -247,7 +258,8 @@ export function* entriesOf(block: StatBlock): Generator<TreeEntry> {
   }
 }
 
-const NO_WRITER: StatCacheWriter = { add: () => {}, finish: () => {}, abandon: () => {} };
+/** Another process has replaced the stat cache while this one was reading it. */
+class StatCacheReplaced extends Error {}
 
 /**
  * Compares a new scan's blocks with those of the last one. As long as they are the same nothing is written or handed on; from the
@@ -269,7 +281,7 @@ function followStatCache(options: {
     try {
       for (const place of previous.blocks.slice(0, count)) {
         const block = readBlock(fd, place);
-        if (block === undefined) throw new Error(`the stat cache ${previous.path} changed while it was read`);
+        if (block === undefined) throw new StatCacheReplaced(previous.path);
         yield block;
       }
     } finally {
@@ -277,11 +289,13 @@ function followStatCache(options: {
     }
   }
 
-  const openWriter = (): StatCacheWriter => (file === undefined ? NO_WRITER : writeStatCache(file));
+  const openWriter = (): StatCacheWriter => (file === undefined ? NO_STAT_CACHE : writeStatCache(file));
 
   function diverge(): StatCacheWriter {
+    // Read first: should another process have replaced them, nothing was begun.
+    const blocks = [...previousBlocks(same)];
     const opened = openWriter();
-    for (const block of previousBlocks(same)) {
+    for (const block of blocks) {
       opened.add(block);
       take(block);
     }

@@ -2,8 +2,7 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
-import { openTree } from '../domain/tree-reader.ts';
-import type { TreePath } from '../domain/tree-path.ts';
+import type { TreeCursor } from '../domain/tree-reader.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
 import { isSelected, readCheckoutRecord, sameContent } from './checkout-record.ts';
@@ -135,7 +134,7 @@ function countChanges(
   options: {
     readonly path: RepoPath;
     readonly base: Content | undefined;
-    readonly after: () => ReturnType<typeof openTree>;
+    readonly after: () => TreeCursor;
     readonly selection: Selection;
   },
 ) {
@@ -144,7 +143,7 @@ function countChanges(
   const changes: StatusChange[] = [];
   const isFile = base?.type === 'file';
   for (const change of diffTrees(openContent(workspace, path, base), after())) {
-    if (!isFile && !isSelected(selection, change.path as TreePath)) continue;
+    if (!isFile && !isSelected(selection, change.path)) continue;
     const kind = change.before === undefined ? 'added' : change.after === undefined ? 'removed' : 'changed';
     counts[kind] += 1;
     if (changes.length < MAX_CHANGES) changes.push({ path: isFile ? path : `${path}/${treePathToText(change.path)}`, kind });

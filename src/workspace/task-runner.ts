@@ -38,7 +38,7 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
     async run<T extends BareTask>(task: T): Promise<ResultOf<T>> {
       try {
         // The handler answers a task with a result of its own type.
-        return (await current().run({ ...task, cache: options } as Task)) as ResultOf<T>;
+        return (await current().run({ ...task, cache: options })) as ResultOf<T>;
       } catch (error) {
         signal?.throwIfAborted();
         throw error;

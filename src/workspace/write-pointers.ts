@@ -63,7 +63,7 @@ function editIgnoreFile(file: string, edit: (text: string) => string): void {
 }
 
 /** Stages files in Git when the settings say so; gives back those it staged. */
-export async function stage(workspace: Workspace, paths: readonly RepoPath[]): Promise<string[]> {
+async function stage(workspace: Workspace, paths: readonly RepoPath[]): Promise<string[]> {
   if (!workspace.settings.values['core.autostage']) return [];
   const git = await workspace.git();
   if (git === undefined) return [];

@@ -16,18 +16,80 @@ import { createPackWriter, PACK_TARGET_BYTES } from '../../src/storage/pack-writ
 const { remote, files, wanted } = JSON.parse(process.argv[2]);
 const BLOB_BYTES = 4096;
 const CELL_BYTES = 48;
+const PACK_HEADER_BYTES = 32;
 const PER_PACK = PACK_TARGET_BYTES / BLOB_BYTES;
 const PER_FOLDER = 1000;
+const DAY = 20_000;
 const { hash } = hashEngine();
 
-mkdirSync(join(remote, 'index'), { recursive: true });
+mkdirSync(join(remote, INDEX_FOLDER), { recursive: true });
 mkdirSync(join(remote, 'tmp'));
 writeFileSync(join(remote, DESCRIPTION_KEY), formatDescription());
 
 // Shards as merging makes them: all of one size, below the limit.
 const bits = Math.max(0, Math.ceil(Math.log2((files * CELL_BYTES) / MAX_INDEX_BYTES)));
+const shardRows = Math.ceil((files / 2 ** bits) * 1.02) + 10_000;
+const shards = Array.from({ length: 2 ** bits }, () => ({ cells: Buffer.alloc(shardRows * CELL_BYTES), used: 0 }));
 const keys = [];
-const shards = Array.from({ length: 2 ** bits }, () => ({ cells: Buffer.alloc(Math.ceil((files / 2 ** bits) * 1.1 + 1000) * CELL_BYTES), used: 0 }));
+const content = Buffer.alloc(BLOB_BYTES, 'the same in all of them, but for the number in front; ');
+const found = [];
+
+const trees = createTreePacks();
+const tree = createTreeBuilder({ hash, emit: trees.store });
+const storedPacks = new Set(wanted.map((index) => Math.floor(index / PER_PACK)));
+for (let first = 0; first < files; first += PER_PACK) addPack(first, Math.min(files, first + PER_PACK));
+const summary = tree.finish();
+trees.finish();
+
+for (const [value, { cells, used }] of shards.entries()) {
+  const prefix = { bits, value };
+  const isRoots = bits === 0 || leadingBits(digestToBytes(summary.root), bits) === value;
+  const roots = isRoots ? [{ root: summary.root, day: DAY }] : [];
+  const { name, chunks } = buildIndex({ rows: cells.subarray(0, used), keys, roots, prefix, hash });
+  writeFileSync(join(remote, INDEX_FOLDER, name), Buffer.concat(chunks));
+}
+const pointer = `version: 0\ntype: dir\nhash: b3:${summary.root}\nsize: ${summary.bytes}\nfiles: ${summary.files}\n`;
+console.log(JSON.stringify({ pointer, wanted: found }));
+
+/** Adds the rows and entries of one pack of data; the pack itself only when a file in it is wanted. */
+function addPack(first, end) {
+  const number = first / PER_PACK;
+  const writer = storedPacks.has(number) ? openPack('data') : undefined;
+  const key = keys.push(undefined) - 1; // its number is needed now, its name is known later
+  for (let index = first; index < end; index++) {
+    const path = pathOf(index);
+    const bytes = contentOf(index);
+    const digest = hash(bytes);
+    writer?.append(digest, bytes);
+    addRow(digest, key, PACK_HEADER_BYTES + (index - first) * BLOB_BYTES, BLOB_BYTES);
+    if (wanted.includes(index)) found.push({ path, bytes: BLOB_BYTES, sha: createHash('sha256').update(bytes).digest('hex') });
+    tree.entry({ path, kind: 'f', size: BLOB_BYTES, digest: digestFromBytes(digest) });
+  }
+  const name = writer === undefined ? digestFromBytes(hash(Buffer.from(`pack ${number}`))) : writer.finish();
+  keys[key] = { kind: 'pack', hash: name };
+  if (writer !== undefined) place(keys[key]);
+}
+
+/** Gathers tree objects in packs; their rows are added when the name of their pack is known. */
+function createTreePacks() {
+  let writer;
+  let rows = [];
+  const finish = () => {
+    if (writer === undefined) return;
+    const key = keys.push({ kind: 'tree-pack', hash: writer.finish() }) - 1;
+    place(keys[key]);
+    for (const { digest, offset, length } of rows) addRow(digest, key, offset, length);
+    writer = undefined;
+    rows = [];
+  };
+  const store = (object) => {
+    writer ??= openPack('tree');
+    const digest = digestToBytes(object.digest);
+    rows.push({ digest, offset: writer.append(digest, object.bytes), length: object.bytes.length });
+    if (writer.size() >= PACK_TARGET_BYTES) finish();
+  };
+  return { store, finish };
+}
 
 function addRow(digest, key, offset, length) {
   const shard = shards[bits === 0 ? 0 : leadingBits(digest, bits)];
@@ -35,35 +97,24 @@ function addRow(digest, key, offset, length) {
   shard.used += CELL_BYTES;
 }
 
-// Tree objects are gathered in packs, and their rows are added when the name of their pack is known.
-let treePack;
-let treeRows = [];
-function storeTree({ digest, bytes }) {
-  if (treePack === undefined) treePack = openPack('tree');
-  treeRows.push({ digest: digestToBytes(digest), offset: treePack.append(digestToBytes(digest), bytes), length: bytes.length });
-  if (treePack.size() >= PACK_TARGET_BYTES) finishTrees();
+function openPack(kind) {
+  return createPackWriter({ folder: join(remote, 'tmp'), temporary: join(remote, 'tmp', kind), kind, hash });
 }
 
-function finishTrees() {
-  if (treePack === undefined) return;
-  keys.push({ kind: 'tree-pack', hash: place(treePack, 'tree-pack') });
-  for (const { digest, offset, length } of treeRows) addRow(digest, keys.length - 1, offset, length);
-  treePack = undefined;
-  treeRows = [];
+/** Moves a finished pack to where its key says. */
+function place(key) {
+  const path = join(remote, keyPath(key));
+  mkdirSync(dirname(path), { recursive: true });
+  renameSync(join(remote, 'tmp', `${key.hash}.pack`), path);
 }
 
-const tree = createTreeBuilder({ hash, emit: storeTree });
-const content = Buffer.alloc(BLOB_BYTES, 'the same in all of them, but for the number in front; ');
-const wantedPacks = new Set(wanted.map((index) => Math.floor(index / PER_PACK)));
-const found = [];
+/** Names that ascend, as camera frames have them. */
+function pathOf(index) {
+  const folder = String(Math.floor(index / PER_FOLDER)).padStart(6, '0');
+  return `drive_${folder}/frame_${String(index).padStart(9, '0')}.png`;
+}
 
-for (let index = 0; index < files; index++) {
-  const packNumber = Math.floor(index / PER_PACK);
-  const isStored = wantedPacks.has(packNumber);
-  if (index % PER_PACK === 0) keys.push({ kind: 'pack', hash: isStored ? writePack(packNumber) : nameOf(packNumber) });
-  const digest = hash(contentOf(index));
-  const path = pathOf(index);
-  addRow(digest, dataKeys(packNumber), 32 + (index % PER_PACK) * BLOB_BYTES, BLOB_BYTES);
-  tree.entry({ path, kind: 'f', size: BLOB_BYTES, digest: digestFromBytes(digest) });
-  if (wanted.includes(index)) found.push({ path, bytes: BLOB_BYTES, sha: createHash('sha256').update(contentOf(index)).digest('hex') });
+function contentOf(index) {
+  content.writeUInt32LE(index);
+  return content;
 }

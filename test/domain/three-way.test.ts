@@ -68,6 +68,7 @@ function plan(situation: Situation, objects = createObjects()): CheckoutStep[] {
       relink: false,
       maySkip: String(selected) === String(wasSelected) && options.relink !== true,
       restoreDeleted: false,
+      isUnfinished: false,
       isLeftover: () => false,
       ...options,
       base: cursorOf(base, selected, objects),

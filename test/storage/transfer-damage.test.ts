@@ -1,7 +1,10 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { digestToBytes } from '../../src/domain/digest.ts';
 import { keyPath } from '../../src/domain/remote-layout.ts';
+import { readRoot } from '../../src/domain/tree-reader.ts';
 import type { Files, Rig, Tree } from './transfer-rig.ts';
 import {
   addTree,
@@ -40,6 +43,53 @@ describe('what is missing or damaged on this machine', () => {
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     await rig.pull('c', [whole]);
     expect(readTree(rig.cache('c'), whole)).toEqual(contentOf(files));
+  });
+
+  test('holds a root back when one of its pages is not there', async () => {
+    const tree = await addTree(rig.cache('a'), manyFiles(3_000));
+    const pages = readRoot(tree.digest, (digest) => rig.cache('a').read(digest)).nodes.map(({ digest }) => digest);
+    const objects = [
+      tree.digest,
+      ...pages.slice(1),
+      ...Object.values(manyFiles(3_000)).map((content) => digestOf(content)),
+    ];
+    const writer = rig.cache('b').openWriter();
+    for (const digest of objects) writer.put(digestToBytes(digest), rig.cache('a').read(digest), 'tree');
+    await writer.finish();
+    expect(await rig.push('b', [tree])).toMatchObject({ missing: [{ digest: pages[0], path: 'data' }], packs: 2 });
+    expect(openEnds(rig.remoteFolder)).toEqual([]);
+    expect(readRows(rig.remoteFolder).has(tree.digest)).toBe(false);
+    expect(await rig.push('a', [tree])).toMatchObject({ missing: [] });
+    expect(readRows(rig.remoteFolder).has(tree.digest)).toBe(true);
+  });
+
+  test('never makes the remote name what it does not have, whatever is missing where', async () => {
+    const names = Array.from({ length: 12 }, (_, at) => `f${at}`);
+    const contents = fc.uniqueArray(fc.constantFrom(...names), { minLength: 1 });
+    const step = fc.record({ files: contents, leaveOut: contents, clone: fc.constantFrom('a', 'b', 'c') });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 5 }), async (steps) => {
+        const fresh = createRig();
+        try {
+          for (const { files: chosen, leaveOut, clone } of steps) {
+            const tree = await addTree(
+              fresh.cache(clone),
+              Object.fromEntries(chosen.map((name) => [name, name])),
+              leaveOut,
+            );
+            const result = await fresh.push(clone, [tree]);
+            expect(openEnds(fresh.remoteFolder)).toEqual([]);
+            const rows = readRows(fresh.remoteFolder);
+            const absent = chosen.filter((name) => !rows.has(digestOf(name)));
+            expect(result.missing.map(({ path }) => path).sort()).toEqual(absent.map((name) => `data/${name}`).sort());
+            expect(rows.has(tree.digest)).toBe(absent.length === 0);
+          }
+        } finally {
+          fresh.dispose();
+        }
+      }),
+      { numRuns: 25 },
+    );
   });
 
   test('never leaves the machine damaged', async () => {

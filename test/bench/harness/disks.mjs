@@ -1,7 +1,7 @@
 // Fresh file systems: making files is up to ten times slower on a disk where many were deleted, so each sample gets an
 // image of its own, mounted through a loop device. Where that is not possible, plain folders stand in, and the bench says so.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onCleanup } from './cleanup.mjs';
@@ -21,28 +21,33 @@ export const FILE_SYSTEMS = Object.keys(MAKERS);
 /** Makes the folder that everything lives in. */
 export function makeDisks() {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'mlv-bench-')));
-  onCleanup(() => rmSync(root, { recursive: true, force: true }));
+  const dispose = onCleanup(() => rmSync(root, { recursive: true, force: true }));
   let count = 0;
   const name = (kind) => join(root, `${kind}-${++count}`);
   const reasons = new Map();
+  const mounted = new Set();
 
   function mount(image, fs) {
     const folder = name('disk');
     mkdirSync(folder);
     quiet('mount', ['-o', `loop,${MAKERS[fs].mount}`, image, folder]);
     const unmount = onCleanup(() => {
-      try {
-        quiet('umount', [folder]);
-      } catch {
-        quiet('umount', ['--lazy', folder]);
-      }
+      if (isMounted(folder)) unmountAnyhow(folder);
       rmSync(folder, { recursive: true, force: true });
       rmSync(image, { force: true });
     });
-    return { folder, fs, image, close: unmount };
+    const disk = { folder, fs, image, close: () => mounted.delete(disk) && unmount() };
+    mounted.add(disk);
+    return disk;
   }
 
   const disks = {
+    /** Removes everything. */
+    dispose() {
+      for (const disk of mounted) disk.close();
+      dispose();
+    },
+
     /** A folder that outlives single disks. */
     scratch: () => {
       const folder = name('scratch');
@@ -68,9 +73,13 @@ export function makeDisks() {
 
     /** Ends a disk and keeps what is on it, to be copied by `thaw`. */
     freeze(disk) {
-      if (disk.image === undefined) return { ...disk, close: disk.close };
+      if (disk.image === undefined) return disk;
+      const image = name('frozen');
+      execFileSync('sync', ['-f', disk.folder]);
       quiet('umount', [disk.folder]);
-      return { fs: disk.fs, image: disk.image, close: () => rmSync(disk.image, { force: true }), mounted: disk };
+      renameSync(disk.image, image);
+      disk.close();
+      return { fs: disk.fs, image, close: () => rmSync(image, { force: true }) };
     },
 
     /** A new disk with what a frozen one had. */
@@ -119,17 +128,22 @@ function quiet(command, args) {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
+function isMounted(folder) {
+  return readFileSync('/proc/mounts', 'latin1').includes(` ${folder} `);
+}
+
+function unmountAnyhow(folder) {
+  try {
+    quiet('umount', [folder]);
+  } catch {
+    quiet('umount', ['--lazy', folder]);
+  }
+}
+
 /** Brings all bytes below a folder into memory, and what was written before to the disk. */
 export function settle(folder, ...warm) {
   if (warm.length > 0) {
     execFileSync('sh', ['-c', 'find "$@" -type f -print0 | xargs -0 cat > /dev/null', 'sh', ...warm], { stdio: 'ignore' });
   }
   execFileSync('sync', ['-f', folder]);
-}
-
-/** The file system that a folder is on, as /proc/mounts calls it. */
-export function fileSystemOf(folder) {
-  const mounts = readFileSync('/proc/mounts', 'latin1').trim().split('\n');
-  const inside = mounts.map((line) => line.split(' ')).filter(([, at]) => folder === at || folder.startsWith(at === '/' ? at : `${at}/`));
-  return inside.sort((a, b) => b[1].length - a[1].length)[0]?.[2] ?? 'unknown';
 }
