@@ -55,8 +55,8 @@ try {
 async function story() {
   const original = filesOf(join(VEGA, 'data'));
   print(
-    `${bold('mlv')} versions data beside Git. This demo takes ${bold(summary(original))} of real data through its main job.`,
-    faint(`Everything happens in ${folder}${isKept ? '' : ', and is deleted at the end'}.`),
+    `${bold('mlv')} versions data beside Git: here ${bold(summary(original))} of real data make the trip.`,
+    faint(`All of it happens in ${folder}${isKept ? '' : ', deleted at the end'}.`),
   );
 
   section('1  Ada puts data under version control');

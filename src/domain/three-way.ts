@@ -6,13 +6,23 @@ import type { TreeCursor } from './tree-reader.ts';
 /** What a checkout does at a path where something is to be said; paths that stay as they are have no step. */
 export type CheckoutStep =
   /** Make `want`; `found` (undefined for nothing) is replaced, and known to be in the cache. */
-  | { readonly action: 'write'; readonly path: TreePath; readonly want: TreeEntry; readonly found: TreeEntry | undefined }
+  | {
+      readonly action: 'write';
+      readonly path: TreePath;
+      readonly want: TreeEntry;
+      readonly found: TreeEntry | undefined;
+    }
   /** Take away `found`, which is known to be in the cache. */
   | { readonly action: 'remove'; readonly path: TreePath; readonly found: TreeEntry }
   /** A local edit that the target does not touch: it stays. */
   | { readonly action: 'keep'; readonly path: TreePath; readonly found: TreeEntry | undefined }
   /** Changed here and in the target. */
-  | { readonly action: 'conflict'; readonly path: TreePath; readonly want: TreeEntry | undefined; readonly found: TreeEntry | undefined };
+  | {
+      readonly action: 'conflict';
+      readonly path: TreePath;
+      readonly want: TreeEntry | undefined;
+      readonly found: TreeEntry | undefined;
+    };
 
 export interface CheckoutPlan {
   /** What was last materialised, what is wanted, what is there; each without what is not selected. */
@@ -46,7 +56,9 @@ export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
     const levels = items.map((item) => (item?.type === 'node' ? item.level : -1));
     const level = Math.max(...levels);
     if (level >= 0) {
-      const digests = new Set(items.map((item) => (item?.type === 'node' && item.level === level ? item.node.digest : undefined)));
+      const digests = new Set(
+        items.map((item) => (item?.type === 'node' && item.level === level ? item.node.digest : undefined)),
+      );
       const isSame = digests.size === 1 && !digests.has(undefined) && plan.maySkip;
       for (const [index, cursor] of cursors.entries()) {
         if (isSame) cursor.skip();
@@ -63,7 +75,14 @@ export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
     const before = wasSelected ? inBase : undefined;
     const found = !wasSelected && same(inWorkspace, inBase) ? undefined : inWorkspace;
     const step = decide(plan, { path, before, want, found });
-    const left = step === undefined ? found : step.action === 'write' ? step.want : step.action === 'keep' ? step.found : undefined;
+    const left =
+      step === undefined
+        ? found
+        : step.action === 'write'
+          ? step.want
+          : step.action === 'keep'
+            ? step.found
+            : undefined;
     if (left !== undefined && blocked(left)) yield { action: 'conflict', path, want, found };
     else if (step !== undefined) yield step;
   }
@@ -78,7 +97,8 @@ function decide(
     if (want !== undefined) return { action: 'write', path, want, found };
     return found === undefined ? undefined : { action: 'remove', path, found };
   };
-  if (same(found, want)) return plan.relink && want !== undefined && want.kind !== 'd' ? { action: 'write', path, want, found } : undefined;
+  if (same(found, want))
+    return plan.relink && want !== undefined && want.kind !== 'd' ? { action: 'write', path, want, found } : undefined;
   const isExtra = before === undefined && want === undefined;
   if (same(found, before) || (plan.force && !isExtra)) return apply();
   if (found !== undefined && plan.isLeftover(found, want)) return apply();
@@ -109,13 +129,17 @@ function createBlockade(): (entry: TreeEntry) => boolean {
 /** The cursor without nodes and entries outside a selection. `mayHold` judges the run of paths after one path and up to another. */
 export function selectiveCursor(
   cursor: TreeCursor,
-  selection: { readonly has: (path: TreePath) => boolean; readonly mayHold: (after: string, last: TreePath) => boolean },
+  selection: {
+    readonly has: (path: TreePath) => boolean;
+    readonly mayHold: (after: string, last: TreePath) => boolean;
+  },
 ): TreeCursor {
   let after = '';
   return {
     peek() {
       for (let item = cursor.peek(); item !== undefined; item = cursor.peek()) {
-        const isWanted = item.type === 'node' ? selection.mayHold(after, item.node.lastPath) : selection.has(item.entry.path);
+        const isWanted =
+          item.type === 'node' ? selection.mayHold(after, item.node.lastPath) : selection.has(item.entry.path);
         if (isWanted) return item;
         after = item.type === 'node' ? item.node.lastPath : item.entry.path;
         cursor.skip();

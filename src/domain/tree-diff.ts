@@ -15,7 +15,12 @@ export function* diffTrees(before: TreeCursor, after: TreeCursor): Generator<Tre
     const old = before.peek();
     const now = after.peek();
     if (old === undefined && now === undefined) return;
-    if (old?.type === 'node' && now?.type === 'node' && old.level === now.level && old.node.digest === now.node.digest) {
+    if (
+      old?.type === 'node' &&
+      now?.type === 'node' &&
+      old.level === now.level &&
+      old.node.digest === now.node.digest
+    ) {
       before.skip();
       after.skip();
       continue;

@@ -38,7 +38,12 @@ export function editTree(options: {
 
 function applyEdits(
   edits: readonly TreeEdit[],
-  options: { readonly root: Digest; readonly load: LoadObject; readonly hash: HashFunction; readonly emit: (object: TreeObject) => void },
+  options: {
+    readonly root: Digest;
+    readonly load: LoadObject;
+    readonly hash: HashFunction;
+    readonly emit: (object: TreeObject) => void;
+  },
 ): TreeSummary {
   const builder = createTreeBuilder(options);
   const cursor = openTree(options.root, options.load);
@@ -101,7 +106,10 @@ function foldersOf(edits: readonly TreeEdit[]): Set<TreePath> {
  * Tells of the pages, in order, whether they must be read: those that hold an edited path; and, because pages that are passed
  * over hide what is in them from the builder's own check, those that could hold a folder of a new path, or something below it.
  */
-function createConcern(edits: readonly TreeEdit[], folders: ReadonlySet<TreePath>): (after: string, last: TreePath) => boolean {
+function createConcern(
+  edits: readonly TreeEdit[],
+  folders: ReadonlySet<TreePath>,
+): (after: string, last: TreePath) => boolean {
   const spans: { readonly from: string; readonly to: string }[] = [];
   for (const path of folders) spans.push({ from: path, to: path });
   for (const { path, entry } of edits) {

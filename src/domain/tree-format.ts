@@ -38,7 +38,8 @@ export function parsePage(bytes: Buffer, { node, isLast }: Expected): TreeEntry[
   readLines(bytes, 0, node.digest, (text, start, end) => {
     const size = text.indexOf(' ', start + 65);
     const kind = text[size + 1];
-    if (size < 0 || size + 3 >= end || text[size + 2] !== ' ' || !isEntryKind(kind)) throw invalid(node.digest, 'a malformed line');
+    if (size < 0 || size + 3 >= end || text[size + 2] !== ' ' || !isEntryKind(kind))
+      throw invalid(node.digest, 'a malformed line');
     const entry: TreeEntry = {
       digest: readDigest(text, start, node.digest),
       size: readNumber(text.slice(start + 65, size), node.digest),
@@ -46,7 +47,8 @@ export function parsePage(bytes: Buffer, { node, isLast }: Expected): TreeEntry[
       path: text.slice(size + 3, end) as TreePath,
     };
     if (kind === 'd') {
-      if (entry.size !== 0 || entry.digest !== EMPTY_DIGEST) throw invalid(node.digest, 'an empty directory with content');
+      if (entry.size !== 0 || entry.digest !== EMPTY_DIGEST)
+        throw invalid(node.digest, 'an empty directory with content');
     } else {
       files += 1;
       sum += entry.size;
@@ -85,7 +87,12 @@ export function parseRoot(bytes: Buffer, digest: Digest): TreeRoot {
   const level = Number(header[2]);
   const nodes = parseNodes(bytes, end + 1, digest);
   const isEmptyList = level > 0 && nodes.length === 0;
-  if (level > MAX_LEVEL || String(level) !== header[2] || isEmptyList || !fitsRoot(nodes.length, bytes.length - end - 1)) {
+  if (
+    level > MAX_LEVEL ||
+    String(level) !== header[2] ||
+    isEmptyList ||
+    !fitsRoot(nodes.length, bytes.length - end - 1)
+  ) {
     throw invalid(digest, 'its levels');
   }
   return { level, nodes };
@@ -126,11 +133,16 @@ function parseNodes(bytes: Buffer, offset: number, digest: Digest): TreeNode[] {
   return nodes;
 }
 
-function readLines(bytes: Buffer, offset: number, digest: Digest, line: (text: string, start: number, end: number) => void): void {
+function readLines(
+  bytes: Buffer,
+  offset: number,
+  digest: Digest,
+  line: (text: string, start: number, end: number) => void,
+): void {
   if (bytes.length > MAX_PAGE_BYTES * 2) throw invalid(digest, 'an object larger than any page');
   const text = bytes.toString('latin1', offset);
   if (text.length > 0 && !text.endsWith('\n')) throw invalid(digest, 'no end of line');
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const end = text.indexOf('\n', start);
     if (end - start < 70 || text[start + 64] !== ' ') throw invalid(digest, 'a malformed line');
     line(text, start, end);
@@ -167,7 +179,8 @@ function checkSplit(
   const { level, bytes } = page;
   for (let index = 0; index < lines.length - 1; index++) {
     const line = lines[index];
-    if (line !== undefined && endsPage(line.path, level)) throw invalid(page.digest, 'a page that goes on after its boundary');
+    if (line !== undefined && endsPage(line.path, level))
+      throw invalid(page.digest, 'a page that goes on after its boundary');
   }
   const last = lines.at(-1);
   const isFull = lines.length >= MAX_PAGE_LINES || bytes.length >= MAX_PAGE_BYTES;
@@ -175,7 +188,8 @@ function checkSplit(
     throw invalid(page.digest, 'a page that ends before its boundary');
   }
   const lastLine = bytes.lastIndexOf(0x0a, -2) + 1;
-  if (lines.length > MAX_PAGE_LINES || lastLine >= MAX_PAGE_BYTES) throw invalid(page.digest, 'a page that goes on when it is full');
+  if (lines.length > MAX_PAGE_LINES || lastLine >= MAX_PAGE_BYTES)
+    throw invalid(page.digest, 'a page that goes on when it is full');
 }
 
 /** The error for a tree object that breaks the format. */

@@ -52,7 +52,8 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
 
   /** A root has lists only when the lines in them did not fit into it. */
   function checkLevel(): void {
-    if (level > 0 && inLists !== undefined && fitsRoot(inLists.lines, inLists.bytes)) throw invalid(root, 'a level too many');
+    if (level > 0 && inLists !== undefined && fitsRoot(inLists.lines, inLists.bytes))
+      throw invalid(root, 'a level too many');
   }
 
   return {

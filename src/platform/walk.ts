@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Ignore } from 'ignore';
 import ignore from 'ignore';
 import { hasErrorCode } from '../domain/errors.ts';
+import { checkSegment } from '../domain/path-rules.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromBytes, treePathToText } from '../domain/tree-path.ts';
 import { isTemporaryName } from './durable-write.ts';
@@ -90,7 +91,7 @@ export function* walkTree(
   const { base, problem, start = '' } = options;
   const under = (path: string): string => (base === '' ? path : path === '' ? base : `${base}/${path}`);
 
-  function list(folder: TreePath, rules: IgnoreRules): { names: Name[]; rules: IgnoreRules } | undefined {
+  function list(folder: TreePath, rules: IgnoreRules, tell = problem): { names: Name[]; rules: IgnoreRules } | undefined {
     const text = treePathToText(folder);
     const absolute = text === '' ? root : `${root}/${text}`;
     const names: Name[] = [];
@@ -103,17 +104,23 @@ export function* walkTree(
         if (isTemporaryName(entry.name)) continue;
         const bytes = treePathFromBytes(entry.name);
         if (NOT_ASCII.test(entry.name) && !isUtf8(Buffer.from(entry.name, 'latin1'))) {
-          problem({ path: joinPath(text, printable(entry.name)), reason: 'its name is not UTF-8' });
+          tell({ path: joinPath(text, printable(entry.name)), reason: 'its name is not UTF-8' });
           continue;
         }
         const isFolder = entry.isDirectory();
-        if (inner !== NO_RULES && inner.ignores(under(joinPath(text, treePathToText(bytes))), isFolder)) continue;
+        const name = treePathToText(bytes);
+        if (inner !== NO_RULES && inner.ignores(under(joinPath(text, name)), isFolder)) continue;
+        const refusal = checkSegment(name);
+        if (refusal !== undefined) {
+          tell({ path: joinPath(text, name), reason: `its name cannot be versioned: ${refusal}` });
+          continue;
+        }
         names.push({ bytes, isFolder });
       }
     } catch (error) {
       if (hasErrorCode(error, 'ENOENT')) return undefined; // deleted meanwhile
       if (!hasErrorCode(error, 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR')) throw error;
-      problem({ path: text === '' ? '.' : text, reason: 'the folder cannot be read' });
+      tell({ path: text === '' ? '.' : text, reason: 'the folder cannot be read' });
       return undefined;
     }
     return { names, rules: inner };
@@ -123,7 +130,7 @@ export function* walkTree(
     const listing = list(folder, rules);
     if (listing === undefined) return;
     if (listing.names.length === 0 && folder !== '') yield { path: folder, isEmptyFolder: true };
-    const isEmpty = (name: Name): boolean => list(joinPath(folder, name.bytes) as TreePath, listing.rules)?.names.length === 0;
+    const isEmpty = (name: Name): boolean => list(joinPath(folder, name.bytes) as TreePath, listing.rules, () => {})?.names.length === 0;
     for (const name of sortNames(listing.names, isEmpty)) {
       const path = joinPath(folder, name.bytes) as TreePath;
       if (name.isFolder) yield* visit(path, listing.rules);

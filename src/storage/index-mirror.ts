@@ -1,5 +1,6 @@
 import {
   closeSync,
+  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -17,6 +18,7 @@ import type { IndexHead } from '../domain/index-head.ts';
 import { indexHeadLength, parseIndexHead, partRange } from '../domain/index-head.ts';
 import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { ioError } from '../platform/io-error.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { writeFully } from '../platform/read-write.ts';
 import type { Home } from './home.ts';
@@ -79,20 +81,41 @@ export function openIndexMirror(options: {
   const wholePath = (name: Digest): string => join(folder, name);
   const sparsePath = (name: Digest): string => join(folder, `${name}${SPARSE_SUFFIX}`);
 
-  /** Not flushed to disk: everything is compared with hashes or fetched again. */
-  function place(path: string, fill: (file: number) => void): void {
-    mkdirSync(folder, { recursive: true });
+  /** Makes a file durable under its name; what `fill` or `check` throws leaves nothing. */
+  function place(path: string, fill: (file: number) => void, check?: (temporary: string) => void): void {
     const temporary = join(folder, temporaryName());
-    const file = openSync(temporary, 'wx');
     try {
-      fill(file);
+      mkdirSync(folder, { recursive: true });
+      const file = openSync(temporary, 'wx');
+      try {
+        fill(file);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      check?.(temporary);
+      renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
-      throw error;
-    } finally {
-      closeSync(file);
+      throw ioError(error, 'write', path);
     }
-    renameSync(temporary, path);
+  }
+
+  /** Keeps a whole index. One that came from the remote gets its name only when every byte is right: it is believed from then on. */
+  function placeWhole(name: Digest, pieces: readonly Buffer[], isFetched: boolean): IndexFile {
+    const write = (file: number): void => {
+      for (const piece of pieces) writeFully(file, piece);
+    };
+    const verify = (temporary: string): void => {
+      const file = openIndexFile(temporary, name);
+      try {
+        file.verify();
+      } finally {
+        file.close();
+      }
+    };
+    place(wholePath(name), write, isFetched ? verify : undefined);
+    return openIndexFile(wholePath(name), name);
   }
 
   /** Undefined, and gone, where it is damaged: it is fetched again. */
@@ -129,17 +152,7 @@ export function openIndexMirror(options: {
           stop,
         );
       });
-      place(wholePath(name), (file) => {
-        for (const piece of pieces) writeFully(file, piece);
-      });
-      const file = openIndexFile(wholePath(name), name);
-      try {
-        file.verify();
-      } catch (error) {
-        file.close();
-        rmSync(wholePath(name), { force: true });
-        throw error;
-      }
+      const file = placeWhole(name, pieces, true);
       sparse?.close();
       rmSync(sparsePath(name), { force: true });
       sparse = undefined;
@@ -185,35 +198,27 @@ export function openIndexMirror(options: {
     return sparse === undefined ? undefined : mirrored(sparse.head, { sparse });
   }
 
-  function keep(name: Digest, chunks: readonly Buffer[]): MirroredIndex {
-    place(wholePath(name), (file) => {
-      for (const chunk of chunks) writeFully(file, chunk);
-    });
-    const whole = openIndexFile(wholePath(name), name);
-    return mirrored(whole.head, { whole });
-  }
-
   return {
     openLocal,
-    keep,
+    keep(name, chunks) {
+      const whole = placeWhole(name, chunks, false);
+      return mirrored(whole.head, { whole });
+    },
     async fetch(name, size, signal) {
       const key = remoteFolder + name;
-      const start = await home.read(
-        key,
-        { offset: 0, length: Math.min(size, size <= WHOLE_BYTES ? size : FIRST_BYTES) },
-        signal,
-      );
-      const length = indexHeadLength(start, name);
-      const rest = length - start.length;
-      const head =
-        rest > 0 ? Buffer.concat([start, await home.read(key, { offset: start.length, length: rest }, signal)]) : start;
-      const parsed = parseIndexHead(head.subarray(0, length), name, hashEngine().hash);
-      if (parsed.fileLength !== size) throw invalidIndex(name, `its size at ${home.name}`);
+      const first = Math.min(size, size <= WHOLE_BYTES ? size : FIRST_BYTES);
+      const start = await home.read(key, { offset: 0, length: first }, signal);
       if (start.length === size) {
-        const index = keep(name, [start]);
-        (await index.whole()).verify();
-        return index;
+        const whole = placeWhole(name, [start], true);
+        return mirrored(whole.head, { whole });
       }
+      const length = indexHeadLength(start, name);
+      if (length > size) throw invalidIndex(name, `its size at ${home.name}`);
+      const rest = { offset: first, length: length - first };
+      const head =
+        rest.length > 0 ? Buffer.concat([start, await home.read(key, rest, signal)]) : start.subarray(0, length);
+      const parsed = parseIndexHead(head, name, hashEngine().hash);
+      if (parsed.fileLength !== size) throw invalidIndex(name, `its size at ${home.name}`);
       place(sparsePath(name), (file) => {
         writeFully(file, head);
         ftruncateSync(file, size);

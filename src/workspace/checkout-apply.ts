@@ -83,6 +83,7 @@ async function carryOut(
     workspace,
     root: plan.root,
     tasks: options.tasks,
+    isEmpty: snapshot.content === undefined,
     totalFiles: snapshot.content === undefined && selected === 'all' ? situation.size.files : undefined,
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(options.signal && { signal: options.signal }),

@@ -27,6 +27,8 @@ export interface MaterialiseOptions extends VerbOptions {
   readonly records: () => RecordSeeker;
   readonly tasks: StorageTasks;
   readonly totalFiles: number | undefined;
+  /** True where nothing stands yet, so that nothing is to be removed. */
+  readonly isEmpty: boolean;
   /** Receives the records of what was made or removed (kind 0), each phase in order. */
   readonly onBlock: (block: StatBlock, phase: Phase) => void;
 }
@@ -110,7 +112,7 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
     return phase === 'link';
   }
 
-  await runPhase('remove');
+  if (!options.isEmpty) await runPhase('remove');
   removeEmptyFolders(root, emptied);
   await runPhase('write');
   if (hasLinks) await runPhase('link');

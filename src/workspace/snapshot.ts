@@ -292,12 +292,15 @@ function followStatCache(options: {
   const openWriter = (): StatCacheWriter => (file === undefined ? NO_STAT_CACHE : writeStatCache(file));
 
   function diverge(): StatCacheWriter {
-    // Read first: should another process have replaced them, nothing was begun.
-    const blocks = [...previousBlocks(same)];
     const opened = openWriter();
-    for (const block of blocks) {
-      opened.add(block);
-      take(block);
+    try {
+      for (const block of previousBlocks(same)) {
+        opened.add(block);
+        take(block);
+      }
+    } catch (error) {
+      opened.abandon();
+      throw error;
     }
     return opened;
   }

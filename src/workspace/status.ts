@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import type { TreeCursor } from '../domain/tree-reader.ts';
@@ -93,7 +94,7 @@ async function statusOf(
     readonly options: VerbOptions;
   },
 ): Promise<StatusItem> {
-  const { tracked, selection, tasks, options } = given;
+  const { tracked } = given;
   const { path, pointer } = tracked;
   const record = readCheckoutRecord(workspace, path);
   const content = contentOf(pointer);
@@ -107,21 +108,42 @@ async function statusOf(
   };
   const nothing = { added: 0, changed: 0, removed: 0, changes: [], problems: [] };
   if (lstatSync(join(workspace.root, path), { throwIfNoEntry: false }) === undefined) {
-    const state = record.base === undefined ? 'not-checked-out' : 'missing';
+    const state = isNothingSelected(record) ? 'not-checked-out' : 'missing';
     return { ...common, ...nothing, state, outOfDate: false, notCheckedOut: common.files };
   }
   const adopted = adoptPointer(record, content);
-  const snapshot = await takeSnapshot({ workspace, path, record: adopted, tasks, store: false, ...progressOptions(options) });
-  const { base } = adopted;
-  const outOfDate = !sameContent(base, content);
-  const { notCheckedOut, problems } = snapshot;
-  if (sameContent(snapshot.content, base) && problems.length === 0) {
-    return { ...common, ...nothing, state: 'unchanged', outOfDate, notCheckedOut };
+  const outOfDate = !sameContent(adopted.base, content);
+  try {
+    return { ...common, ...nothing, outOfDate, ...(await compare(workspace, adopted, given)) };
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'blob-missing') throw error;
+    // What is here differs from the base, whose tree the cache lacks: in what, nobody can tell.
+    const state = isNothingSelected(record) ? 'not-checked-out' : 'modified';
+    return { ...common, ...nothing, state, outOfDate, notInCache: true, notCheckedOut: state === 'modified' ? 0 : common.files };
+  }
+}
+
+/** Throws `blob-missing`. */
+async function compare(
+  workspace: Workspace,
+  record: CheckoutRecord,
+  { tasks, options, selection }: Omit<Parameters<typeof statusOf>[1], 'tracked'>,
+): Promise<Pick<StatusItem, 'state' | 'notCheckedOut'> & Partial<StatusItem>> {
+  const { path, base } = record;
+  const snapshot = await takeSnapshot({ workspace, path, record, tasks, store: false, ...progressOptions(options) });
+  const { content, notCheckedOut, problems } = snapshot;
+  if (sameContent(content, base) && problems.length === 0) return { state: 'unchanged', notCheckedOut };
+  if (content !== undefined && content.type !== base?.type) {
+    return { state: 'modified', changed: 1, changes: [{ path, kind: 'changed' }], notCheckedOut, problems };
   }
   const changes = countChanges(workspace, { path, base, after: snapshot.cursor, selection });
   const total = changes.added + changes.changed + changes.removed;
   const state = total > 0 || problems.length > 0 ? 'modified' : 'unchanged';
-  return { ...common, ...changes, state, outOfDate, notCheckedOut, problems };
+  return { ...changes, state, notCheckedOut, problems };
+}
+
+function isNothingSelected({ base, selected }: CheckoutRecord): boolean {
+  return base === undefined || selected.length === 0;
 }
 
 /** Where nothing is known to have been materialised, the pointer says what belongs there; nothing of it counts as deleted. */

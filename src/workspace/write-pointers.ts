@@ -35,8 +35,8 @@ export async function writePointers(workspace: Workspace, changes: readonly Poin
       lock.assertHeld();
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
       if (pointer !== undefined) {
-        editIgnoreFile(join(root, ignoreFile), (lines) => addIgnoreLine(lines, repoBasename(path)));
         mkdirSync(dirname(join(root, file)), { recursive: true });
+        editIgnoreFile(join(root, ignoreFile), (lines) => addIgnoreLine(lines, repoBasename(path)));
         writeFileDurably(join(root, file), await pointerText(pointer, text, file));
       } else {
         rmSync(join(root, file), { force: true });

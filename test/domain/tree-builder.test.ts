@@ -1,13 +1,30 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TreeEntry } from '../../src/domain/tree.ts';
-import { EMPTY_DIGEST, endsPage, MAX_PAGE_BYTES, MAX_PAGE_LINES, MAX_ROOT_BYTES, MAX_ROOT_LINES } from '../../src/domain/tree.ts';
+import {
+  EMPTY_DIGEST,
+  endsPage,
+  MAX_PAGE_BYTES,
+  MAX_PAGE_LINES,
+  MAX_ROOT_BYTES,
+  MAX_ROOT_LINES,
+} from '../../src/domain/tree.ts';
 import { createTreeBuilder } from '../../src/domain/tree-builder.ts';
 import { parseRoot } from '../../src/domain/tree-format.ts';
 import type { TreePath } from '../../src/domain/tree-path.ts';
 import { treePathFromText } from '../../src/domain/tree-path.ts';
 import { openTree, readEntries, summarise } from '../../src/domain/tree-reader.ts';
-import { boundaryNames, buildTree, byPath, createObjects, digestOf, entriesIn, entryAt, hash, innerNames } from '../support/trees.ts';
+import {
+  boundaryNames,
+  buildTree,
+  byPath,
+  createObjects,
+  digestOf,
+  entriesIn,
+  entryAt,
+  hash,
+  innerNames,
+} from '../support/trees.ts';
 
 const BOUNDARIES = boundaryNames(40, 'p');
 const INNER = innerNames(200, 'p');
@@ -26,14 +43,25 @@ describe('a tree', () => {
     const objects = createObjects();
     const tree = buildTree([], objects);
     expect(objects.load(tree.root).toString('latin1')).toBe('mlv-tree 0 0\n');
-    expect({ files: tree.files, bytes: tree.bytes, objects: objects.all.size }).toEqual({ files: 0, bytes: 0, objects: 1 });
+    expect({ files: tree.files, bytes: tree.bytes, objects: objects.all.size }).toEqual({
+      files: 0,
+      bytes: 0,
+      objects: 1,
+    });
     expect(entriesIn(openTree(tree.root, objects.load))).toEqual([]);
   });
 
   test('has exactly these bytes', () => {
     const objects = createObjects();
     const tree = buildTree(
-      [entryAt('b c.txt', 12), entryAt('a/run.sh', 3, 'x'), entryAt('a/empty', 0, 'd'), entryAt('link', 1, 'l'), entryAt('50%\n', 0), entryAt('é', 2)],
+      [
+        entryAt('b c.txt', 12),
+        entryAt('a/run.sh', 3, 'x'),
+        entryAt('a/empty', 0, 'd'),
+        entryAt('link', 1, 'l'),
+        entryAt('50%\n', 0),
+        entryAt('é', 2),
+      ],
       objects,
     );
     const page = [
@@ -51,14 +79,20 @@ describe('a tree', () => {
 
   test('comes back as it was written, over many pages', () => {
     const kind = fc.constantFrom('f', 'x', 'l', 'd' as const);
-    const entry = fc.record({ path: fc.constantFrom(...BOUNDARIES, ...INNER), version: fc.nat(5), kind }).map(({ path, version, kind: form }) => entryAt(path, version, form));
+    const entry = fc
+      .record({ path: fc.constantFrom(...BOUNDARIES, ...INNER), version: fc.nat(5), kind })
+      .map(({ path, version, kind: form }) => entryAt(path, version, form));
     const entries = fc.uniqueArray(entry, { selector: ({ path }) => path, maxLength: 120 });
     fc.assert(
       fc.property(entries, (list) => {
         const objects = createObjects();
         const tree = buildTree(list, objects);
         const files = list.filter(({ kind: form }) => form !== 'd');
-        const expected = { root: tree.root, files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
+        const expected = {
+          root: tree.root,
+          files: files.length,
+          bytes: files.reduce((sum, { size }) => sum + size, 0),
+        };
         expect(tree).toEqual(expected);
         expect(summarise(tree.root, objects.load)).toEqual(expected);
         expect([...readEntries(tree.root, objects.load)]).toEqual([...list].sort(byPath));
@@ -70,7 +104,10 @@ describe('a tree', () => {
     const [first = '', second = ''] = BOUNDARIES;
     const names = [first, second, ...INNER.slice(0, 20)].sort();
     const objects = createObjects();
-    const { root } = buildTree(names.map((name) => entryAt(name)), objects);
+    const { root } = buildTree(
+      names.map((name) => entryAt(name)),
+      objects,
+    );
     const ends = [first, second, names.at(-1) ?? ''];
     expect(parseRoot(objects.load(root), root).nodes.map(({ lastPath }) => lastPath)).toEqual([...new Set(ends)]);
   });
@@ -78,8 +115,14 @@ describe('a tree', () => {
   test('has the two files of a version apart from the first but one page in common', () => {
     const names = [...BOUNDARIES, ...INNER];
     const [before, after] = [createObjects(), createObjects()];
-    buildTree(names.map((name) => entryAt(name)), before);
-    buildTree(names.map((name) => entryAt(name, name === INNER[100] ? 1 : 0)), after);
+    buildTree(
+      names.map((name) => entryAt(name)),
+      before,
+    );
+    buildTree(
+      names.map((name) => entryAt(name, name === INNER[100] ? 1 : 0)),
+      after,
+    );
     const fresh = [...after.all.keys()].filter((digest) => !before.all.has(digest));
     expect(fresh).toHaveLength(2);
   });
@@ -87,7 +130,10 @@ describe('a tree', () => {
   test('ends a page at 16,384 entries where no name does', () => {
     const names = innerNames(MAX_PAGE_LINES + 10, 'n');
     const objects = createObjects();
-    const { root } = buildTree(names.map((name) => entryAt(name)), objects);
+    const { root } = buildTree(
+      names.map((name) => entryAt(name)),
+      objects,
+    );
     expect(parseRoot(objects.load(root), root).nodes.map(({ files }) => files)).toEqual([MAX_PAGE_LINES, 10]);
     expect(entriesIn(openTree(root, objects.load))).toHaveLength(names.length);
   });
@@ -105,7 +151,10 @@ describe('a tree', () => {
 
     test('ends a page with the entry that fills 4 MiB', () => {
       const objects = createObjects();
-      const { root } = buildTree(names.map((name) => entryAt(name)), objects);
+      const { root } = buildTree(
+        names.map((name) => entryAt(name)),
+        objects,
+      );
       expect(parseRoot(objects.load(root), root).nodes.map(({ files }) => files)).toEqual([full, names.length - full]);
       expect(entriesIn(openTree(root, objects.load))).toHaveLength(names.length);
     });
@@ -122,7 +171,11 @@ describe('a tree', () => {
       const { root } = builder.finish();
       const parsed = parseRoot(objects.load(root), root);
       const files = parsed.nodes.reduce((sum, node) => sum + node.files, 0);
-      expect({ level: parsed.level, files, isLarge: count * lineBytes > MAX_ROOT_BYTES }).toEqual({ level, files: count, isLarge: level > 0 });
+      expect({ level: parsed.level, files, isLarge: count * lineBytes > MAX_ROOT_BYTES }).toEqual({
+        level,
+        files: count,
+        isLarge: level > 0,
+      });
     });
   });
 });
@@ -133,7 +186,10 @@ describe('above 4,096 pages', () => {
 
   test('a root lists pages up to that number', () => {
     const objects = createObjects();
-    const { root } = buildTree(names.slice(1).map((name) => entryAt(name)), objects);
+    const { root } = buildTree(
+      names.slice(1).map((name) => entryAt(name)),
+      objects,
+    );
     const parsed = parseRoot(objects.load(root), root);
     expect({ level: parsed.level, nodes: parsed.nodes.length }).toEqual({ level: 0, nodes: MAX_ROOT_LINES });
   });

@@ -14,7 +14,11 @@ const NAMES = [...boundaryNames(25, 'p'), ...innerNames(60, 'p')].sort();
 
 const content = fc
   .uniqueArray(
-    fc.record({ path: fc.constantFrom(...NAMES), version: fc.nat(1), kind: fc.constantFrom('f' as const, 'x' as const) }),
+    fc.record({
+      path: fc.constantFrom(...NAMES),
+      version: fc.nat(1),
+      kind: fc.constantFrom('f' as const, 'x' as const),
+    }),
     { selector: ({ path }) => path, maxLength: 80 },
   )
   .map((list) => list.map(({ path, version, kind }) => entryAt(path, version, kind)));
@@ -22,7 +26,11 @@ const content = fc
 function naiveDiff(before: readonly TreeEntry[], after: readonly TreeEntry[]): TreeChange[] {
   const paths = [...new Set([...before, ...after].map(({ path }) => path))].sort();
   return paths
-    .map((path) => ({ path, before: before.find((entry) => entry.path === path), after: after.find((entry) => entry.path === path) }))
+    .map((path) => ({
+      path,
+      before: before.find((entry) => entry.path === path),
+      after: after.find((entry) => entry.path === path),
+    }))
     .filter(({ before: old, after: now }) => old === undefined || now === undefined || !sameEntry(old, now));
 }
 
@@ -32,7 +40,9 @@ describe('the difference of two trees', () => {
       fc.property(content, content, (before, after) => {
         const objects = createObjects();
         const [old, now] = [buildTree(before, objects), buildTree(after, objects)];
-        expect([...diffTrees(openTree(old.root, objects.load), openTree(now.root, objects.load))]).toEqual(naiveDiff(before, after));
+        expect([...diffTrees(openTree(old.root, objects.load), openTree(now.root, objects.load))]).toEqual(
+          naiveDiff(before, after),
+        );
       }),
       { numRuns: 300 },
     );
@@ -42,7 +52,9 @@ describe('the difference of two trees', () => {
     const objects = createObjects();
     const entries = NAMES.map((name) => entryAt(name));
     const { root } = buildTree(entries, objects);
-    expect([...diffTrees(EMPTY_CURSOR, openTree(root, objects.load))]).toEqual(entries.map((after) => ({ path: after.path, before: undefined, after })));
+    expect([...diffTrees(EMPTY_CURSOR, openTree(root, objects.load))]).toEqual(
+      entries.map((after) => ({ path: after.path, before: undefined, after })),
+    );
     expect([...diffTrees(openTree(root, objects.load), EMPTY_CURSOR)]).toHaveLength(entries.length);
   });
 
@@ -50,8 +62,14 @@ describe('the difference of two trees', () => {
     const objects = createObjects();
     const many = boundaryNames(MAX_ROOT_LINES + 1, 'b');
     const [gone = '', ...rest] = many;
-    const tall = buildTree(many.map((name) => entryAt(name)), objects);
-    const low = buildTree(rest.map((name) => entryAt(name)), objects);
+    const tall = buildTree(
+      many.map((name) => entryAt(name)),
+      objects,
+    );
+    const low = buildTree(
+      rest.map((name) => entryAt(name)),
+      objects,
+    );
     expect([...diffTrees(openTree(tall.root, objects.load), openTree(low.root, objects.load))]).toEqual([
       { path: gone, before: entryAt(gone), after: undefined },
     ]);
@@ -59,8 +77,14 @@ describe('the difference of two trees', () => {
 
   test('reads only pages that differ', () => {
     const objects = createObjects();
-    const before = buildTree(NAMES.map((name) => entryAt(name)), objects);
-    const after = buildTree(NAMES.map((name, index) => entryAt(name, index === 40 ? 1 : 0)), objects);
+    const before = buildTree(
+      NAMES.map((name) => entryAt(name)),
+      objects,
+    );
+    const after = buildTree(
+      NAMES.map((name, index) => entryAt(name, index === 40 ? 1 : 0)),
+      objects,
+    );
     objects.loaded.length = 0;
     expect([...diffTrees(openTree(before.root, objects.load), openTree(after.root, objects.load))]).toHaveLength(1);
     expect(objects.loaded).toHaveLength(4);
@@ -74,7 +98,8 @@ describe('looking paths up in order', () => {
         const objects = createObjects();
         const { root } = buildTree(entries, objects);
         const seek = createSeeker(openTree(root, objects.load));
-        for (const path of asked.sort()) expect(seek(path as TreePath)).toEqual(entries.find((entry) => entry.path === path));
+        for (const path of asked.sort())
+          expect(seek(path as TreePath)).toEqual(entries.find((entry) => entry.path === path));
       }),
     );
   });
@@ -87,7 +112,10 @@ describe('looking paths up in order', () => {
 
   test('reads no page that cannot hold one', () => {
     const objects = createObjects();
-    const { root } = buildTree(NAMES.map((name) => entryAt(name)), objects);
+    const { root } = buildTree(
+      NAMES.map((name) => entryAt(name)),
+      objects,
+    );
     objects.loaded.length = 0;
     const seek = createSeeker(openTree(root, objects.load));
     expect(seek(NAMES[50] as TreePath)).toEqual(entryAt(NAMES[50] ?? ''));

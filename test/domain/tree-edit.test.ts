@@ -51,7 +51,11 @@ describe('an edited tree is the one that is built from nothing', () => {
             if (version === undefined) content.delete(path);
             else content.set(path, entryAt(path, version));
           }
-          tree = edit(tree, objects, step.map(({ path, version }) => (version === undefined ? remove(path) : set(path, version))));
+          tree = edit(
+            tree,
+            objects,
+            step.map(({ path, version }) => (version === undefined ? remove(path) : set(path, version))),
+          );
           expect(tree).toEqual(buildTree(content.values()));
         }
         expect(entriesIn(openTree(tree.root, objects.load))).toHaveLength(content.size);
@@ -76,7 +80,10 @@ describe('an edited tree is the one that is built from nothing', () => {
     ['something that is not there', ['zzz', 'aaa', 'p0a']],
   ])('without %s', (_, gone) => {
     const objects = createObjects();
-    const tree = buildTree(names.map((name) => entryAt(name)), objects);
+    const tree = buildTree(
+      names.map((name) => entryAt(name)),
+      objects,
+    );
     const rest = names.filter((name) => !gone.includes(name));
     expect(edit(tree, objects, gone.map(remove))).toEqual(buildTree(rest.map((name) => entryAt(name))));
   });
@@ -88,24 +95,41 @@ describe('an edited tree is the one that is built from nothing', () => {
     ['with a new end of a page', withoutBoundary, [BOUNDARIES[7] ?? '']],
   ])('%s', (_, before, added) => {
     const objects = createObjects();
-    const tree = buildTree(before.map((name) => entryAt(name)), objects);
-    expect(edit(tree, objects, added.toReversed().map((name) => set(name)))).toEqual(buildTree([...before, ...added].map((name) => entryAt(name))));
+    const tree = buildTree(
+      before.map((name) => entryAt(name)),
+      objects,
+    );
+    expect(
+      edit(
+        tree,
+        objects,
+        added.toReversed().map((name) => set(name)),
+      ),
+    ).toEqual(buildTree([...before, ...added].map((name) => entryAt(name))));
   });
 
   test('where pages end because they are full', () => {
     const many = innerNames(2 * MAX_PAGE_LINES + 5, 'n');
     const objects = createObjects();
-    const tree = buildTree(many.map((name) => entryAt(name)), objects);
+    const tree = buildTree(
+      many.map((name) => entryAt(name)),
+      objects,
+    );
     const [first = '', ...rest] = many;
     expect(edit(tree, objects, [remove(first)])).toEqual(buildTree(rest.map((name) => entryAt(name))));
-    expect(edit(tree, objects, [set(`${first}!`)])).toEqual(buildTree([...many, `${first}!`].map((name) => entryAt(name))));
+    expect(edit(tree, objects, [set(`${first}!`)])).toEqual(
+      buildTree([...many, `${first}!`].map((name) => entryAt(name))),
+    );
   });
 
   test('where it gets and loses a level', () => {
     const many = boundaryNames(MAX_ROOT_LINES + 1, 'b');
     const [first = '', ...rest] = many;
     const objects = createObjects();
-    const flatTree = buildTree(rest.map((name) => entryAt(name)), objects);
+    const flatTree = buildTree(
+      rest.map((name) => entryAt(name)),
+      objects,
+    );
     const tall = edit(flatTree, objects, [set(first)]);
     expect(tall).toEqual(buildTree(many.map((name) => entryAt(name))));
     expect(parseRoot(objects.load(tall.root), tall.root).level).toBe(1);
@@ -116,7 +140,10 @@ describe('an edited tree is the one that is built from nothing', () => {
 describe('an edit reads', () => {
   const names = [...BOUNDARIES, ...INNER].sort();
   const objects = createObjects();
-  const tree = buildTree(names.map((name) => entryAt(name)), objects);
+  const tree = buildTree(
+    names.map((name) => entryAt(name)),
+    objects,
+  );
   const read = (...edits: TreeEdit[]): number => {
     objects.loaded.length = 0;
     edit(tree, objects, edits);
@@ -144,11 +171,20 @@ describe('an edit reads', () => {
 
   test('each page once, however many edits there are', () => {
     const many = createObjects();
-    const paths = Array.from({ length: 100_000 }, (_, index) => `${String(index % 1000).padStart(4, '0')}/${String(index).padStart(7, '0')}.png`);
-    const large = buildTree(paths.map((path) => entryAt(path)), many);
+    const paths = Array.from(
+      { length: 100_000 },
+      (_, index) => `${String(index % 1000).padStart(4, '0')}/${String(index).padStart(7, '0')}.png`,
+    );
+    const large = buildTree(
+      paths.map((path) => entryAt(path)),
+      many,
+    );
     const changed = paths.filter((_, index) => index % 20 === 0);
     many.loaded.length = 0;
-    const result = edit(large, many, [...changed.map((path) => set(path, 1)), ...changed.map((path) => set(`${path}.new`))]);
+    const result = edit(large, many, [
+      ...changed.map((path) => set(path, 1)),
+      ...changed.map((path) => set(`${path}.new`)),
+    ]);
     expect(result.files).toBe(105_000);
     expect(many.loaded).toHaveLength(new Set(many.loaded).size);
   });
@@ -160,7 +196,13 @@ describe('nothing becomes a file and a folder', () => {
   const far = boundaryNames(3, 'f/');
   const base = (...paths: string[]): { objects: Objects; tree: TreeSummary } => {
     const objects = createObjects();
-    return { objects, tree: buildTree([...between, ...paths].map((path) => entryAt(path)), objects) };
+    return {
+      objects,
+      tree: buildTree(
+        [...between, ...paths].map((path) => entryAt(path)),
+        objects,
+      ),
+    };
   };
 
   test.each<[string, string[], TreeEdit[]]>([
@@ -188,7 +230,10 @@ describe('nothing becomes a file and a folder', () => {
 
   test('an empty folder that gets something is no entry any more', () => {
     const { objects } = base();
-    const tree = buildTree([...between.map((path) => entryAt(path)), entryAt('f', 0, 'd'), entryAt('g', 0, 'd')], objects);
+    const tree = buildTree(
+      [...between.map((path) => entryAt(path)), entryAt('f', 0, 'd'), entryAt('g', 0, 'd')],
+      objects,
+    );
     const expected = buildTree([...between.map((path) => entryAt(path)), entryAt('f/x/y'), entryAt('g', 0, 'd')]);
     expect(edit(tree, objects, [set('f/x/y')])).toEqual(expected);
   });
@@ -200,18 +245,31 @@ describe('nothing becomes a file and a folder', () => {
       const all = [...paths];
       return all.some((each) => all.some((other) => other.startsWith(`${each}/`)));
     };
-    const kept = fc.uniqueArray(path, { maxLength: 20 }).map((paths) => paths.filter((each) => !paths.some((other) => other.startsWith(`${each}/`))));
-    const changes = fc.uniqueArray(fc.record({ path, isSet: fc.boolean() }), { selector: (change) => change.path, maxLength: 8 });
+    const kept = fc
+      .uniqueArray(path, { maxLength: 20 })
+      .map((paths) => paths.filter((each) => !paths.some((other) => other.startsWith(`${each}/`))));
+    const changes = fc.uniqueArray(fc.record({ path, isSet: fc.boolean() }), {
+      selector: (change) => change.path,
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(kept, changes, (paths, steps) => {
         const objects = createObjects();
-        const tree = buildTree(paths.map((each) => entryAt(each)), objects);
+        const tree = buildTree(
+          paths.map((each) => entryAt(each)),
+          objects,
+        );
         const result = new Set(paths);
         for (const step of steps) {
           if (step.isSet) result.add(step.path);
           else result.delete(step.path);
         }
-        const run = (): TreeSummary => edit(tree, objects, steps.map((step) => (step.isSet ? set(step.path) : remove(step.path))));
+        const run = (): TreeSummary =>
+          edit(
+            tree,
+            objects,
+            steps.map((step) => (step.isSet ? set(step.path) : remove(step.path))),
+          );
         if (isBroken(result)) expect(codeOf(run)).toBe('tree-file-folder');
         else expect(run()).toEqual(buildTree(Array.from(result, (each) => entryAt(each))));
       }),
@@ -223,5 +281,9 @@ describe('nothing becomes a file and a folder', () => {
 test('a name that no tree may hold is refused', () => {
   const objects = createObjects();
   const tree = buildTree([entryAt('a')], objects);
-  expect(codeOf(() => edit(tree, objects, [{ path: '../x' as TreePath, entry: { ...entryAt('a'), path: '../x' as TreePath } }]))).toBe('tree-path');
+  expect(
+    codeOf(() =>
+      edit(tree, objects, [{ path: '../x' as TreePath, entry: { ...entryAt('a'), path: '../x' as TreePath } }]),
+    ),
+  ).toBe('tree-path');
 });

@@ -21,7 +21,10 @@ function reject(path: string): string {
 describe('a path as trees write it', () => {
   test('escapes control characters and the percent sign, nothing else', () => {
     const all = Buffer.from(Array.from({ length: 128 }, (_, byte) => byte)).toString('latin1');
-    const control = Array.from({ length: 32 }, (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+    const control = Array.from(
+      { length: 32 },
+      (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+    ).join('');
     expect(treePathFromBytes(all)).toBe(
       `${control} !"#$%25&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_\`abcdefghijklmnopqrstuvwxyz{|}~%7F`,
     );
@@ -39,19 +42,20 @@ describe('a path as trees write it', () => {
     fc.assert(
       fc.property(text, (path) => {
         const written = treePathFromText(path);
-        return treePathToText(written) === path && readTreePath(written) === path;
+        expect([treePathToText(written), readTreePath(written)]).toEqual([path, path]);
       }),
     );
   });
 
   test('sorts by the bytes of UTF-8, which code units of UTF-16 do not', () => {
-    expect('\u{1f600}' < '\uffee').toBe(true);
-    const sign = (order: number): number => Math.sign(order);
+    const [emoji, halfwidth] = ['\u{1f600}', '\uffee'].map(treePathFromText);
+    expect(['\u{1f600}', '\uffee'].toSorted()).toEqual(['\u{1f600}', '\uffee']);
+    expect((emoji ?? '') > (halfwidth ?? '')).toBe(true);
     const plain = fc.string({ unit: 'binary' }).filter((value) => !/[\x00-\x1f%\x7f]/.test(value));
     fc.assert(
       fc.property(plain, plain, (a, b) => {
         const [left, right] = [treePathFromText(a), treePathFromText(b)];
-        return (left < right ? -1 : left > right ? 1 : 0) === sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+        expect(left < right ? -1 : left > right ? 1 : 0).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
       }),
     );
   });
@@ -77,12 +81,17 @@ describe('a path as trees write it', () => {
 
   test('has one form only: UTF-8 with these escapes and no others', () => {
     const written = fc
-      .array(fc.oneof(fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)), fc.constantFrom('%25', '%0A', '%', '\xc3\xa9')))
+      .array(
+        fc.oneof(
+          fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)),
+          fc.constantFrom('%25', '%0A', '%', '\xc3\xa9'),
+        ),
+      )
       .map((parts) => parts.join(''));
     fc.assert(
       fc.property(written, (path) => {
         const isEscaped = /^(?:[ -$&-~\x80-\xff]|%(?:0[0-9A-F]|1[0-9A-F]|7F|25))*$/.test(path);
-        return (reject(path) === 'accepted') === (isEscaped && isUtf8(Buffer.from(path, 'latin1')));
+        expect(reject(path) === 'accepted').toBe(isEscaped && isUtf8(Buffer.from(path, 'latin1')));
       }),
     );
   });

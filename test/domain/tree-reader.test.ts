@@ -118,7 +118,11 @@ describe('another split of the same entries is refused', () => {
 
   test('a page of 16,385 entries', () => {
     const names = innerNames(MAX_PAGE_LINES + 2, 'n');
-    const page = (from: number, to?: number): string => names.slice(from, to).map((name) => line(name)).join('');
+    const page = (from: number, to?: number): string =>
+      names
+        .slice(from, to)
+        .map((name) => line(name))
+        .join('');
     expect(codeOfPages(page(0, MAX_PAGE_LINES), page(MAX_PAGE_LINES))).toBe('accepted');
     expect(codeOfPages(page(0, MAX_PAGE_LINES + 1), page(MAX_PAGE_LINES + 1))).toBe('tree-invalid');
     expect(codeOfPages(page(0))).toBe('tree-invalid');
@@ -142,7 +146,8 @@ describe('another split of the same entries is refused', () => {
   });
 
   const many = boundaryNames(4_097, 'b');
-  const manyNodes = (objects: Objects, count: number): TreeNode[] => many.slice(0, count).map((name) => forgeNode(objects, line(name)));
+  const manyNodes = (objects: Objects, count: number): TreeNode[] =>
+    many.slice(0, count).map((name) => forgeNode(objects, line(name)));
   /** Lists by the rule. */
   const group = (objects: Objects, nodes: readonly TreeNode[]): TreeNode[] => {
     const lists: TreeNode[][] = [[]];
@@ -157,7 +162,9 @@ describe('another split of the same entries is refused', () => {
     const objects = createObjects();
     expect(codeOf(objects, forgeRoot(objects, 1, group(objects, manyNodes(objects, 4_097))))).toBe('accepted');
     expect(codeOf(objects, forgeRoot(objects, 1, group(objects, manyNodes(objects, 4_096))))).toBe('tree-invalid');
-    expect(codeOf(objects, forgeRoot(objects, 1, [forgeList(objects, [forgeNode(objects, line('a'))])]))).toBe('tree-invalid');
+    expect(codeOf(objects, forgeRoot(objects, 1, [forgeList(objects, [forgeNode(objects, line('a'))])]))).toBe(
+      'tree-invalid',
+    );
   });
 
   test('two levels of lists where one would do', () => {
@@ -222,9 +229,9 @@ describe('entries are refused', () => {
     ['with an escaped NUL', 'tree-path', `${HASH} 0 f a%00b\n`],
     ['as an absolute path', 'tree-path', line('/etc/passwd')],
     ['outside the folder', 'tree-path', line('a/../../b')],
-    ['in Git\'s own folder', 'tree-path', line('.git/hooks/post-checkout')],
-    ['in Git\'s own folder by another name', 'tree-path', line('a/.gIt . ./config')],
-    ['in mlv\'s own folder', 'tree-path', line('.mlv/config.yaml')],
+    ["in Git's own folder", 'tree-path', line('.git/hooks/post-checkout')],
+    ["in Git's own folder by another name", 'tree-path', line('a/.gIt . ./config')],
+    ["in mlv's own folder", 'tree-path', line('.mlv/config.yaml')],
     ['with a backslash', 'tree-path', line('..\\b')],
   ])('%s', (_, code, page) => {
     expect(codeOfPages(page)).toBe(code);
@@ -234,7 +241,9 @@ describe('entries are refused', () => {
     const [end = ''] = boundaryNames(1, 'a-');
     const [last = ''] = boundaryNames(1, 'a/');
     expect(codeOfPages(line('a') + line(end), line('a/b'))).toBe('tree-file-folder');
-    expect(codeOfPages(line('a') + line(end), line('a-z'.repeat(3)) + line('a.') + line(last), line('b'))).toBe('tree-file-folder');
+    expect(codeOfPages(line('a') + line(end), line('a-z'.repeat(3)) + line('a.') + line(last), line('b'))).toBe(
+      'tree-file-folder',
+    );
   });
 
   test('out of order on different pages', () => {
@@ -264,7 +273,10 @@ describe('entries are refused', () => {
 test('a flipped bit anywhere is refused, or makes another tree', () => {
   const objects = createObjects();
   const names = [...BOUNDARIES.slice(0, 3), ...INNER.slice(0, 10), 'é%'];
-  const tree = buildTree(names.map((name, index) => entryAt(name, index)), objects);
+  const tree = buildTree(
+    names.map((name, index) => entryAt(name, index)),
+    objects,
+  );
   const before = entriesIn(openTree(tree.root, objects.load));
   const pages = [...objects.all.keys()].filter((digest) => digest !== tree.root);
   for (const digest of pages) {
@@ -292,9 +304,13 @@ test('reading any bytes as a page throws nothing but its own errors', () => {
   fc.assert(
     fc.property(page, (text) => {
       const objects = createObjects();
-      expect(codeOf(objects, objects.put(`mlv-tree 0 0\n${text}`))).toMatch(/^(?:accepted|tree-.*|Error: no object .*)$/);
+      expect(codeOf(objects, objects.put(`mlv-tree 0 0\n${text}`))).toMatch(
+        /^(?:accepted|tree-.*|Error: no object .*)$/,
+      );
       const node = { digest: HASH, files: 1, bytes: 0, lastPath: 'a' as TreePath };
-      expect(codeThrown(() => parsePage(Buffer.from(text, 'latin1'), { node, isLast: true }))).toMatch(/^(?:accepted|tree-.*)$/);
+      expect(codeThrown(() => parsePage(Buffer.from(text, 'latin1'), { node, isLast: true }))).toMatch(
+        /^(?:accepted|tree-.*)$/,
+      );
     }),
   );
 });
@@ -303,15 +319,22 @@ describe('reading what is below a path', () => {
   const segment = fc.constantFrom('a', 'b', 'a-b', 'a.b', 'a0', 'aa', ...BOUNDARIES.slice(0, 6), ...INNER.slice(0, 6));
   const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
   /** Those that no other makes a folder. */
-  const withoutFolders = (paths: readonly string[]): string[] => paths.filter((each) => !paths.some((other) => other.startsWith(`${each}/`)));
+  const withoutFolders = (paths: readonly string[]): string[] =>
+    paths.filter((each) => !paths.some((other) => other.startsWith(`${each}/`)));
 
   test('gives the entries that have it or begin with it and a slash', () => {
     fc.assert(
       fc.property(fc.uniqueArray(path, { maxLength: 60 }).map(withoutFolders), path, (paths, below) => {
         const objects = createObjects();
-        const { root } = buildTree(paths.map((each) => entryAt(each)), objects);
+        const { root } = buildTree(
+          paths.map((each) => entryAt(each)),
+          objects,
+        );
         const expected = paths.filter((each) => each === below || each.startsWith(`${below}/`)).sort();
-        const found = Array.from(readEntries(root, objects.load, treePathFromText(below)), (entry: TreeEntry) => entry.path);
+        const found = Array.from(
+          readEntries(root, objects.load, treePathFromText(below)),
+          (entry: TreeEntry) => entry.path,
+        );
         expect(found).toEqual(expected);
       }),
     );
@@ -321,7 +344,10 @@ describe('reading what is below a path', () => {
     const objects = createObjects();
     const names = [...BOUNDARIES, ...INNER].map((name) => `${name}/x`);
     const ends = BOUNDARIES.map((name) => `${name}/x`);
-    const { root } = buildTree([...names, ...boundaryNames(30, 'q/')].map((name) => entryAt(name)), objects);
+    const { root } = buildTree(
+      [...names, ...boundaryNames(30, 'q/')].map((name) => entryAt(name)),
+      objects,
+    );
     objects.loaded.length = 0;
     expect([...readEntries(root, objects.load, ends[4] as TreePath)]).toEqual([entryAt(ends[4] ?? '')]);
     expect(objects.loaded.length).toBeLessThanOrEqual(3);

@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../../src/domain/digest.ts';
-import { PACK_FOOTER_BYTES, PACK_HEADER_BYTES, parsePackFooter, parsePackHeader, parsePackTable } from '../../src/domain/pack.ts';
+import {
+  PACK_FOOTER_BYTES,
+  PACK_HEADER_BYTES,
+  parsePackFooter,
+  parsePackHeader,
+  parsePackTable,
+} from '../../src/domain/pack.ts';
 import { formatPointer, parsePlainPointer } from '../../src/domain/pointer.ts';
 import { parsePointer } from '../../src/domain/pointer-document.ts';
 import { checkDescription, formatTombstones, parseTombstones } from '../../src/domain/remote-layout.ts';
@@ -69,7 +75,11 @@ function binary(name: string): Buffer {
 
 /** The key or name under which a sample is stored. */
 function nameOf(sample: string): string {
-  const lines = new Map(fixture('names.txt').split('\n').map((line) => line.split(' ') as [string, string]));
+  const lines = new Map(
+    fixture('names.txt')
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]),
+  );
   return lines.get(sample) ?? '';
 }
 
@@ -114,7 +124,10 @@ describe('are read as what they were made of:', () => {
   test('a list, and a root of lists', () => {
     const [node] = LIST_PARENT;
     expect(node && parseList(Buffer.from(fixture('tree-list.txt')), 1, { node, isLast: true })).toEqual(LIST_NODES);
-    expect(parseRoot(Buffer.from(fixture('tree-root-of-lists.txt')), DIR_POINTER.hash)).toEqual({ level: 1, nodes: LIST_PARENT });
+    expect(parseRoot(Buffer.from(fixture('tree-root-of-lists.txt')), DIR_POINTER.hash)).toEqual({
+      level: 1,
+      nodes: LIST_PARENT,
+    });
   });
 
   test.each([
@@ -132,7 +145,9 @@ describe('are read as what they were made of:', () => {
     const blobs = parsePackTable({ header, table, tableOffset, name, hash });
     const texts = blobs.map(({ offset, length }) => bytes.toString('latin1', offset, offset + length));
     expect(texts).toEqual(PACKED[kind]);
-    expect(blobs.map(({ digest }) => digest)).toEqual(texts.map((text) => digestFromBytes(hash(Buffer.from(text, 'latin1')))));
+    expect(blobs.map(({ digest }) => digest)).toEqual(
+      texts.map((text) => digestFromBytes(hash(Buffer.from(text, 'latin1')))),
+    );
   });
 
   test('an index', () => {
@@ -142,7 +157,9 @@ describe('are read as what they were made of:', () => {
     index.verify();
     for (const { digest, ...row } of indexRows()) expect(index.find(digestToBytes(digest))).toEqual([row]);
     expect(index.roots()).toEqual(INDEX.roots);
-    expect(index.keys().sort((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual(INDEX.keys.toSorted((a, b) => (a.kind < b.kind ? -1 : 1)));
+    expect(index.keys().sort((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual(
+      INDEX.keys.toSorted((a, b) => (a.kind < b.kind ? -1 : 1)),
+    );
     expect(index.head).toMatchObject({ rows: 7, keys: 3, roots: 1, replaces: [], prefix: { bits: 0, value: 0 } });
     index.close();
   });
@@ -151,7 +168,13 @@ describe('are read as what they were made of:', () => {
     const path = join(folder, 'shard');
     writeFileSync(path, binary('index-shard.hex'));
     const index = openIndexFile(path, digestIn(nameOf('index-shard.hex')));
-    expect(index.head).toMatchObject({ rows: 0, keys: 0, roots: 0, prefix: SHARD.prefix, replaces: SHARD.replaces.toSorted() });
+    expect(index.head).toMatchObject({
+      rows: 0,
+      keys: 0,
+      roots: 0,
+      prefix: SHARD.prefix,
+      replaces: SHARD.replaces.toSorted(),
+    });
     index.close();
   });
 

@@ -74,7 +74,10 @@ export const DIR_POINTER: Pointer = {
 };
 
 export const NONCE = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
-export const PACKED = { data: [HELLO, SCRIPT, 'a/b.txt', ''], tree: [PAGE.toString('latin1'), ROOT.toString('latin1')] };
+export const PACKED = {
+  data: [HELLO, SCRIPT, 'a/b.txt', ''],
+  tree: [PAGE.toString('latin1'), ROOT.toString('latin1')],
+};
 
 function makePack(kind: 'data' | 'tree', nonce?: Buffer): { name: Digest; bytes: Buffer; offsets: number[] } {
   const blobs = PACKED[kind].map((text) => Buffer.from(text, 'latin1'));
@@ -108,7 +111,12 @@ export const INDEX = {
 export function indexRows(): { digest: Digest; key: StorageKey; offset: number; length: number }[] {
   const [data, object, tree] = INDEX.keys as [StorageKey, StorageKey, StorageKey];
   const packed = (texts: readonly string[], offsets: readonly number[], key: StorageKey) =>
-    texts.map((text, index) => ({ digest: digestOf(Buffer.from(text, 'latin1')), key, offset: offsets[index] ?? 0, length: text.length }));
+    texts.map((text, index) => ({
+      digest: digestOf(Buffer.from(text, 'latin1')),
+      key,
+      offset: offsets[index] ?? 0,
+      length: text.length,
+    }));
   return [
     ...packed(PACKED.data, dataPack.offsets, data),
     ...packed(PACKED.tree, treePack.offsets, tree),
@@ -120,7 +128,12 @@ function makeIndex() {
   const found = indexRows();
   const rows = Buffer.alloc(48 * found.length);
   for (const [at, { digest, key, offset, length }] of found.entries()) {
-    writeRow(rows, at * 48, { digest: digestToBytes(digest), key: INDEX.keys.findIndex((each) => each.hash === key.hash), offset, length });
+    writeRow(rows, at * 48, {
+      digest: digestToBytes(digest),
+      key: INDEX.keys.findIndex((each) => each.hash === key.hash),
+      offset,
+      length,
+    });
   }
   return buildIndex({ rows, keys: INDEX.keys, roots: INDEX.roots, hash });
 }
@@ -175,7 +188,9 @@ export function statBlock(): StatBlock {
 }
 
 /** Written paths, and a name that ends a page, and one that ends a list too. */
-export const HASHED = ['a', 'a/b.txt', '000123/000123.png', '50%\n', '日本.txt', 'img/00000276', 'img/00088845'].map(treePathFromText);
+export const HASHED = ['a', 'a/b.txt', '000123/000123.png', '50%\n', '日本.txt', 'img/00000276', 'img/00088845'].map(
+  treePathFromText,
+);
 
 function hashLine(path: TreePath): string {
   const ends = [0, 1, 2].filter((level) => endsPage(path, level));
@@ -200,7 +215,10 @@ async function makeRemote(): Promise<string> {
     const cache = rig.cache('clone');
     const tree = await addTree(cache, REMOTE_FILES);
     await upload({ remote: await rig.remote('clone'), cache, roots: [tree], day: 20_000 });
-    const files = filesBelow(rig.remoteFolder).map((path) => [relative(rig.remoteFolder, path), readFileSync(path).toString('hex')]);
+    const files = filesBelow(rig.remoteFolder).map((path) => [
+      relative(rig.remoteFolder, path),
+      readFileSync(path).toString('hex'),
+    ]);
     return `${JSON.stringify(Object.fromEntries(files), undefined, 2)}\n`;
   } finally {
     rig.dispose();

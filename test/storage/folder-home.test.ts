@@ -74,6 +74,14 @@ describe('a folder as remote', () => {
     expect(await listed()).toEqual(['index/a']);
   });
 
+  test('leaves an object alone that is there already, without reading what would be stored', async () => {
+    await home.write('objects/ab/x', [Buffer.from('12345')]);
+    const before = statSync(join(folder, 'objects/ab/x')).ino;
+    await home.write('objects/ab/x', [Buffer.from('12345')]);
+    await home.writeFile('objects/ab/x', { path: join(folder, 'no source'), offset: 0, length: 5, digest: '' });
+    expect(statSync(join(folder, 'objects/ab/x')).ino).toBe(before);
+  });
+
   test('keeps no temporary file, whether writing succeeds or fails', async () => {
     await home.write('index/a', [Buffer.from('a')]);
     mkdirSync(join(folder, 'index', 'b'));

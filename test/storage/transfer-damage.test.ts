@@ -182,7 +182,7 @@ describe('what is damaged or missing on the remote', () => {
   test('makes an index that is damaged an error, not an answer', async () => {
     const [name = ''] = readdirSync(join(rig.remoteFolder, 'index'));
     flip(join(rig.remoteFolder, 'index', name), 5_000);
-    await expect(rig.remote('b')).rejects.toMatchObject({ code: 'index-invalid' });
+    for (const _ of [1, 2]) await expect(rig.remote('b')).rejects.toMatchObject({ code: 'index-invalid' });
   });
 });
 

@@ -50,8 +50,10 @@ export function readFolder(folder: string, skip: readonly string[] = []): Record
   const found: Record<string, string> = {};
   if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return undefined;
   for (const [path, absolute] of walk(folder, skip)) {
-    const stats = lstatSync(absolute);
-    if (stats.isSymbolicLink()) found[path] = `link ${readlinkSync(absolute)}`;
+    const stats = lstatSync(absolute, { throwIfNoEntry: false });
+    // A name that is not UTF-8 does not come back as what it is.
+    if (stats === undefined) found[path] = 'unnameable';
+    else if (stats.isSymbolicLink()) found[path] = `link ${readlinkSync(absolute)}`;
     else if (stats.isDirectory()) found[path] = 'empty';
     else if (stats.isFile()) found[path] = `${(stats.mode & 0o111) === 0 ? 'file' : 'exec'} ${readFileSync(absolute, 'utf8')}`;
     else found[path] = 'special';

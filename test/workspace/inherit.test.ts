@@ -5,6 +5,7 @@ import { sameEntry } from '../../src/domain/tree-diff.ts';
 import type { TreeEdit } from '../../src/domain/tree-edit.ts';
 import { editTree } from '../../src/domain/tree-edit.ts';
 import type { TreePath } from '../../src/domain/tree-path.ts';
+import { treePathFromText } from '../../src/domain/tree-path.ts';
 import { openTree } from '../../src/domain/tree-reader.ts';
 import type { Selection } from '../../src/workspace/checkout-record.ts';
 import { isSelected } from '../../src/workspace/checkout-record.ts';
@@ -12,13 +13,29 @@ import { createInheritance } from '../../src/workspace/inherit.ts';
 import type { Objects } from '../support/trees.ts';
 import { boundaryNames, buildTree, byPath, createObjects, entryAt, hash, innerNames } from '../support/trees.ts';
 
-const NAMES = [...boundaryNames(10, 'p/'), ...innerNames(10, 'p/'), ...boundaryNames(4, 'q/'), ...innerNames(6, 'q/'), 'a', 'r'];
+const NAMES = [
+  ...boundaryNames(10, 'p/'),
+  ...innerNames(10, 'p/'),
+  ...boundaryNames(4, 'q/'),
+  ...innerNames(6, 'q/'),
+  'a',
+  'r',
+];
 
-function inherit(base: readonly TreeEntry[], workspace: readonly TreeEntry[], selected: Selection, objects: Objects = createObjects()) {
+function inherit(
+  base: readonly TreeEntry[],
+  workspace: readonly TreeEntry[],
+  selected: Selection,
+  objects: Objects = createObjects(),
+) {
   const { root } = buildTree(base, objects);
   objects.loaded.length = 0;
   const edits: TreeEdit[] = [];
-  const inheritance = createInheritance({ base: openTree(root, objects.load), selected, edit: (edit) => edits.push(edit) });
+  const inheritance = createInheritance({
+    base: openTree(root, objects.load),
+    selected,
+    edit: (edit) => edits.push(edit),
+  });
   for (const entry of [...workspace].sort(byPath)) inheritance.entry(entry);
   const notCheckedOut = inheritance.finish();
   return { root, edits, notCheckedOut };
@@ -48,7 +65,10 @@ describe('a partly checked-out folder', () => {
 
   test('replaces what was never checked out by what is there in its place', () => {
     const mine = entryAt('out/x', 2);
-    expect(inherit(base, [x, y, mine], selected)).toMatchObject({ edits: [{ path: 'out/x', entry: mine }], notCheckedOut: 2 });
+    expect(inherit(base, [x, y, mine], selected)).toMatchObject({
+      edits: [{ path: 'out/x', entry: mine }],
+      notCheckedOut: 2,
+    });
   });
 
   test('with nothing selected keeps everything', () => {
@@ -60,20 +80,25 @@ describe('a partly checked-out folder', () => {
   });
 
   test('does not count empty folders as files', () => {
-    expect(inherit([entryAt('out/x'), entryAt('out/y', 0, 'd')], [], selected)).toMatchObject({ edits: [], notCheckedOut: 1 });
+    expect(inherit([entryAt('out/x'), entryAt('out/y', 0, 'd')], [], selected)).toMatchObject({
+      edits: [],
+      notCheckedOut: 1,
+    });
   });
 
   test('does not read pages in which nothing is selected', () => {
     const objects = createObjects();
     const all = NAMES.map((name) => entryAt(name));
-    const { notCheckedOut } = inherit(all, [entryAt('a')], ['a' as TreePath], objects);
+    const { notCheckedOut } = inherit(all, [entryAt('a')], [treePathFromText('a')], objects);
     expect(notCheckedOut).toBe(all.length - 1);
     expect(objects.loaded).toHaveLength(2);
   });
 });
 
 test('the base with these changes is the workspace where selected, and the base elsewhere', () => {
-  const entry = fc.record({ path: fc.constantFrom(...NAMES), version: fc.nat(1) }).map(({ path, version }) => entryAt(path, version));
+  const entry = fc
+    .record({ path: fc.constantFrom(...NAMES), version: fc.nat(1) })
+    .map(({ path, version }) => entryAt(path, version));
   const entries = fc.uniqueArray(entry, { selector: ({ path }) => path });
   const selection = fc.oneof(
     fc.constant('all' as const),
@@ -83,9 +108,13 @@ test('the base with these changes is the workspace where selected, and the base 
     fc.property(entries, entries, selection, (base, workspace, selected) => {
       const objects = createObjects();
       const { root, edits, notCheckedOut } = inherit(base, workspace, selected, objects);
-      const inherited = base.filter(({ path }) => !isSelected(selected, path) && !workspace.some((mine) => mine.path === path));
+      const inherited = base.filter(
+        ({ path }) => !isSelected(selected, path) && !workspace.some((mine) => mine.path === path),
+      );
       expect(notCheckedOut).toBe(inherited.length);
-      expect(editTree({ root, edits, load: objects.load, hash, emit: objects.emit })).toEqual(buildTree([...workspace, ...inherited]));
+      expect(editTree({ root, edits, load: objects.load, hash, emit: objects.emit })).toEqual(
+        buildTree([...workspace, ...inherited]),
+      );
       // No edit says what the base says already.
       for (const edit of edits) {
         const before = base.find(({ path }) => path === edit.path);
