@@ -1,8 +1,10 @@
 import type { CheckoutResult } from '../workspace/checkout.ts';
-import { columns, countOf, formatBytes, type Style, visible } from './format.ts';
+import { columns, countOf, formatBytes, shorten, type Style, visible } from './format.ts';
+
+const MAX_OVERWRITTEN = 20;
 
 /** What `checkout` and `pull` say of what they brought into the workspace. */
-export function checkoutLines(result: CheckoutResult, style: Style): string[] {
+export function checkoutLines(result: CheckoutResult, style: Style, limit: number = MAX_OVERWRITTEN): string[] {
   const touched = result.items.filter(({ written, removed, kept }) => written + removed + kept > 0);
   if (touched.length === 0) return [style.good('Nothing to check out')];
   const lines = columns(
@@ -17,5 +19,14 @@ export function checkoutLines(result: CheckoutResult, style: Style): string[] {
   const { overwritten } = result;
   return overwritten.length === 0
     ? lines
-    : [...lines, style.changed(`${countOf(overwritten.length, 'edit')} overwritten`)];
+    : [
+        ...lines,
+        style.changed(`${countOf(overwritten.length, 'edit')} overwritten`),
+        ...shorten(
+          overwritten.map((path) => `    ${visible(path)}`),
+          limit,
+          style,
+          '    ',
+        ),
+      ];
 }

@@ -1,5 +1,6 @@
 /** Where the process begins and ends. */
 import { MlvError } from '../domain/errors.ts';
+import type { OutputStream } from './output.ts';
 import { run } from './run.ts';
 
 const INTERRUPTED = 130;
@@ -25,18 +26,34 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-for (const stream of [process.stdout, process.stderr]) {
-  // A reader that has seen enough (mlv status | head) is no reason to stop halfway.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+/** A stream of the process, opened when something is written or asked of it: most commands need one of the two. */
+function lazyStream(open: () => NodeJS.WriteStream): OutputStream {
+  let opened: NodeJS.WriteStream | undefined;
+  const stream = (): NodeJS.WriteStream => {
+    // A reader that has seen enough (mlv status | head) is no reason to stop halfway.
+    opened ??= open().on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+    return opened;
+  };
+  return {
+    get isTTY() {
+      return stream().isTTY;
+    },
+    get columns() {
+      return stream().columns;
+    },
+    write: (text) => stream().write(text),
+  };
 }
 
-process.exitCode = await run({
+void run({
   argv: process.argv.slice(2),
   cwd: process.cwd(),
   environment: process.env,
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: lazyStream(() => process.stdout),
+  stderr: lazyStream(() => process.stderr),
   signal: abort.signal,
+}).then((code) => {
+  process.exitCode = code;
 });

@@ -12,8 +12,8 @@ export interface ProgressScreen {
 
 export interface ProgressOptions {
   readonly stream: OutputStream;
-  /** `line` is rewritten in place on a terminal, `log` adds lines. */
-  readonly kind: 'line' | 'log' | 'off';
+  /** Asked when there is something to show. `line` is rewritten in place on a terminal, `log` adds lines. */
+  readonly kind: () => 'line' | 'log' | 'off';
   /** Milliseconds that only grow. */
   readonly now: () => number;
 }
@@ -22,12 +22,9 @@ export interface ProgressOptions {
 const PATIENCE = 500;
 const INTERVALS = { line: 100, log: 5_000 };
 
-const NOTHING: ProgressScreen = { update: () => undefined, stop: () => undefined };
-
 export function createProgress(options: ProgressOptions): ProgressScreen {
-  const { stream, kind, now } = options;
-  if (kind === 'off') return NOTHING;
-  const interval = INTERVALS[kind];
+  const { stream, now } = options;
+  let kind: ReturnType<ProgressOptions['kind']> | undefined;
   const start = now();
   let next = start + PATIENCE;
   let latest: Progress | undefined;
@@ -38,7 +35,9 @@ export function createProgress(options: ProgressOptions): ProgressScreen {
     if (latest === undefined) return;
     const time = now();
     if (time < next) return;
-    next = time + interval;
+    kind ??= options.kind();
+    if (kind === 'off') return stop();
+    next = time + INTERVALS[kind];
     const text = progressLine(latest, (time - phaseStart) / 1000);
     isShown = true;
     stream.write(kind === 'line' ? `\r\u001b[2K${text.slice(0, (stream.columns ?? 80) - 1)}` : `${text}\n`);
@@ -48,17 +47,19 @@ export function createProgress(options: ProgressOptions): ProgressScreen {
   const timer = setInterval(draw, INTERVALS.line);
   timer.unref();
 
+  function stop(): void {
+    clearInterval(timer);
+    next = Infinity;
+    if (isShown && kind === 'line') stream.write('\r\u001b[2K');
+  }
+
   return {
     update(progress) {
       if (progress.phase !== latest?.phase) phaseStart = latest === undefined ? start : now();
       latest = progress;
       draw();
     },
-    stop() {
-      clearInterval(timer);
-      next = Infinity;
-      if (isShown && kind === 'line') stream.write('\r\u001b[2K');
-    },
+    stop,
   };
 }
 

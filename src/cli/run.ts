@@ -62,7 +62,7 @@ async function execute(surroundings: Surroundings, globals: Globals, words: read
   let workspace: Workspace | undefined;
   const progress = createProgress({
     stream: surroundings.stderr,
-    kind: progressKind(surroundings, globals),
+    kind: () => progressKind(surroundings, globals),
     now: () => performance.now(),
   });
   const context: Context = {

@@ -3,6 +3,14 @@ import type { PushResult } from '../workspace/push.ts';
 import { columns, countOf, formatBytes, shorten, type Style, visible } from './format.ts';
 
 const MAX_MISSING = 20;
+const NOT_SENT = {
+  title: 'Not sent, because neither the cache nor the remote has it',
+  hint: 'Push it from the clone that added it; everything else was sent.',
+};
+const NOT_FETCHED = {
+  title: 'Not on the remote',
+  hint: 'Push it from where it is ("mlv push" in the clone that added it), then fetch again.',
+};
 
 /** What `push` says. */
 export function pushLines(result: PushResult, style: Style, limit: number = MAX_MISSING): string[] {
@@ -16,10 +24,7 @@ export function pushLines(result: PushResult, style: Style, limit: number = MAX_
       `${style.good('sent')} ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}${how === '' ? '' : ` in ${how}`}`,
     ];
   });
-  return [
-    ...columns(rows),
-    ...missingLines(result.missing, 'Not sent, because neither the cache nor the remote has it', style, limit),
-  ];
+  return [...columns(rows), ...missingLines(result.missing, NOT_SENT, style, limit)];
 }
 
 /** What `fetch` says. */
@@ -29,11 +34,16 @@ export function fetchLines(result: FetchResult, style: Style, limit: number = MA
     visible(url),
     upToDate ? style.good('up to date') : `${style.good('got')} ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}`,
   ]);
-  return [...columns(rows), ...missingLines(result.missing, 'Not on the remote', style, limit)];
+  return [...columns(rows), ...missingLines(result.missing, NOT_FETCHED, style, limit)];
 }
 
-function missingLines(missing: readonly string[], title: string, style: Style, limit: number): string[] {
+interface Told {
+  readonly title: string;
+  readonly hint: string;
+}
+
+function missingLines(missing: readonly string[], told: Told, style: Style, limit: number): string[] {
   if (missing.length === 0) return [];
   const lines = missing.map((path) => `  ${visible(path)}`);
-  return ['', `${style.bad('missing:')} ${title}`, ...shorten(lines, limit, style, '  ')];
+  return ['', `${style.bad('missing:')} ${told.title}`, ...shorten(lines, limit, style, '  '), `hint: ${told.hint}`];
 }

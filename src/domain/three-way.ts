@@ -42,7 +42,7 @@ export interface CheckoutPlan {
   /** Whether nodes that all three have can be passed over: not while more than before is selected, or all is made anew. */
   readonly maySkip: boolean;
   /** Files deleted by hand come back even where the target did not change them. */
-  readonly restoreDeleted: boolean;
+  readonly restoreDeleted: (path: TreePath) => boolean;
 }
 
 /** Compares base, target and workspace, in order; nodes that all three have are passed over unread. */
@@ -102,7 +102,7 @@ function decide(
   const isExtra = before === undefined && want === undefined;
   if (same(found, before) || (plan.force && !isExtra)) return apply();
   if (found !== undefined && plan.isLeftover(found, want)) return apply();
-  if (found === undefined && plan.restoreDeleted) return apply();
+  if (found === undefined && plan.restoreDeleted(path)) return apply();
   if (same(before, want)) return { action: 'keep', path, found };
   if (found === undefined && plan.isUnfinished) return apply();
   return { action: 'conflict', path, want, found };

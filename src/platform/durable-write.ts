@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -19,10 +18,15 @@ const TEMPORARY_PREFIX = '.mlv-tmp-';
 
 /** A new name for a file that is about to be renamed or removed. */
 export function temporaryName(): string {
-  return `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(8).toString('hex')}`;
+  return `${TEMPORARY_PREFIX}${process.pid}-${randomName()}`;
 }
 
 /** True for a name that `temporaryName` made: what a crash may leave behind, never data. */
+/** Unlikely to be chosen twice; made exclusively all the same. (Loading node:crypto would cost every command 4 ms.) */
+export function randomName(): string {
+  return Math.random().toString(36).slice(2) + Math.random().toString(36).slice(2);
+}
+
 export function isTemporaryName(name: string): boolean {
   return name.startsWith(TEMPORARY_PREFIX);
 }

@@ -50,7 +50,7 @@ function choose(): HashEngine {
 }
 
 function loadNative(): HashEngine {
-  const { blake3, Blake3Hasher } = require('@napi-rs/blake-hash') as NativeBinding;
+  const { blake3, Blake3Hasher } = requireNative();
   return {
     name: 'native',
     hash: blake3,
@@ -62,6 +62,21 @@ function loadNative(): HashEngine {
       };
     },
   };
+}
+
+/**
+ * On Linux the package asks for a diagnostic report to tell one C library from the other, which takes longer than the whole of
+ * `mlv version`. npm installs the binary that fits, so that is tried first.
+ */
+function requireNative(): NativeBinding {
+  if (process.platform === 'linux') {
+    try {
+      return require(`@napi-rs/blake-hash-linux-${process.arch}-gnu`) as NativeBinding;
+    } catch {
+      // another C library, or a layout where only the package itself is found
+    }
+  }
+  return require('@napi-rs/blake-hash') as NativeBinding;
 }
 
 function loadWebAssembly(): HashEngine {

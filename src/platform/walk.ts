@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { Dirent } from 'node:fs';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ignore } from 'ignore';
@@ -91,11 +92,12 @@ export function* walkTree(
   const { base, problem, start = '' } = options;
   const under = (path: string): string => (base === '' ? path : path === '' ? base : `${base}/${path}`);
 
-  function list(folder: TreePath, rules: IgnoreRules, tell = problem): { names: Name[]; rules: IgnoreRules } | undefined {
+  function list(folder: TreePath, rules: IgnoreRules, tell = problem): { names: Name[]; rules: IgnoreRules; isEmpty: boolean } | undefined {
     const text = treePathToText(folder);
     const absolute = text === '' ? root : `${root}/${text}`;
     const names: Name[] = [];
     let inner = rules;
+    let refused = 0;
     try {
       // latin1: one character a byte, so that names that are not UTF-8 are seen as they are
       const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'latin1' });
@@ -104,6 +106,7 @@ export function* walkTree(
         if (isTemporaryName(entry.name)) continue;
         const bytes = treePathFromBytes(entry.name);
         if (NOT_ASCII.test(entry.name) && !isUtf8(Buffer.from(entry.name, 'latin1'))) {
+          refused += 1;
           tell({ path: joinPath(text, printable(entry.name)), reason: 'its name is not UTF-8' });
           continue;
         }
@@ -112,6 +115,7 @@ export function* walkTree(
         if (inner !== NO_RULES && inner.ignores(under(joinPath(text, name)), isFolder)) continue;
         const refusal = checkSegment(name);
         if (refusal !== undefined) {
+          refused += 1;
           tell({ path: joinPath(text, name), reason: `its name cannot be versioned: ${refusal}` });
           continue;
         }
@@ -123,14 +127,14 @@ export function* walkTree(
       tell({ path: text === '' ? '.' : text, reason: 'the folder cannot be read' });
       return undefined;
     }
-    return { names, rules: inner };
+    return { names, rules: inner, isEmpty: names.length + refused === 0 };
   }
 
   function* visit(folder: TreePath, rules: IgnoreRules): Generator<WalkedPath> {
     const listing = list(folder, rules);
     if (listing === undefined) return;
-    if (listing.names.length === 0 && folder !== '') yield { path: folder, isEmptyFolder: true };
-    const isEmpty = (name: Name): boolean => list(joinPath(folder, name.bytes) as TreePath, listing.rules, () => {})?.names.length === 0;
+    if (listing.isEmpty && folder !== '') yield { path: folder, isEmptyFolder: true };
+    const isEmpty = (name: Name): boolean => list(joinPath(folder, name.bytes) as TreePath, listing.rules, () => {})?.isEmpty === true;
     for (const name of sortNames(listing.names, isEmpty)) {
       const path = joinPath(folder, name.bytes) as TreePath;
       if (name.isFolder) yield* visit(path, listing.rules);
@@ -174,11 +178,21 @@ function printable(bytes: string): string {
   return bytes.replace(/[^\x20-\x7e]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-/** Files under way that a killed process has left in a folder and those below it; absolute paths. */
-export function* findTemporaries(folder: string): Generator<string> {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+/** Files and links under way that a killed process has left in a folder and, if `deep`, those below it; absolute paths. */
+export function* findTemporaries(folder: string, deep: boolean): Generator<string> {
+  for (const entry of listOrNothing(folder)) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* findTemporaries(path);
-    else if (entry.isFile() && isTemporaryName(entry.name)) yield path;
+    if (entry.isDirectory()) {
+      if (deep) yield* findTemporaries(path, deep);
+    } else if (isTemporaryName(entry.name)) yield path;
+  }
+}
+
+function listOrNothing(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM')) return [];
+    throw error;
   }
 }

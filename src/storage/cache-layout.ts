@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { randomName, writeFileDurably } from '../platform/durable-write.ts';
 
 /** The folders of a cache. */
 export function cacheFolders(folder: string) {
@@ -20,9 +19,23 @@ export function loosePath(folder: string, digest: Digest): string {
   return `${folder}/b3/${digest.slice(0, 2)}/${digest.slice(2)}`;
 }
 
+/** What a killed process has left is removed after this long; downloads under way (`partial-…`) are gone on with, and stay longer. */
+const LEFTOVER_MS = 24 * 60 * 60 * 1000;
+const PARTIAL_MS = 14 * LEFTOVER_MS;
+
+/** Removes temporary files that nobody can be writing any more. */
+export function removeLeftovers(folder: string): void {
+  const { temporary } = cacheFolders(folder);
+  for (const name of readdirSync(temporary)) {
+    const path = join(temporary, name);
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity);
+    if (age > (name.startsWith('partial-') ? PARTIAL_MS : LEFTOVER_MS)) rmSync(path, { force: true, recursive: true });
+  }
+}
+
 /** Makes the folders of a cache, and gives it its first generation. */
 export function prepareCache(folder: string): void {
   const folders = cacheFolders(folder);
   for (const each of [folders.loose, folders.packs, folders.index, folders.temporary]) mkdirSync(each, { recursive: true });
-  if (!existsSync(folders.generation)) writeFileDurably(folders.generation, randomBytes(16).toString('hex'));
+  if (!existsSync(folders.generation)) writeFileDurably(folders.generation, randomName());
 }

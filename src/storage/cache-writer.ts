@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import type { PackKind } from '../domain/pack.ts';
-import { fsyncFolder } from '../platform/durable-write.ts';
+import { fsyncFolder, randomName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { cacheFolders, loosePath, prepareCache } from './cache-layout.ts';
+import { cacheFolders, loosePath, prepareCache, removeLeftovers } from './cache-layout.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { joinRows } from './packed-rows.ts';
 import type { PackWriter } from './pack-writer.ts';
@@ -37,7 +36,7 @@ const BULK_BYTES = 4 << 20;
 /** What a writer needs of the cache it writes to. */
 export interface WritableCache {
   readonly folder: string;
-  readonly packBelow: number;
+  packBelow(): number;
   has(digest: Digest): boolean;
   /** Whether a pack has it. */
   hasPacked(digest: Buffer): boolean;
@@ -46,9 +45,11 @@ export interface WritableCache {
 
 /** Opens a writer; each thread has its own, packs are never shared. */
 export function createCacheWriter(cache: WritableCache): CacheWriter {
-  const { folder, packBelow } = cache;
+  const { folder } = cache;
+  const packBelow = cache.packBelow();
   const folders = cacheFolders(folder);
   prepareCache(folder);
+  removeLeftovers(folder);
   // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
   const looseFolders = new Set(readdirSync(folders.loose));
   const bulk = { data: createBulk('data'), tree: createBulk('tree') };
@@ -57,7 +58,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   const settling: Promise<void>[] = [];
 
   function temporaryPath(): string {
-    return join(folders.temporary, `${process.pid}-${randomBytes(8).toString('hex')}`);
+    return join(folders.temporary, `${process.pid}-${randomName()}`);
   }
 
   function writeLoose(digest: Digest, bytes: Buffer): void {

@@ -25,7 +25,7 @@ export interface BlobLocation {
 export interface LocalCache {
   readonly folder: string;
   /** Blobs below this many bytes go into packs. */
-  readonly packBelow: number;
+  packBelow(): number;
   /** Changes whenever something was removed from the cache; what was known to be there before is then known no more. */
   generation(): string;
   has(digest: Digest): boolean;
@@ -42,9 +42,10 @@ export interface LocalCache {
 
 const MAX_OPEN_PACKS = 64;
 const RELOAD_MS = 50;
+const PRESENT_MS = 1_000;
 
 /** Opens a cache; folders are made when something is written. */
-export function openLocalCache(options: { readonly folder: string; readonly packBelow: number }): LocalCache {
+export function openLocalCache(options: { readonly folder: string; readonly packBelow: () => number }): LocalCache {
   const { folder, packBelow } = options;
   const folders = cacheFolders(folder);
   const indexes = openIndexes(folders.index);
@@ -55,19 +56,21 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
       if (isFresh && !indexes.reload()) break;
       for (const index of indexes.files()) {
         for (const row of index.find(bytes)) {
-          const path = packs.path(row.key.hash);
-          if (existsSync(path)) return { path, offset: row.offset, length: row.length, isPacked: true };
+          const { hash: name } = row.key;
+          if (packs.has(name)) return { path: packs.path(name), offset: row.offset, length: row.length, isPacked: true };
         }
       }
     }
     return undefined;
   }
 
+  /** Packs first: looking there takes no system call. */
   function locate(digest: Digest): BlobLocation | undefined {
+    const packed = find(digestToBytes(digest));
+    if (packed !== undefined) return packed;
     const path = loosePath(folder, digest);
     const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats !== undefined) return { path, offset: 0, length: stats.size, isPacked: false };
-    return find(digestToBytes(digest));
+    return stats === undefined ? undefined : { path, offset: 0, length: stats.size, isPacked: false };
   }
 
   const cache: LocalCache = {
@@ -81,7 +84,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
         return '';
       }
     },
-    has: (digest) => existsSync(loosePath(folder, digest)) || find(digestToBytes(digest)) !== undefined,
+    has: (digest) => find(digestToBytes(digest)) !== undefined || existsSync(loosePath(folder, digest)),
     hasPacked: (digest) => find(digest) !== undefined,
     locate,
     read(digest) {
@@ -175,6 +178,17 @@ function openIndexes(folder: string) {
 function openPacks(folder: string) {
   const open = new Map<string, number>();
   const path = (name: string): string => `${folder}/${name}.pack`;
+  /** Packs that were there a moment ago. What is removed goes to the trash first, so they may still be read. */
+  const present = new Map<string, number>();
+
+  function has(name: string): boolean {
+    const now = performance.now();
+    if (now - (present.get(name) ?? -Infinity) < PRESENT_MS) return true;
+    const isThere = existsSync(path(name));
+    if (isThere) present.set(name, now);
+    else present.delete(name);
+    return isThere;
+  }
 
   function descriptor(file: string): number {
     let fd = open.get(file);
@@ -191,6 +205,7 @@ function openPacks(folder: string) {
 
   return {
     path,
+    has,
     read(location: BlobLocation): Buffer {
       const bytes = Buffer.allocUnsafe(location.length);
       const read = readAt(descriptor(location.path), bytes, location.offset, location.length);

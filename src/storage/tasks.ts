@@ -24,22 +24,25 @@ export type TaskResult = ScanResult | IngestResult | MaterialiseResult | FlushRe
 
 export interface CacheOptions {
   readonly folder: string;
-  readonly packBelow: number;
+  /** Said by tasks that store something. */
+  readonly packBelow: number | undefined;
 }
 
 /** Answers tasks one after the other, keeping the cache and its writer open in between. */
 export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskResult> {
-  let options: CacheOptions | undefined;
+  let folder: string | undefined;
+  let packBelow: number | undefined;
   let cache: LocalCache | undefined;
   let writer: CacheWriter | undefined;
 
   return (task) => {
-    if (cache === undefined || options?.folder !== task.cache.folder) {
+    if (cache === undefined || folder !== task.cache.folder) {
       cache?.close();
-      options = task.cache;
-      cache = openLocalCache(options);
+      folder = task.cache.folder;
+      cache = openLocalCache({ folder, packBelow: () => packBelow ?? 0 });
       writer = undefined;
     }
+    packBelow = task.cache.packBelow ?? packBelow;
     const opened = cache;
     const store = { cache: opened, writer: () => (writer ??= opened.openWriter()) };
     switch (task.type) {

@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
@@ -66,6 +66,9 @@ async function findAddTarget(
     throw refused('path-is-pointer', `${path} is a pointer`, `Name the data: "mlv add ${path.slice(0, -POINTER_SUFFIX.length)}".`);
   }
   const around = await trackedAround(workspace, path);
+  if (around?.path === path && !existsSync(join(workspace.root, path))) {
+    throw refused('path-missing', `the data of ${path} is not here, only its pointer is`, `Bring it with "mlv pull ${path}".`);
+  }
   requireAddable(workspace, path);
   if (around === undefined) {
     const stored = readCheckoutRecord(workspace, path);
@@ -94,14 +97,14 @@ function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDelet
     throw refused(
       'checkout-unfinished',
       `the last checkout of ${path} was not finished, so what is missing there may not be deleted`,
-      `Finish it with "mlv checkout ${path}", or record the workspace as it is with --accept-deletions.`,
+      `Finish it with "mlv checkout ${path}", or record the workspace as it is with "mlv add ${path} --accept-deletions".`,
     );
   }
   if (stored.base !== undefined && !sameContent(stored.base, content)) {
     throw refused(
       'out-of-date',
       `the pointer of ${path} names another version than the one the workspace was brought to`,
-      `Bring it up to date with "mlv checkout ${path}" (your edits stay), or record the workspace as it is with --accept-deletions.`,
+      `Bring it up to date with "mlv checkout ${path}" (your edits stay), or record the workspace as it is with "mlv add ${path} --accept-deletions".`,
     );
   }
   return adoptPointer(stored, content);

@@ -1,16 +1,19 @@
-import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { hasErrorCode } from '../domain/errors.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { hashEngine } from '../platform/hash.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import { markRacy } from '../storage/file-record.ts';
 import { hashFile } from '../storage/ingest.ts';
+import { managedDigest } from '../storage/scan-task.ts';
 import type { StatBlock } from '../storage/stat-cache.ts';
 import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutItem } from './checkout.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
-import { changesType, openPlan } from './checkout-plan.ts';
+import { changesType, entryRoot, openPlan } from './checkout-plan.ts';
 import { stateFiles, writeCheckoutRecord } from './checkout-record.ts';
 import type { MaterialiseSummary, Phase } from './materialise.ts';
 import { materialise } from './materialise.ts';
@@ -34,11 +37,10 @@ export async function applyPlan(
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<{ readonly item: CheckoutItem; readonly problems: readonly string[] }> {
   const { path, record, content, selected } = situation;
-  requireFreeFolder(situation);
   if (record.target !== undefined) removeLeftovers(workspace, situation);
   // What is made anew is missing for a moment, too.
-  const restoreDeleted = situation.restoreDeleted || situation.relink || situation.force;
-  const target = content && { content, selected, ...(restoreDeleted && { restoreDeleted }) };
+  const restore = situation.relink || situation.force ? 'all' : situation.restore;
+  const target = content && { content, selected, ...(restore.length > 0 && { restore }) };
   writeCheckoutRecord(workspace, target === undefined ? record : { ...record, target });
 
   if (changesType(situation)) {
@@ -125,26 +127,18 @@ function* countKept<T extends { readonly action: string }>(steps: Iterable<T>, k
   }
 }
 
-/** A folder may not take the place of a file that is nobody's, nor the other way round. */
-function requireFreeFolder({ path, content, snapshot, record }: CheckoutSituation): void {
-  if (content === undefined || snapshot.content === undefined || snapshot.content.type === content.type) return;
-  if (record.base?.type === snapshot.content.type) return;
-  throw new MlvError({
-    code: 'checkout-conflict',
-    kind: 'conflict',
-    message: `${path} is a ${snapshot.content.type === 'dir' ? 'folder' : 'file'} here and a ${content.type === 'dir' ? 'folder' : 'file'} in the version to check out`,
-    items: [path],
-    hint: 'Nothing was changed. Move yours away, then run "mlv checkout" again.',
-  });
-}
-
 /** What an interrupted checkout had set aside is in the cache, or it stays. */
 function removeLeftovers(workspace: Workspace, { path, record }: CheckoutSituation): void {
-  if (record.base?.type !== 'dir') return;
-  for (const file of findTemporaries(join(workspace.root, path))) {
-    const digest = digestFromBytes(hashFile(file));
-    if (workspace.cache().has(digest)) rmSync(file);
+  const root = entryRoot(workspace, path, record.base?.type ?? 'dir');
+  for (const leftover of findTemporaries(root, record.base?.type !== 'file')) {
+    if (workspace.cache().has(digestOf(workspace, leftover))) rmSync(leftover);
   }
+}
+
+function digestOf(workspace: Workspace, path: string): Digest {
+  if (!lstatSync(path).isSymbolicLink()) return digestFromBytes(hashFile(path));
+  const target = readlinkSync(path);
+  return managedDigest(target, workspace.cache().folder) ?? digestFromBytes(hashEngine().hash(Buffer.from(target)));
 }
 
 function removeFolder(folder: string): void {

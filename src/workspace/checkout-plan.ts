@@ -29,7 +29,8 @@ export interface CheckoutSituation {
   readonly size: { readonly files: number; readonly bytes: number };
   readonly force: boolean;
   readonly relink: boolean;
-  readonly restoreDeleted: boolean;
+  /** Where files deleted by hand come back even if the target did not change them. */
+  readonly restore: Selection;
 }
 
 export interface OpenPlan {
@@ -41,7 +42,7 @@ export interface OpenPlan {
 }
 
 /** The folder that the entries of a tracked path are relative to; a file is an entry of the folder it is in. */
-function entryRoot(workspace: Workspace, path: RepoPath, type: 'file' | 'dir'): string {
+export function entryRoot(workspace: Workspace, path: RepoPath, type: 'file' | 'dir'): string {
   const absolute = join(workspace.root, path);
   return type === 'dir' ? absolute : dirname(absolute);
 }
@@ -81,7 +82,7 @@ export function openPlan(workspace: Workspace, situation: CheckoutSituation): Op
         maySkip: isSame && !situation.relink,
         force: situation.force,
         relink: situation.relink,
-        restoreDeleted: situation.restoreDeleted,
+        restoreDeleted: (entry) => isSelected(situation.restore, entry),
       }),
     losesEdit: createLossTest(openBase),
   };

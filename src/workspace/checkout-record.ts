@@ -29,8 +29,8 @@ export interface CheckoutRecord {
   readonly target?: {
     readonly content: Content;
     readonly selected: Selection;
-    /** Set when what is missing of the base is to come back: until the end, it does not tell of a deletion. */
-    readonly restoreDeleted?: true;
+    /** Where what is missing of the base is to come back: until the end, it does not tell of a deletion. */
+    readonly restore?: Selection;
   };
 }
 

@@ -7,12 +7,13 @@ import { readEntries } from '../domain/tree-reader.ts';
 import { probeNames } from '../platform/disk-probe.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import type { TreeEntry } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
-import type { Content, Selection } from './checkout-record.ts';
-import { readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
+import type { CheckoutRecord, Selection } from './checkout-record.ts';
+import { joinSelections, readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
-import { openPlan } from './checkout-plan.ts';
+import { changesType, openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
@@ -55,21 +56,33 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
   const selected = await selectTracked(workspace, options);
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
-    const situations: CheckoutSituation[] = [];
-    for (const each of selected) {
-      const situation = await assess(workspace, each, options, tasks);
-      if (situation !== undefined) situations.push(situation);
-    }
-    for (const situation of situations) requireDistinctNames(workspace, situation);
-    const overwritten = refuseConflicts(workspace, situations, options.force === true);
-    const items: CheckoutItem[] = selected
-      .filter(({ tracked }) => !situations.some(({ path }) => path === tracked.path))
-      .map(({ tracked }) => ({ path: tracked.path, written: 0, removed: 0, kept: 0, bytes: 0 }));
     const failed: string[] = [];
-    for (const situation of situations) {
-      const { item, problems } = await applyPlan(workspace, situation, { tasks, ...progressOptions(options) });
-      items.push(item);
-      failed.push(...problems);
+    /** What the cache lacks of one path's list of files stops that path, and no other. */
+    async function attempt<T>(path: RepoPath, work: () => T | Promise<T>): Promise<T | undefined> {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof MlvError) || (error.code !== 'blob-missing' && error.code !== 'blob-corrupt')) throw error;
+        failed.push(`${path}: ${error.code === 'blob-missing' ? 'its list of files is not, or not whole, in the cache' : error.message}`);
+        return undefined;
+      }
+    }
+    const examined: Examined[] = [];
+    const items: CheckoutItem[] = [];
+    for (const each of selected) {
+      const { path } = each.tracked;
+      await attempt(path, async () => {
+        const found = await examine(workspace, each, options, tasks);
+        if (found === undefined) items.push({ path, written: 0, removed: 0, kept: 0, bytes: 0 });
+        else examined.push(found);
+      });
+    }
+    const overwritten = refuseConflicts(examined, options.force === true);
+    for (const { situation } of examined) {
+      const applied = await attempt(situation.path, () => applyPlan(workspace, situation, { tasks, ...progressOptions(options) }));
+      if (applied === undefined) continue;
+      items.push(applied.item);
+      failed.push(...applied.problems);
     }
     if (failed.length > 0) {
       forgetCompleteRoots(workspace);
@@ -88,16 +101,14 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
 /** Finds out what is there and what is to come; undefined where nothing is to be done. */
 async function assess(
   workspace: Workspace,
-  { tracked, selection, isNamed }: Selected,
+  { tracked, selection, isNamed, record }: Selected & { readonly record: CheckoutRecord },
   options: CheckoutOptions,
   tasks: StorageTasks,
 ): Promise<CheckoutSituation | undefined> {
   const { path } = tracked;
   const content = contentOf(tracked.pointer);
-  const record = readCheckoutRecord(workspace, path);
   const isPresent = existsSync(join(workspace.root, path));
   const wanted = selectionToBe(record, selection, { content, isNamed });
-  requireTree(workspace, path, content);
   const snapshot = await takeSnapshot({ workspace, path, record, tasks, store: false, ...progressOptions(options) });
   const isDone =
     options.relink !== true &&
@@ -107,6 +118,8 @@ async function assess(
     String(record.selected) === String(wanted) &&
     snapshot.problems.length === 0;
   if (isDone) return undefined;
+  // Found out before anything is on record.
+  if (content.type === 'dir') workspace.cache().read(content.hash);
   return {
     path,
     record,
@@ -117,20 +130,8 @@ async function assess(
     force: options.force === true,
     relink: options.relink === true,
     // What was deleted as a whole, or is asked for by name, is wanted back; single deleted files may be an edit.
-    restoreDeleted: isNamed || !isPresent || record.target?.restoreDeleted === true,
+    restore: isPresent ? joinSelections(isNamed ? selection : [], record.target?.restore ?? []) : 'all',
   };
-}
-
-function requireTree(workspace: Workspace, path: RepoPath, content: Content): void {
-  if (content.type === 'file' || workspace.cache().has(content.hash)) return;
-  forgetCompleteRoots(workspace);
-  throw new MlvError({
-    code: 'checkout-incomplete',
-    kind: 'missing',
-    message: `nothing of ${path} is in the cache`,
-    items: [path],
-    hint: 'Run "mlv pull" to fetch it from the remote and check it out.',
-  });
 }
 
 /** On a disk that ignores case or normalisation, two entries of one name would overwrite each other. */
@@ -156,20 +157,69 @@ function* selectedEntries(workspace: Workspace, root: Digest, selected: Selectio
   }
 }
 
-/** Stops before anything is changed. With force, returns the paths whose edits will be overwritten. */
-function refuseConflicts(workspace: Workspace, situations: readonly CheckoutSituation[], isForced: boolean): string[] {
+/** A situation, and what carrying it out would lose. */
+interface Examined {
+  readonly situation: CheckoutSituation;
+  /** Paths that both sides changed. */
+  readonly conflicts: readonly string[];
+  /** With force: paths whose edits will be overwritten. */
+  readonly overwritten: readonly string[];
+}
+
+/** Undefined where nothing is to be done. Throws `blob-missing` where the tree that is to come is not whole. */
+async function examine(
+  workspace: Workspace,
+  selected: Selected,
+  options: CheckoutOptions,
+  tasks: StorageTasks,
+): Promise<Examined | undefined> {
+  const { path } = selected.tracked;
+  const onDisk = readCheckoutRecord(workspace, path);
+  const examineWith = async (record: CheckoutRecord): Promise<Examined | undefined> => {
+    const situation = await assess(workspace, { ...selected, record }, options, tasks);
+    if (situation === undefined) return undefined;
+    requireDistinctNames(workspace, situation);
+    const losses = findLosses(workspace, situation);
+    if (losses.unsaved.length === 0) return { situation, ...losses };
+    // The cache has lost what is here, and is about to be overwritten: it goes there again.
+    const snapshot = await takeSnapshot({ workspace, path, record, tasks, store: true, ...progressOptions(options) });
+    const { unsaved, ...rest } = findLosses(workspace, { ...situation, snapshot });
+    return { situation: { ...situation, snapshot }, ...rest, conflicts: [...rest.conflicts, ...unsaved] };
+  };
+  try {
+    return await examineWith(onDisk);
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'blob-missing' || onDisk.base === undefined) throw error;
+    // Without the tree of what was there, all that is not as it is to be counts as an edit.
+    return examineWith({ ...onDisk, base: undefined });
+  }
+}
+
+/** `unsaved` are paths that are not edited, and whose content only the workspace has. */
+function findLosses(workspace: Workspace, situation: CheckoutSituation): Omit<Examined, 'situation'> & { unsaved: string[] } {
   const conflicts: string[] = [];
   const overwritten: string[] = [];
-  for (const situation of situations) {
-    if (situation.snapshot.content === undefined && situation.record.base === undefined) continue;
-    const plan = openPlan(workspace, situation);
-    for (const step of plan.steps()) {
-      const path = pathOf(situation, step);
-      if (step.action === 'conflict') conflicts.push(path);
-      else if (plan.losesEdit(step)) overwritten.push(path);
-    }
+  const unsaved: string[] = [];
+  if (situation.snapshot.content === undefined && situation.record.base === undefined) return { conflicts, overwritten, unsaved };
+  const plan = openPlan(workspace, situation);
+  for (const step of plan.steps()) {
+    const path = pathOf(situation, step);
+    if (step.action === 'conflict') conflicts.push(path);
+    else if (plan.losesEdit(step)) overwritten.push(path);
+    else if (step.action !== 'keep' && step.found !== undefined && !isSaved(workspace, step.found)) unsaved.push(path);
   }
-  if (conflicts.length === 0) return overwritten;
+  return { conflicts, overwritten, unsaved };
+}
+
+function isSaved(workspace: Workspace, { kind, digest }: TreeEntry): boolean {
+  return kind === 'd' || workspace.cache().has(digest);
+}
+
+/** Stops before anything is changed. With force, returns the paths whose edits will be overwritten. */
+function refuseConflicts(examined: readonly Examined[], isForced: boolean): string[] {
+  for (const { situation } of examined) requireFreeFolder(situation);
+  const conflicts = examined.flatMap((each) => each.conflicts);
+  if (conflicts.length === 0) return examined.flatMap((each) => each.overwritten);
   throw new MlvError({
     code: 'checkout-conflict',
     kind: 'conflict',
@@ -181,8 +231,23 @@ function refuseConflicts(workspace: Workspace, situations: readonly CheckoutSitu
   });
 }
 
-function pathOf({ path, content }: CheckoutSituation, step: CheckoutStep): string {
-  return content?.type === 'file' ? path : `${path}/${treePathToText(step.path)}`;
+/** A folder may not take the place of a file that is nobody's, nor the other way round. */
+function requireFreeFolder({ path, content, snapshot, record }: CheckoutSituation): void {
+  if (content === undefined || snapshot.content === undefined || snapshot.content.type === content.type) return;
+  if (record.base?.type === snapshot.content.type) return;
+  throw new MlvError({
+    code: 'checkout-conflict',
+    kind: 'conflict',
+    message: `${path} is a ${snapshot.content.type === 'dir' ? 'folder' : 'file'} here and a ${content.type === 'dir' ? 'folder' : 'file'} in the version to check out`,
+    items: [path],
+    hint: 'Nothing was changed. Move yours away, then run "mlv checkout" again.',
+  });
+}
+
+function pathOf(situation: CheckoutSituation, step: CheckoutStep): string {
+  const { path, content, record } = situation;
+  const type = changesType(situation) ? record.base?.type : content?.type;
+  return type === 'file' ? path : `${path}/${treePathToText(step.path)}`;
 }
 
 function incomplete(items: readonly string[]): MlvError {
@@ -191,6 +256,6 @@ function incomplete(items: readonly string[]): MlvError {
     kind: 'missing',
     message: `${items.length} ${items.length === 1 ? 'path' : 'paths'} could not be checked out; everything else was`,
     items,
-    hint: 'Mend what is named (for missing bytes: "mlv fetch"), then run "mlv checkout" again to finish.',
+    hint: 'For what is not in the cache, run "mlv pull"; mend the rest, then run "mlv checkout" again to finish.',
   });
 }

@@ -80,7 +80,7 @@ async function inspectCache(options: OpenOptions): Promise<CacheReport> {
   try {
     const folder = workspace.cacheFolder;
     const disk = probeDisk(join(folder, 'tmp'));
-    const { packBelow } = workspace.cache();
+    const packBelow = workspace.cache().packBelow();
     return { folder, packBelow, disk, isOnProjectDisk: isOnOneDisk(folder, workspace.root) };
   } finally {
     await workspace.close();

@@ -82,6 +82,6 @@ function receive(
     onProgress:
       onProgress &&
       (({ blobs, bytes, totalBlobs, totalBytes }) =>
-        onProgress({ phase: 'fetching', files: blobs, bytes, totalFiles: totalBlobs, totalBytes })),
+        onProgress({ phase: 'fetching', files: blobs, bytes, ...(totalBlobs > 0 && { totalFiles: totalBlobs, totalBytes }) })),
   });
 }

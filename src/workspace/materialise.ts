@@ -86,7 +86,7 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
     try {
       for (const { steps, isLast } of chunks(options.steps(), (step) => isIn(step, phase))) {
         signal?.throwIfAborted();
-        if (!isLast) tasks.useThreads();
+        if (!isLast) await tasks.useThreads();
         const expected = Buffer.alloc(steps.length * RECORD_BYTES);
         for (const [index, step] of steps.entries()) expect(step, expected, index * RECORD_BYTES, seek);
         const done = runChunk(phase, steps, expected);

@@ -72,6 +72,7 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
   const settings = await readSettings(folders, environment);
   const cacheFolder = cacheFolderOf(folders, settings, environment);
   let cache: LocalCache | undefined;
+  let threshold: number | undefined;
   let repository: Promise<GitRepository | undefined> | undefined;
 
   return {
@@ -84,7 +85,7 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
       return repository;
     },
     cache() {
-      cache ??= openLocalCache({ folder: cacheFolder, packBelow: packBelow(settings, cacheFolder, folders.root) });
+      cache ??= openLocalCache({ folder: cacheFolder, packBelow: () => (threshold ??= packBelow(settings, cacheFolder, folders.root)) });
       return cache;
     },
     async close() {

@@ -1,10 +1,14 @@
+import type { Digest } from '../domain/digest.ts';
+import { parsePlainPointer } from '../domain/pointer.ts';
 import type { CommitId } from '../git/git.ts';
 import { upload } from '../storage/upload.ts';
 import type { UploadResult } from '../storage/upload.ts';
+import type { UploadRoot } from '../storage/upload-plan.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
+import { pointerPath } from './tracked.ts';
 import { historyVersions, notePushedCommit, readPushedCommits, wantedVersions } from './transfer-scope.ts';
 
 export interface PushedRemote {
@@ -25,6 +29,8 @@ export interface PushResult {
   readonly missing: readonly string[];
 }
 
+/** Below this, looking every blob up costs less than asking Git. */
+const BASE_FROM_FILES = 10_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
@@ -99,24 +105,42 @@ async function unpushedHistory(
   return { head, versions: versions.filter(({ pointer }) => remoteNameFor(workspace, pointer, options.remote) === name) };
 }
 
+/** Roots of large directories as the commit that was pushed last names them. */
+async function pushedRoots(workspace: Workspace, folder: string, versions: readonly WantedVersion[]): Promise<[string, Digest][]> {
+  const [pushed] = readPushedCommits(folder);
+  const git = await workspace.git();
+  if (pushed === undefined || git === undefined) return [];
+  const roots: [string, Digest][] = [];
+  const large = versions.filter(({ pointer: { files = 0 }, revision }) => files >= BASE_FROM_FILES && revision === undefined);
+  for (const { path } of large) {
+    const file = pointerPath(path);
+    const full = workspace.prefix === '' ? file : `${workspace.prefix}/${file}`;
+    const bytes = await git.readFile(pushed, full).catch(() => undefined); // a commit that is here no more
+    const pointer = bytes === undefined ? undefined : parsePlainPointer(bytes.toString('utf8'));
+    if (pointer?.type === 'dir') roots.push([path, pointer.hash]);
+  }
+  return roots;
+}
+
 async function send(
   workspace: Workspace,
-  { remote }: NamedRemote,
+  { remote, folder }: NamedRemote,
   versions: readonly WantedVersion[],
   options: TransferOptions,
 ): Promise<UploadResult> {
   const { jobs, signal, onProgress } = options;
-  const newest = new Map<string, WantedVersion>();
-  const roots = versions.map((version) => {
-    const base = newest.get(version.path);
-    newest.set(version.path, version);
-    const name = version.revision === undefined ? version.path : `${version.path} (as of ${version.revision})`;
-    return { digest: version.pointer.hash, type: version.pointer.type, name, base: base?.pointer.hash };
-  });
+  // Each version is compared with the one before it, the oldest with what was pushed last: what both share need not be looked up.
+  const before = new Map<string, Digest>(await pushedRoots(workspace, folder, versions));
+  const roots = new Map<string, UploadRoot>();
+  for (const { path, pointer, revision } of versions.toReversed()) {
+    const name = revision === undefined ? path : `${path} (as of ${revision})`;
+    roots.set(`${pointer.type} ${pointer.hash}`, { digest: pointer.hash, type: pointer.type, name, base: before.get(path) });
+    before.set(path, pointer.hash);
+  }
   return upload({
     remote,
     cache: workspace.cache(),
-    roots: roots.filter((root, index) => roots.findIndex(({ digest, type }) => digest === root.digest && type === root.type) === index),
+    roots: [...roots.values()],
     day: Math.floor(Date.now() / DAY_MS),
     jobs,
     signal,

@@ -89,7 +89,7 @@ async function deleteData(workspace: Workspace, { path, pointer }: Tracked, opti
         size: { files: 0, bytes: 0 },
         force: false,
         relink: false,
-        restoreDeleted: false,
+        restore: [],
       },
       { ...options, tasks },
     );

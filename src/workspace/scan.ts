@@ -80,7 +80,7 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
     const start = performance.now();
     for (const { chunk, more } of lookAhead(chunks(options.paths), THREADS_FROM_TASKS)) {
       signal?.throwIfAborted();
-      if (more >= THREADS_FROM_TASKS || (more > 0 && performance.now() - start > THREADS_AFTER_MS)) tasks.useThreads();
+      if (more >= THREADS_FROM_TASKS || (more > 0 && performance.now() - start > THREADS_AFTER_MS)) await tasks.useThreads();
       const done = scanChunk(chunk, options);
       done.catch(() => {}); // awaited in its turn
       pending.push({ paths: chunk, done });
@@ -107,7 +107,7 @@ async function scanChunk(chunk: string, options: ScanOptions): Promise<StatBlock
   const nameAt = (position: number): TreePath => (names[position] ?? '') as TreePath;
   const problems = result.problems.map(({ position, reason }) => ({ path: treePathToText(nameAt(position)), reason }));
   const largeBytes = result.large.reduce((sum, position) => sum + recordSize(records, position * RECORD_BYTES), 0);
-  if (largeBytes >= THREADS_FROM_BYTES) tasks.useThreads();
+  if (largeBytes >= THREADS_FROM_BYTES) await tasks.useThreads();
   await Promise.all(
     result.large.map(async (position) => {
       signal?.throwIfAborted();

@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os';
-import type { TaskRunner } from '../platform/worker-pool.ts';
-import { createInlineRunner, createThreadRunner } from '../platform/worker-pool.ts';
+import type { TaskRunner } from '../platform/task-runner.ts';
+import { createInlineRunner } from '../platform/task-runner.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
-import type { Task, TaskResult } from '../storage/tasks.ts';
+import type { CacheOptions, Task, TaskResult } from '../storage/tasks.ts';
 import { createTaskHandler } from '../storage/tasks.ts';
 
 /** More threads than this gain nothing: the disk is what they wait for. */
 const MAX_THREADS = 8;
+
+const FLUSH = { type: 'flush' } as const;
 
 type BareTask = Task extends infer T ? (T extends unknown ? Omit<T, 'cache'> : never) : never;
 type ResultOf<T extends BareTask> = Extract<TaskResult, { type: T['type'] }>;
@@ -15,7 +17,7 @@ type ResultOf<T extends BareTask> = Extract<TaskResult, { type: T['type'] }>;
 export interface StorageTasks {
   run<T extends BareTask>(task: T): Promise<ResultOf<T>>;
   /** Starts threads, from now on; called once the work is known to be worth it. */
-  useThreads(): void;
+  useThreads(): Promise<void>;
   /** How many tasks to keep under way. */
   capacity(): number;
   /** Makes durable and visible in the cache what tasks have stored. */
@@ -28,7 +30,11 @@ export interface StorageTasks {
  * do: nothing of it has a name yet.
  */
 export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): StorageTasks {
-  const options = { folder: cache.folder, packBelow: cache.packBelow };
+  // What is right for this disk is found out only when something is to be stored.
+  const optionsFor = (task: BareTask): CacheOptions => ({
+    folder: cache.folder,
+    packBelow: 'store' in task && task.store ? cache.packBelow() : undefined,
+  });
   let inline: TaskRunner<Task, TaskResult> | undefined;
   let threads: TaskRunner<Task, TaskResult> | undefined;
   signal?.addEventListener('abort', () => void threads?.close(), { once: true });
@@ -38,20 +44,22 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
     async run<T extends BareTask>(task: T): Promise<ResultOf<T>> {
       try {
         // The handler answers a task with a result of its own type.
-        return (await current().run({ ...task, cache: options })) as ResultOf<T>;
+        return (await current().run({ ...task, cache: optionsFor(task) })) as ResultOf<T>;
       } catch (error) {
         signal?.throwIfAborted();
         throw error;
       }
     },
-    useThreads() {
+    async useThreads() {
+      if (threads !== undefined) return;
+      const { createThreadRunner } = await import('../platform/worker-pool.ts');
       threads ??= createThreadRunner(workerEntry(), Math.min(MAX_THREADS, availableParallelism()));
     },
     capacity: () => current().capacity,
     async flush() {
       for (const runner of [inline, threads]) {
         if (runner === undefined) continue;
-        const results = await runner.runOnEach({ type: 'flush', cache: options });
+        const results = await runner.runOnEach({ ...FLUSH, cache: optionsFor(FLUSH) });
         cache.publish(results.flatMap((result) => (result.type === 'flush' ? [result.rows] : [])));
       }
     },

@@ -40,17 +40,28 @@ export async function wantedVersions(workspace: Workspace, options: TransferOpti
   const { rev, allBranches = false, allTags = false, allCommits = false } = options;
   if (rev === undefined && !allBranches && !allTags && !allCommits) {
     const selected = await selectTracked(workspace, options);
-    return selected.map(({ tracked: { path, pointer }, selection }) => ({ path, pointer, selection, revision: undefined }));
+    return selected.map(({ tracked: { path, pointer }, selection }) => ({
+      path,
+      pointer,
+      selection,
+      revision: undefined,
+    }));
   }
   const git = await requireGit(workspace);
-  if (allCommits) return historyVersions(workspace, git, { tips: await refTips(git, ['refs/']), exclude: [], options });
+  if (allCommits) {
+    const head = await git.head();
+    const tips = [...(head === undefined ? [] : [head]), ...(await refTips(git, ['refs/']))];
+    return historyVersions(workspace, git, { tips: [...new Set(tips)], exclude: [], options });
+  }
   const commits: CommitId[] = rev === undefined ? [] : [await git.resolve(rev)];
   if (allBranches) commits.push(...(await refTips(git, ['refs/heads/', 'refs/remotes/'])));
   if (allTags) commits.push(...(await refTips(git, ['refs/tags/'])));
   const versions: WantedVersion[] = [];
   for (const commit of new Set(commits)) {
     const files = await git.listFiles(commit, isPointer);
-    versions.push(...(await readVersions(workspace, git, { files: files.map((file) => ({ ...file, commit })), options })));
+    versions.push(
+      ...(await readVersions(workspace, git, { files: files.map((file) => ({ ...file, commit })), options })),
+    );
   }
   return versions;
 }
@@ -64,7 +75,8 @@ export async function historyVersions(
   const { tips, exclude, options } = given;
   if (tips.length === 0) return [];
   const files: (GitFile & { commit: CommitId })[] = [];
-  for await (const file of git.fileVersions({ tips, exclude, accept: isPointer, pathspecs: [`*${POINTER_SUFFIX}`] })) files.push(file);
+  for await (const file of git.fileVersions({ tips, exclude, accept: isPointer, pathspecs: [`*${POINTER_SUFFIX}`] }))
+    files.push(file);
   return readVersions(workspace, git, { files, options });
 }
 
@@ -84,7 +96,12 @@ async function readVersions(
     const bytes = await git.readBlob(blob);
     if (bytes.length > MAX_POINTER_BYTES) continue;
     const revision = commit.slice(0, 10);
-    versions.push({ path, pointer: await parsePointerText(bytes.toString('utf8'), `${revision}:${full}`), selection, revision });
+    versions.push({
+      path,
+      pointer: await parsePointerText(bytes.toString('utf8'), `${revision}:${full}`),
+      selection,
+      revision,
+    });
   }
   return versions;
 }
@@ -94,17 +111,21 @@ function selectionFor(workspace: Workspace, { targets, cwd }: Targets, path: Rep
   if (targets.length === 0) return 'all';
   let selection: Selection | undefined;
   for (const target of targets) {
-    const asked = resolveTarget(workspace, cwd, target.endsWith(POINTER_SUFFIX) ? target.slice(0, -POINTER_SUFFIX.length) : target);
+    const asked = resolveTarget(
+      workspace,
+      cwd,
+      target.endsWith(POINTER_SUFFIX) ? target.slice(0, -POINTER_SUFFIX.length) : target,
+    );
     if (asked === path || asked === '' || path.startsWith(`${asked}/`)) return 'all';
-    if (asked.startsWith(`${path}/`)) selection = joinSelections(selection ?? [], [treePathFromText(asked.slice(path.length + 1))]);
+    if (asked.startsWith(`${path}/`))
+      selection = joinSelections(selection ?? [], [treePathFromText(asked.slice(path.length + 1))]);
   }
   return selection;
 }
 
 async function refTips(git: GitRepository, prefixes: readonly string[]): Promise<CommitId[]> {
   const refs = await git.listRefs(prefixes);
-  const head = await git.head();
-  return [...new Set([...(head === undefined ? [] : [head]), ...refs.map(({ commit }) => commit)])];
+  return refs.map(({ commit }) => commit);
 }
 
 async function requireGit(workspace: Workspace): Promise<GitRepository> {
@@ -136,7 +157,9 @@ export function readPushedCommits(folder: string): CommitId[] {
 }
 
 export function notePushedCommit(folder: string, commit: CommitId): void {
-  const commits = [commit, ...readPushedCommits(folder).filter((known) => known !== commit)].slice(0, KNOWN_COMMITS);
+  const known = readPushedCommits(folder);
+  if (known.includes(commit)) return;
+  const commits = [commit, ...known].slice(0, KNOWN_COMMITS);
   mkdirSync(folder, { recursive: true });
   writeFileDurably(join(folder, 'pushed-commits'), `${commits.join('\n')}\n`);
 }

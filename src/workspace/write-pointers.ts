@@ -34,15 +34,17 @@ export async function writePointers(workspace: Workspace, changes: readonly Poin
       const ignoreFile = joinRepoPath(repoDirname(path), '.gitignore');
       lock.assertHeld();
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
+      let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
         mkdirSync(dirname(join(root, file)), { recursive: true });
-        editIgnoreFile(join(root, ignoreFile), (lines) => addIgnoreLine(lines, repoBasename(path)));
+        isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) => addIgnoreLine(lines, repoBasename(path)));
         writeFileDurably(join(root, file), await pointerText(pointer, text, file));
       } else {
         rmSync(join(root, file), { force: true });
-        editIgnoreFile(join(root, ignoreFile), (lines) => removeIgnoreLine(lines, repoBasename(path)));
+        isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) => removeIgnoreLine(lines, repoBasename(path)));
       }
-      paths.push(file, ignoreFile);
+      // Somebody's own edits of a file that mlv left alone are not mlv's to stage.
+      paths.push(file, ...(isIgnoreFileEdited ? [ignoreFile] : []));
     }
     return [...new Set(paths)];
   });
@@ -56,10 +58,13 @@ async function pointerText(pointer: Pointer, text: string | undefined, file: str
   return updatePointer(text, { files: undefined, exec: undefined, ...rest }, file);
 }
 
-function editIgnoreFile(file: string, edit: (text: string) => string): void {
+/** Returns whether there was anything to change. */
+function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
   const after = edit(before);
-  if (after !== before) writeFileDurably(file, after);
+  if (after === before) return false;
+  writeFileDurably(file, after);
+  return true;
 }
 
 /** Stages files in Git when the settings say so; gives back those it staged. */

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { leadingBits, writeRow } from '../../src/domain/blob-index.ts';
+import { writeRow } from '../../src/domain/blob-index.ts';
 import { digestFromBytes, digestToBytes } from '../../src/domain/digest.ts';
 import { DESCRIPTION_KEY, formatDescription, INDEX_FOLDER, keyPath } from '../../src/domain/remote-layout.ts';
 import { createTreeBuilder } from '../../src/domain/tree-builder.ts';
@@ -33,6 +33,7 @@ const shards = Array.from({ length: 2 ** bits }, () => ({ cells: Buffer.alloc(sh
 const keys = [];
 const content = Buffer.alloc(BLOB_BYTES, 'the same in all of them, but for the number in front; ');
 const found = [];
+const placed = [];
 
 const trees = createTreePacks();
 const tree = createTreeBuilder({ hash, emit: trees.store });
@@ -43,11 +44,11 @@ trees.finish();
 
 for (const [value, { cells, used }] of shards.entries()) {
   const prefix = { bits, value };
-  const isRoots = bits === 0 || leadingBits(digestToBytes(summary.root), bits) === value;
-  const roots = isRoots ? [{ root: summary.root, day: DAY }] : [];
+  const roots = shardOf(digestToBytes(summary.root)) === value ? [{ root: summary.root, day: DAY }] : [];
   const { name, chunks } = buildIndex({ rows: cells.subarray(0, used), keys, roots, prefix, hash });
   writeFileSync(join(remote, INDEX_FOLDER, name), Buffer.concat(chunks));
 }
+await Promise.all(placed);
 const pointer = `version: 0\ntype: dir\nhash: b3:${summary.root}\nsize: ${summary.bytes}\nfiles: ${summary.files}\n`;
 console.log(JSON.stringify({ pointer, wanted: found }));
 
@@ -62,12 +63,14 @@ function addPack(first, end) {
     const digest = hash(bytes);
     writer?.append(digest, bytes);
     addRow(digest, key, PACK_HEADER_BYTES + (index - first) * BLOB_BYTES, BLOB_BYTES);
-    if (wanted.includes(index)) found.push({ path, bytes: BLOB_BYTES, sha: createHash('sha256').update(bytes).digest('hex') });
+    if (wanted.includes(index))
+      found.push({ path, bytes: BLOB_BYTES, sha: createHash('sha256').update(bytes).digest('hex') });
     tree.entry({ path, kind: 'f', size: BLOB_BYTES, digest: digestFromBytes(digest) });
   }
-  const name = writer === undefined ? digestFromBytes(hash(Buffer.from(`pack ${number}`))) : writer.finish();
-  keys[key] = { kind: 'pack', hash: name };
-  if (writer !== undefined) place(keys[key]);
+  keys[key] = {
+    kind: 'pack',
+    hash: writer === undefined ? digestFromBytes(hash(Buffer.from(`pack ${number}`))) : place(writer, 'pack'),
+  };
 }
 
 /** Gathers tree objects in packs; their rows are added when the name of their pack is known. */
@@ -76,8 +79,7 @@ function createTreePacks() {
   let rows = [];
   const finish = () => {
     if (writer === undefined) return;
-    const key = keys.push({ kind: 'tree-pack', hash: writer.finish() }) - 1;
-    place(keys[key]);
+    const key = keys.push({ kind: 'tree-pack', hash: place(writer, 'tree-pack') }) - 1;
     for (const { digest, offset, length } of rows) addRow(digest, key, offset, length);
     writer = undefined;
     rows = [];
@@ -92,20 +94,32 @@ function createTreePacks() {
 }
 
 function addRow(digest, key, offset, length) {
-  const shard = shards[bits === 0 ? 0 : leadingBits(digest, bits)];
+  const shard = shards[shardOf(digest)];
   writeRow(shard.cells, shard.used, { digest, key, offset, length });
   shard.used += CELL_BYTES;
 }
 
-function openPack(kind) {
-  return createPackWriter({ folder: join(remote, 'tmp'), temporary: join(remote, 'tmp', kind), kind, hash });
+/** The leading bits of the digest. */
+function shardOf(digest) {
+  return ((digest[0] << 8) | digest[1]) >>> (16 - bits);
 }
 
-/** Moves a finished pack to where its key says. */
-function place(key) {
-  const path = join(remote, keyPath(key));
+function openPack(kind) {
+  return createPackWriter({
+    folder: join(remote, 'tmp'),
+    temporary: join(remote, 'tmp', `${kind}-${keys.length}`),
+    kind,
+    hash,
+  });
+}
+
+/** Finishes a pack, and moves it to where its key says once it is durable. Gives back its name. */
+function place(writer, kind) {
+  const { name, durable } = writer.finish();
+  const path = join(remote, keyPath({ kind, hash: name }));
   mkdirSync(dirname(path), { recursive: true });
-  renameSync(join(remote, 'tmp', `${key.hash}.pack`), path);
+  placed.push(durable.then(() => renameSync(join(remote, 'tmp', `${name}.pack`), path)));
+  return name;
 }
 
 /** Names that ascend, as camera frames have them. */

@@ -9,14 +9,14 @@ import { installCleanup } from './harness/cleanup.mjs';
 import { FILE_SYSTEMS, makeDisks } from './harness/disks.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { WrongResult } from './harness/wrong-result.mjs';
-import * as addLarge from './workloads/add-large.mjs';
-import * as addMany from './workloads/add-many.mjs';
-import * as checkoutMany from './workloads/checkout-many.mjs';
-import * as dvc from './workloads/dvc.mjs';
-import * as millionFiles from './workloads/million-files.mjs';
-import * as startUp from './workloads/start-up.mjs';
-import * as statusMany from './workloads/status-many.mjs';
-import * as tenMillionBlobs from './workloads/ten-million-blobs.mjs';
+import { addLarge } from './workloads/add-large.mjs';
+import { addMany } from './workloads/add-many.mjs';
+import { checkoutMany } from './workloads/checkout-many.mjs';
+import { againstDvc } from './workloads/dvc.mjs';
+import { millionFiles } from './workloads/million-files.mjs';
+import { startUp } from './workloads/start-up.mjs';
+import { statusMany } from './workloads/status-many.mjs';
+import { tenMillionBlobs } from './workloads/ten-million-blobs.mjs';
 
 const WORKLOADS = {
   'start-up': startUp,
@@ -26,12 +26,17 @@ const WORKLOADS = {
   'status-many': statusMany,
   'million-files': millionFiles,
   'ten-million-blobs': tenMillionBlobs,
-  dvc,
+  dvc: againstDvc,
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { samples: { type: 'string' }, fs: { type: 'string' }, short: { type: 'boolean', default: false }, json: { type: 'string' } },
+  options: {
+    samples: { type: 'string' },
+    fs: { type: 'string' },
+    short: { type: 'boolean', default: false },
+    json: { type: 'string' },
+  },
 });
 const samples = Number(values.samples ?? (values.short ? 1 : 5));
 const fileSystems = values.fs?.split(',');
@@ -53,8 +58,9 @@ for (const workload of names) {
     await run(bench);
   } catch (error) {
     if (!(error instanceof WrongResult)) console.error(error);
-    console.log(`  WRONG  ${error.message}`);
-    results.push({ workload, what: error.message, verdict: 'WRONG' });
+    const [what] = error.message.split('\n');
+    console.log(`  WRONG  ${what}`);
+    results.push({ workload, what, verdict: 'WRONG' });
     process.exitCode = 1;
   } finally {
     bench.disks.dispose();

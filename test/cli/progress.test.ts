@@ -5,7 +5,7 @@ function screen(kind: 'line' | 'log' | 'off') {
   const clock = { time: 0 };
   const written: string[] = [];
   const stream = { columns: 40, write: (text: string) => written.push(text) };
-  return { clock, written, progress: createProgress({ stream, kind, now: () => clock.time }) };
+  return { clock, written, progress: createProgress({ stream, kind: () => kind, now: () => clock.time }) };
 }
 
 const state = (files: number) => ({

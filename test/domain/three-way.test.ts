@@ -54,12 +54,15 @@ function contentOf(paths: Readonly<Record<string, Version | 'd'>>): Content {
   return new Map(entries.map((entry) => [entry.path, entry]));
 }
 
-interface Situation extends Partial<Omit<CheckoutPlan, 'base' | 'target' | 'workspace' | 'wasSelected'>> {
+interface Situation extends Partial<
+  Omit<CheckoutPlan, 'base' | 'target' | 'workspace' | 'wasSelected' | 'restoreDeleted'>
+> {
   readonly base: Content;
   readonly target: Content;
   readonly workspace: Content;
   readonly selected?: Selection;
   readonly wasSelected?: Selection;
+  readonly restoreDeleted?: boolean;
 }
 
 function cursorOf(content: Content, selected: Selection, objects: Objects): TreeCursor {
@@ -72,13 +75,13 @@ function cursorOf(content: Content, selected: Selection, objects: Objects): Tree
 }
 
 function plan(situation: Situation, objects = createObjects()): CheckoutStep[] {
-  const { base, target, workspace, selected = 'all', wasSelected = selected, ...options } = situation;
+  const { base, target, workspace, selected = 'all', wasSelected = selected, restoreDeleted = false, ...options } = situation;
   return [
     ...planCheckout({
       force: false,
       relink: false,
       maySkip: String(selected) === String(wasSelected) && options.relink !== true,
-      restoreDeleted: false,
+      restoreDeleted: () => restoreDeleted,
       isUnfinished: false,
       isLeftover: () => false,
       ...options,

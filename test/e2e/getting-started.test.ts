@@ -45,7 +45,8 @@ function follow(blocks: readonly CodeBlock[]): void {
     const done = runBlock(block, folder);
     const code = Number(block.flags['exits'] ?? 0);
     const place = `line ${block.line}: ${block.text}`;
-    expect(`${place}\nexit ${done.code}`, done.stderr).toBe(`${place}\nexit ${code}`);
+    const told = done.code === code ? '' : `\n${done.stderr}`;
+    expect(`${place}\nexit ${done.code}${told}`).toBe(`${place}\nexit ${code}`);
     const next = blocks[index + 1];
     if (next?.language === 'text') {
       const output = code === 0 ? done.stdout : done.stdout + done.stderr;

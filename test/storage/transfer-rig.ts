@@ -56,7 +56,7 @@ export function createRig(): Rig {
   const rig: Rig = {
     remoteFolder,
     home,
-    cache: (name) => keep(openLocalCache({ folder: join(folder, name, 'cache'), packBelow: 1 << 20 })),
+    cache: (name) => keep(openLocalCache({ folder: join(folder, name, 'cache'), packBelow: () => 1 << 20 })),
     remote: async (name, ofHome = home) =>
       keep(await openRemote({ home: ofHome, mirrorFolder: join(folder, name, 'mirror') })),
     push: async (name, roots, ofHome) =>

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hermeticEnv, makeRepository, makeTemporaryFolder, type TestRepository } from './git.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/mlv.js', import.meta.url));
+/** The program, built. */
+export const BIN = fileURLToPath(new URL('../../bin/mlv.js', import.meta.url));
 
 export interface MlvResult {
   /** Exit code; undefined when a signal ended it. */

@@ -18,7 +18,12 @@ export interface SharedProject extends TestRepository {
 }
 
 /** Makes a project with a remote and, where paths are given, a first version. */
-export async function shareProject(rig: MlvRig, name: string, files: Files = {}, ...paths: string[]): Promise<SharedProject> {
+export async function shareProject(
+  rig: MlvRig,
+  name: string,
+  files: Files = {},
+  ...paths: string[]
+): Promise<SharedProject> {
   const repository = await rig.project(name);
   const { root, git } = repository;
   const remote = join(rig.folder, `${name}-store`);
@@ -29,7 +34,8 @@ export async function shareProject(rig: MlvRig, name: string, files: Files = {},
     async version(more, ...targets) {
       writeFiles(root, more);
       if (targets.length > 0) await told(rig, root, ['add', ...targets]);
-      return repository.commit({});
+      git('commit', '--quiet', '--all', '--allow-empty', '-m', 'version');
+      return git('rev-parse', 'HEAD');
     },
     clone(clone) {
       const folder = join(rig.folder, clone);
@@ -37,7 +43,6 @@ export async function shareProject(rig: MlvRig, name: string, files: Files = {},
       return repositoryAt(folder);
     },
   };
-  git('add', '--all');
   await project.version(files, ...paths);
   return project;
 }

@@ -136,7 +136,7 @@ test('small blobs are packed from the size that the settings or the disk give', 
   const { root } = await project('packs');
   const packBelow = async (env: Record<string, string>): Promise<number> => {
     const workspace = await openWorkspace({ cwd: root, environment: { ...rig.env, ...env } });
-    const found = workspace.cache().packBelow;
+    const found = workspace.cache().packBelow();
     await workspace.close();
     return found;
   };

@@ -13,11 +13,11 @@ export const checkout = defineCommand({
     relink: { type: 'boolean', about: 'make every file anew, as cache.links says' },
   },
   example: { command: 'git switch main && mlv checkout', about: 'Brings the data to the version of the branch' },
-  async run(args, { cwd, verb, open }) {
+  async run(args, { cwd, verb, open, isVerbose }) {
     const workspace = await open();
     const result = await explainTargets({ workspace, command: 'checkout', targets: args.targets }, () =>
       checkoutTargets(workspace, { ...args, ...verb, cwd }),
     );
-    return { data: result, text: (style) => checkoutLines(result, style) };
+    return { data: result, text: (style) => checkoutLines(result, style, isVerbose ? Infinity : undefined) };
   },
 });

@@ -22,7 +22,7 @@ export const pull = defineCommand({
       data: result,
       text: (style) => [
         ...fetchLines(result.fetch, style, isVerbose ? Infinity : undefined),
-        ...checkoutLines(result.checkout, style),
+        ...checkoutLines(result.checkout, style, isVerbose ? Infinity : undefined),
       ],
       exitCode: result.fetch.missing.length > 0 ? 1 : 0,
     };

@@ -13,6 +13,13 @@ export const unprotect = defineCommand({
   example: { command: 'mlv unprotect data/labels.csv', about: 'Makes one file writable' },
   async run({ targets }, { cwd, open }) {
     const result = await unprotectTargets(await open(), { targets, cwd });
-    return { data: result, text: (style) => [`${countOf(result.files, 'file')} ${style.good('can be edited')}`] };
+    return {
+      data: result,
+      text: (style) => [
+        result.files === 0
+          ? style.good('Nothing to unprotect')
+          : `${countOf(result.files, 'file')} ${style.good('can be edited')}`,
+      ],
+    };
   },
 });

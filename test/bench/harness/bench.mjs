@@ -59,9 +59,18 @@ export function createBench({ disks, samples, short, fileSystems, results, workl
         medians.set(name, middle);
         const peak = peaks.length === 0 ? undefined : Math.max(...peaks);
         const spread = (Math.max(...seconds) - Math.min(...seconds)) / middle;
-        console.log(`    ${name.padEnd(24)} ${time(middle).padStart(9)}  ±${Math.round(spread * 50)}%  [${seconds.map(time).join(', ')}]${peak === undefined ? '' : `  peak ${megabytes(peak)}`}`);
+        console.log(
+          `    ${name.padEnd(24)} ${time(middle).padStart(9)}  ±${Math.round(spread * 50)}%  [${seconds.map(time).join(', ')}]${peak === undefined ? '' : `  peak ${megabytes(peak)}`}`,
+        );
         record({ what: `${title}: ${name}`, verdict: 'measured', seconds, median: middle, peaks });
-        if (peak !== undefined) bench.judge({ what: `${title}: ${name}, peak memory`, value: peak, goal: MEMORY_GOAL_BYTES, format: megabytes, quiet: true });
+        if (peak !== undefined)
+          bench.judge({
+            what: `${title}: ${name}, peak memory`,
+            value: peak,
+            goal: MEMORY_GOAL_BYTES,
+            format: megabytes,
+            quiet: true,
+          });
       }
       return medians;
     },
@@ -71,9 +80,18 @@ export function createBench({ disks, samples, short, fileSystems, results, workl
      * which is the hardest to beat.
      */
     ratio({ what, medians, of, to, goal }) {
-      const chosen = to.map((names) => [names].flat().reduce((best, name) => (medians.get(name) < medians.get(best) ? name : best)));
+      const chosen = to.map((names) =>
+        [names].flat().reduce((best, name) => (medians.get(name) < medians.get(best) ? name : best)),
+      );
       const reference = chosen.reduce((sum, name) => sum + medians.get(name), 0);
-      bench.judge({ what: `${what}: ${of} / (${chosen.join(' + ')})`, value: medians.get(of) / reference, goal, format: (value) => `${value.toFixed(2)}×` });
+      // What starting costs is all that tiny data would show.
+      const judged = short ? undefined : goal;
+      bench.judge({
+        what: `${what}: ${of} / (${chosen.join(' + ')})`,
+        value: medians.get(of) / reference,
+        goal: judged,
+        format: (value) => `${value.toFixed(2)}×`,
+      });
     },
 
     /** Compares a figure with its goal (`goal` undefined: it is only told). */
@@ -81,7 +99,9 @@ export function createBench({ disks, samples, short, fileSystems, results, workl
       const verdict = goal === undefined ? 'told' : value <= goal ? 'met' : 'MISSED';
       const text = { value: format(value), goal: goal === undefined ? '' : format(goal) };
       if (!quiet || verdict === 'MISSED') {
-        console.log(`    ${verdict === 'told' ? '·' : verdict}  ${what} = ${text.value}${goal === undefined ? '' : ` (goal: at most ${text.goal})`}`);
+        console.log(
+          `    ${verdict === 'told' ? '·' : verdict}  ${what} = ${text.value}${goal === undefined ? '' : ` (goal: at most ${text.goal})`}`,
+        );
       }
       record({ what, verdict, value, goal, text });
     },
@@ -92,32 +112,38 @@ export function createBench({ disks, samples, short, fileSystems, results, workl
 /** The summary: one line for each goal. */
 export function printSummary(results) {
   console.log('\nSummary');
-  const judged = results.filter(({ verdict }) => ['met', 'MISSED'].includes(verdict) );
+  const judged = results.filter(({ verdict }) => ['met', 'MISSED'].includes(verdict));
   const memory = judged.filter(({ what }) => what.endsWith('peak memory'));
   const highest = memory.toSorted((a, b) => b.value - a.value)[0];
   const rows = judged.filter((result) => !memory.includes(result) || result.verdict === 'MISSED');
-  for (const { verdict, workload, what, text } of rows) console.log(`  ${verdict.padEnd(6)}  ${text.value.padStart(9)} of ${text.goal.padEnd(9)}  ${workload}: ${what}`);
-  if (highest !== undefined) console.log(`  ${highest.verdict.padEnd(6)}  ${highest.text.value.padStart(9)} of ${highest.text.goal.padEnd(9)}  highest peak memory: ${highest.what}`);
-  for (const { workload, what, reason } of results.filter(({ verdict }) => verdict === 'skipped')) console.log(`  skipped ${workload}: ${what}: ${reason}`);
-  for (const { workload, what } of results.filter(({ verdict }) => verdict === 'WRONG')) console.log(`  WRONG   ${workload}: ${what}`);
+  for (const { verdict, workload, what, text } of rows)
+    console.log(`  ${verdict.padEnd(6)}  ${text.value.padStart(9)} of ${text.goal.padEnd(9)}  ${workload}: ${what}`);
+  if (highest !== undefined)
+    console.log(
+      `  ${highest.verdict.padEnd(6)}  ${highest.text.value.padStart(9)} of ${highest.text.goal.padEnd(9)}  highest peak memory: ${highest.what}`,
+    );
+  for (const { workload, what, reason } of results.filter(({ verdict }) => verdict === 'skipped'))
+    console.log(`  skipped ${workload}: ${what}: ${reason}`);
+  for (const { workload, what } of results.filter(({ verdict }) => verdict === 'WRONG'))
+    console.log(`  WRONG   ${workload}: ${what}`);
 }
 
 async function waitForQuiet() {
-  for (const end = Date.now() + QUIET_WAIT_MS; loadavg()[0] >= QUIET_LOAD && Date.now() < end; ) {
+  for (const end = Date.now() + QUIET_WAIT_MS; loadavg()[0] >= QUIET_LOAD && Date.now() < end;) {
     await new Promise((resolve) => setTimeout(resolve, 2_000));
   }
   if (loadavg()[0] >= QUIET_LOAD) console.log(`  (load ${loadavg()[0].toFixed(2)}: something else is at work)`);
 }
 
 /** The middle one, or the mean of the middle two. */
-export function median(values) {
+function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** Seconds for people. */
-export function time(seconds) {
+function time(seconds) {
   return seconds < 1 ? `${(seconds * 1000).toFixed(seconds < 0.1 ? 1 : 0)} ms` : `${seconds.toFixed(2)} s`;
 }
 

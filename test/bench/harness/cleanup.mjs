@@ -14,7 +14,7 @@ export function onCleanup(undo) {
 /** Makes Ctrl-C, a signal and a crash undo what is pending, the latest first. */
 export function installCleanup() {
   process.on('exit', () => {
-    for (const undo of [...pending].reverse()) {
+    for (const undo of [...pending].toReversed()) {
       pending.delete(undo);
       try {
         undo();

@@ -6,14 +6,15 @@ import { dirname, join } from 'node:path';
 const ZEROS = Buffer.alloc(1 << 20);
 
 /** A function that gives the next so many bytes of the stream that this seed stands for. */
-export function createStream(seed) {
+function createStream(seed) {
   const key = Buffer.alloc(16);
   key.writeUInt32LE(seed);
   const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
   return (bytes) => {
     if (bytes <= ZEROS.length) return cipher.update(ZEROS.subarray(0, bytes));
     const parts = [];
-    for (let left = bytes; left > 0; left -= ZEROS.length) parts.push(cipher.update(ZEROS.subarray(0, Math.min(left, ZEROS.length))));
+    for (let left = bytes; left > 0; left -= ZEROS.length)
+      parts.push(cipher.update(ZEROS.subarray(0, Math.min(left, ZEROS.length))));
     return Buffer.concat(parts);
   };
 }

@@ -1,7 +1,17 @@
 // Fresh file systems: making files is up to ten times slower on a disk where many were deleted, so each sample gets an
 // image of its own, mounted through a loop device. Where that is not possible, plain folders stand in, and the bench says so.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onCleanup } from './cleanup.mjs';
@@ -9,7 +19,11 @@ import { hasProgram } from './processes.mjs';
 
 const MAKERS = {
   // The inode tables are zero in a new image anyway; zeroing them in the background would disturb the first samples.
-  ext4: { program: 'mkfs.ext4', args: (inodes) => ['-q', '-F', '-m', '0', '-N', String(inodes)], mount: 'noinit_itable' },
+  ext4: {
+    program: 'mkfs.ext4',
+    args: (inodes) => ['-q', '-F', '-m', '0', '-N', String(inodes)],
+    mount: 'noinit_itable',
+  },
   // Copies of one image have one identity, which xfs would refuse to mount twice.
   xfs: { program: 'mkfs.xfs', args: () => ['-q', '-f'], mount: 'nouuid' },
   btrfs: { program: 'mkfs.btrfs', args: () => ['-q', '-f'], mount: 'defaults' },
@@ -143,7 +157,9 @@ function unmountAnyhow(folder) {
 /** Brings all bytes below a folder into memory, and what was written before to the disk. */
 export function settle(folder, ...warm) {
   if (warm.length > 0) {
-    execFileSync('sh', ['-c', 'find "$@" -type f -print0 | xargs -0 cat > /dev/null', 'sh', ...warm], { stdio: 'ignore' });
+    execFileSync('sh', ['-c', 'find "$@" -type f -print0 | xargs -0 cat > /dev/null', 'sh', ...warm], {
+      stdio: 'ignore',
+    });
   }
   execFileSync('sync', ['-f', folder]);
 }

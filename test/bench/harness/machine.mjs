@@ -7,7 +7,10 @@ export function describeMachine() {
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    system: `${readDistribution()}, Linux ${release()}`.replace('Linux', process.platform === 'linux' ? 'Linux' : process.platform),
+    system: `${readDistribution()}, Linux ${release()}`.replace(
+      'Linux',
+      process.platform === 'linux' ? 'Linux' : process.platform,
+    ),
     versions: [`node ${process.versions.node}`, ...['cp', 'find', 'git', 'b3sum', 'strace'].map(versionOf)].join(' · '),
     load: loadavg()[0],
   };
@@ -16,7 +19,9 @@ export function describeMachine() {
 /** The first line of what `PROGRAM --version` prints. */
 export function versionOf(program) {
   try {
-    return execFileSync(program, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().split('\n')[0];
+    return execFileSync(program, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'] })
+      .toString()
+      .split('\n')[0];
   } catch {
     return `no ${program}`;
   }

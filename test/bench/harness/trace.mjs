@@ -21,14 +21,29 @@ export function traceMlv(cwd, args, env, folder) {
   const target = mkdtempSync(join(cwd, '.git/trace-'));
   try {
     // A file for each thread, so that no call is split over two lines.
-    const strace = ['-ff', '-y', '-s', '0', '--seccomp-bpf', '-e', `trace=${CALLS.join(',')}`, '-o', join(target, 'thread')];
+    const strace = [
+      '-ff',
+      '-y',
+      '-s',
+      '0',
+      '--seccomp-bpf',
+      '-e',
+      `trace=${CALLS.join(',')}`,
+      '-o',
+      join(target, 'thread'),
+    ];
     const command = [...strace, process.execPath, MLV, ...args];
     // Calls that go through a ring are not traced.
-    execFileSync('strace', command, { cwd, env: { ...env, UV_USE_IO_URING: '0' }, stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('strace', command, {
+      cwd,
+      env: { ...env, UV_USE_IO_URING: '0' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const filesRead = new Map();
     const filesOpened = [];
     for (const name of readdirSync(target)) {
-      for (const line of readFileSync(join(target, name), 'latin1').split('\n')) count(line, folder, filesRead, filesOpened);
+      for (const line of readFileSync(join(target, name), 'latin1').split('\n'))
+        count(line, folder, filesRead, filesOpened);
     }
     const bytesRead = [...filesRead.values()].reduce((sum, bytes) => sum + bytes, 0);
     return { bytesRead, filesRead, filesOpened };
@@ -46,8 +61,11 @@ function count(line, folder, filesRead, filesOpened) {
     if (path.startsWith(`${folder}/`) && !args.includes('O_DIRECTORY')) filesOpened.push(path);
     return;
   }
-  const path = [...args.matchAll(/\d+<([^>]*)>/g)].map((match) => match[1]).find((name) => name.startsWith(`${folder}/`));
+  const path = [...args.matchAll(/\d+<([^>]*)>/g)]
+    .map((match) => match[1])
+    .find((name) => name.startsWith(`${folder}/`));
   if (path === undefined) return;
   if (READS.includes(call)) filesRead.set(path, (filesRead.get(path) ?? 0) + value);
-  else if (call === 'mmap' || args.includes('FICLONE')) filesRead.set(path, (filesRead.get(path) ?? 0) + Number(/, (\d+), PROT/.exec(args)?.[1] ?? 0));
+  else if (call === 'mmap' || args.includes('FICLONE'))
+    filesRead.set(path, (filesRead.get(path) ?? 0) + Number(/, (\d+), PROT/.exec(args)?.[1] ?? 0));
 }

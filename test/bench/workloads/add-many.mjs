@@ -6,12 +6,15 @@ import { hasProgram, hermeticEnv, mlv, run as runCommand } from '../harness/proc
 import { makeRepository, pointerHash, requireSame } from '../harness/repositories.mjs';
 import { WrongResult } from '../harness/wrong-result.mjs';
 
-export const title = 'add many small files, against cp -r plus b3sum over the same files';
+export const addMany = {
+  title: 'add many small files, against cp -r plus b3sum over the same files',
+  run,
+};
 
 const GOAL = 0.3;
 
 /** `cp` and `b3sum` neither flush nor keep anything durable; mlv does, and the time is in its figure. */
-export async function run(bench) {
+async function run(bench) {
   const files = bench.short ? 2_000 : 100_000;
   for (const fs of bench.fileSystems(['ext4', 'xfs'])) await onFileSystem(bench, fs, files);
 }

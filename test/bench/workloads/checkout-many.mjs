@@ -5,11 +5,14 @@ import { settle } from '../harness/disks.mjs';
 import { hermeticEnv, mlv, run as runCommand } from '../harness/processes.mjs';
 import { commitAll, makeRepository, requireSame } from '../harness/repositories.mjs';
 
-export const title = 'check out many small files, against cp -r';
+export const checkoutMany = {
+  title: 'check out many small files, against cp -r',
+  run,
+};
 
 const GOAL = 1.3;
 
-export async function run(bench) {
+async function run(bench) {
   const files = bench.short ? 2_000 : 100_000;
   for (const fs of bench.fileSystems(['ext4', 'xfs'])) await onFileSystem(bench, fs, files);
 }
@@ -28,7 +31,13 @@ async function onFileSystem(bench, fs, files) {
   // A disk on which nothing was ever deleted: the original files, and the repository without its workspace files.
   const first = disks.fresh(size);
   writeMany(join(first.folder, 'plain'), data);
-  execFileSync('sh', ['-c', 'mkdir "$2/repo" && tar -C "$1" --exclude=./data -cf - . | tar -C "$2/repo" -xf -', 'sh', repo, first.folder]);
+  execFileSync('sh', [
+    '-c',
+    'mkdir "$2/repo" && tar -C "$1" --exclude=./data -cf - . | tar -C "$2/repo" -xf -',
+    'sh',
+    repo,
+    first.folder,
+  ]);
   adding.close();
   const frozen = disks.freeze(first);
 
@@ -45,7 +54,10 @@ async function onFileSystem(bench, fs, files) {
   async function withTools() {
     const disk = disks.thaw(frozen);
     settle(disk.folder, join(disk.folder, 'plain'), join(disk.folder, 'repo/.git'));
-    const measured = await runCommand('cp', ['-r', 'plain', 'copy'], { cwd: disk.folder, env: hermeticEnv(disk.folder) });
+    const measured = await runCommand('cp', ['-r', 'plain', 'copy'], {
+      cwd: disk.folder,
+      env: hermeticEnv(disk.folder),
+    });
     disk.close();
     return [{ name: 'cp -r', ...measured }];
   }

@@ -8,13 +8,16 @@ import { versionOf } from '../harness/machine.mjs';
 import { hasProgram, hermeticEnv, MLV, run as runCommand } from '../harness/processes.mjs';
 import { commitAll, git, requireSame } from '../harness/repositories.mjs';
 
-export const title = 'add, status, push, pull and checkout, against DVC on the same data and a folder remote';
+export const againstDvc = {
+  title: 'add, status, push, pull and checkout, against DVC on the same data and a folder remote',
+  run,
+};
 
 /** Between 4 and 100 KB, most of them small, as thumbnails and labels are. */
 const mixedSize = (index) => 4_000 + Math.floor(96_000 * (((index * 7_919) % 1_000) / 1_000) ** 2);
 const STEPS = ['add', 'status', 'push', 'pull', 'checkout'];
 
-export async function run(bench) {
+async function run(bench) {
   const dvc = findDvc(bench);
   if (dvc === undefined) return;
   console.log(`  DVC ${versionOf(dvc)}`);
@@ -22,7 +25,8 @@ export async function run(bench) {
   const many = bench.short ? 200 : 20_000;
   const large = bench.short ? 8 << 20 : 256 << 20;
   const sets = {
-    [`${many} files of 4 to 100 KB`]: (folder) => writeMany(folder, { files: many, folders: 100, size: mixedSize, seed: 6 }),
+    [`${many} files of 4 to 100 KB`]: (folder) =>
+      writeMany(folder, { files: many, folders: 100, size: mixedSize, seed: 6 }),
     [`4 files of ${large >> 20} MiB`]: (folder) => {
       for (let index = 0; index < 4; index++) writeLarge(join(folder, `shard-${index}.tar`), large, 7 + index);
     },
@@ -89,6 +93,12 @@ function findDvc(bench) {
     return program;
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    return void bench.skip('DVC', `it could not be installed: ${String(error.stderr ?? error.message).trim().split('\n').at(-1)}`);
+    return void bench.skip(
+      'DVC',
+      `it could not be installed: ${String(error.stderr ?? error.message)
+        .trim()
+        .split('\n')
+        .at(-1)}`,
+    );
   }
 }

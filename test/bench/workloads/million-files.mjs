@@ -4,11 +4,22 @@ import { imageName, writeMany } from '../harness/data.mjs';
 import { megabytes } from '../harness/bench.mjs';
 import { settle } from '../harness/disks.mjs';
 import { hermeticEnv, mlv } from '../harness/processes.mjs';
-import { commitAll, git, listFiles, makeRepository, newFiles, requireSame, touchBytes } from '../harness/repositories.mjs';
+import {
+  commitAll,
+  git,
+  listFiles,
+  makeRepository,
+  newFiles,
+  requireSame,
+  touchBytes,
+} from '../harness/repositories.mjs';
 import { traceMlv, whyNoTrace } from '../harness/trace.mjs';
 import { WrongResult } from '../harness/wrong-result.mjs';
 
-export const title = 'one file changed among a million: what add, push and a colleague write, send and read';
+export const millionFiles = {
+  title: 'one file changed among a million: what add, push and a colleague write, send and read',
+  run,
+};
 
 /** A path of pages: the page that changed, and the root. A million files make some 980 pages, which one root can list. */
 const TREE_OBJECTS = 2;
@@ -16,7 +27,7 @@ const TREE_OBJECTS = 2;
 const FRAME_BYTES = 2_000;
 const PACK_FOOTER_BYTES = 48;
 
-export async function run(bench) {
+async function run(bench) {
   const files = bench.short ? 5_000 : 1_000_000;
   const folders = bench.short ? 5 : 1_000;
   const [fs] = bench.fileSystems(['ext4']);
@@ -29,11 +40,20 @@ export async function run(bench) {
   await mlv(repo, ['remote', 'add', '-d', 'store', at('remote')], env);
 
   // The first time, everything travels; once, since it takes minutes.
-  await bench.sample('all of them', [async () => [
-    { name: 'mlv add', ...(await timed(repo, ['add', 'data'])) },
-    { name: 'mlv push', ...(await timed(repo, ['push'], () => commitAll(repo, 'data'))) },
-    { name: 'mlv pull (clone)', ...(await timed(at('clone'), ['pull'], () => git(disk.folder, 'clone', '--quiet', 'repo', 'clone'))) },
-  ]], { samples: 1 });
+  await bench.sample(
+    'all of them',
+    [
+      async () => [
+        { name: 'mlv add', ...(await timed(repo, ['add', 'data'])) },
+        { name: 'mlv push', ...(await timed(repo, ['push'], () => commitAll(repo, 'data'))) },
+        {
+          name: 'mlv pull (clone)',
+          ...(await timed(at('clone'), ['pull'], () => git(disk.folder, 'clone', '--quiet', 'repo', 'clone'))),
+        },
+      ],
+    ],
+    { samples: 1 },
+  );
 
   async function timed(cwd, args, before = () => {}) {
     before();
@@ -43,7 +63,10 @@ export async function run(bench) {
 
   const sent = [];
   async function changeOne(round) {
-    const path = join('data', imageName(Math.floor((files * (round + 1)) / (bench.samples + 2)), Math.ceil(files / folders)));
+    const path = join(
+      'data',
+      imageName(Math.floor((files * (round + 1)) / (bench.samples + 2)), Math.ceil(files / folders)),
+    );
     touchBytes(join(repo, path), `changed ${round}`);
     const before = { cache: listFiles(join(repo, '.git/mlv/cache')), remote: listFiles(at('remote')) };
     const adding = await timed(repo, ['add', 'data']);
@@ -86,14 +109,29 @@ export async function run(bench) {
   const frame = ({ pushed, content }) => total(pushed) - content;
   bench.judge({ what: 'blobs sent', value: most(({ blobs }) => blobs), goal: 1 });
   bench.judge({ what: 'tree objects sent', value: most(({ trees }) => trees), goal: TREE_OBJECTS });
-  bench.judge({ what: 'files written on the remote (two packs, an index)', value: most(({ pushed }) => pushed.length), goal: 3 });
-  bench.judge({ what: 'bytes sent that are neither the blob nor its path of pages', value: most(frame), goal: FRAME_BYTES, format: megabytes });
+  bench.judge({
+    what: 'files written on the remote (two packs, an index)',
+    value: most(({ pushed }) => pushed.length),
+    goal: 3,
+  });
+  bench.judge({
+    what: 'bytes sent that are neither the blob nor its path of pages',
+    value: most(frame),
+    goal: FRAME_BYTES,
+    format: megabytes,
+  });
   bench.judge({ what: 'bytes sent in all', value: most(({ pushed }) => total(pushed)), format: megabytes });
   bench.judge({ what: 'files written in the cache', value: most(({ cached }) => cached.length) });
   bench.judge({ what: 'bytes written in the cache', value: most(({ cached }) => total(cached)), format: megabytes });
   const last = sent.at(-1);
   if (last.read === undefined) bench.skip('bytes that the colleague reads', whyNoTrace());
-  else bench.judge({ what: 'bytes that the colleague reads from the remote', value: last.read.bytesRead, goal: total(last.pushed), format: megabytes });
+  else
+    bench.judge({
+      what: 'bytes that the colleague reads from the remote',
+      value: last.read.bytesRead,
+      goal: total(last.pushed),
+      format: megabytes,
+    });
   if (most(({ blobs }) => blobs) < 1) throw new WrongResult('a change was not sent');
   requireSame(join(repo, 'data'), join(at('clone'), 'data'));
   disk.close();

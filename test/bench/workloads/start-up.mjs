@@ -3,12 +3,15 @@ import { writeMany } from '../harness/data.mjs';
 import { hermeticEnv, mlv, run as runCommand } from '../harness/processes.mjs';
 import { commitAll, makeRepository } from '../harness/repositories.mjs';
 
-export const title = 'mlv version, and mlv status in a small repository, against node -e 0';
+export const startUp = {
+  title: 'mlv version, and mlv status in a small repository, against node -e 0',
+  run,
+};
 
 /** One run is a moment's work, and noisy: many are needed. */
 const SAMPLES = 25;
 
-export async function run(bench) {
+async function run(bench) {
   const folder = bench.disks.scratch();
   const env = hermeticEnv(folder);
   const repo = await makeRepository(join(folder, 'repo'));
