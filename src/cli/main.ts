@@ -47,13 +47,15 @@ function lazyStream(open: () => NodeJS.WriteStream): OutputStream {
   };
 }
 
-void run({
-  argv: process.argv.slice(2),
-  cwd: process.cwd(),
-  environment: process.env,
-  stdout: lazyStream(() => process.stdout),
-  stderr: lazyStream(() => process.stderr),
-  signal: abort.signal,
-}).then((code) => {
-  process.exitCode = code;
-});
+async function main(): Promise<void> {
+  process.exitCode = await run({
+    argv: process.argv.slice(2),
+    cwd: process.cwd(),
+    environment: process.env,
+    stdout: lazyStream(() => process.stdout),
+    stderr: lazyStream(() => process.stderr),
+    signal: abort.signal,
+  });
+}
+
+void main();

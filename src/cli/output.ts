@@ -112,6 +112,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [what: string, hint: strin
   EDQUOT: ['the disk quota is used up', 'Make room, then run the command again: it continues'],
   EMFILE: ['too many open files', 'Raise the limit: ulimit -n 4096'],
   ENFILE: ['too many open files on this machine', 'End what holds them, then run the command again'],
+  ENAMETOOLONG: ['the name is too long for this system', 'Choose a shorter one'],
+  ELOOP: ['symlinks lead in a circle', 'Name what they are to lead to'],
   EIO: ['the disk reported an error', 'Look at the system log: the disk may be failing'],
 };
 

@@ -13,6 +13,7 @@ const CHUNK_BYTES = 1 << 20;
 /** What reading a file came to: its digest (32 raw bytes) and the stats that held before and after. */
 export type Ingested = { readonly digest: Buffer; readonly stats: Stats } | { readonly problem: string };
 
+export const DENIED = 'it cannot be read (permission denied)';
 const RACED = 'it changed while it was read';
 let buffer: Buffer | undefined;
 
@@ -32,16 +33,28 @@ function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined):
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if (hasErrorCode(error, 'EACCES', 'EPERM')) return { problem: 'it cannot be read (permission denied)' };
+    if (hasErrorCode(error, 'EACCES', 'EPERM')) return { problem: DENIED };
     if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO')) return { problem: RACED };
     throw error;
   }
   try {
     const digest = seen.size < LARGE_FILE_BYTES ? ingestSmall(file, seen, writer) : ingestLarge({ path, file, seen, writer });
-    return digest === undefined ? { problem: RACED } : { digest, stats: seen };
+    if (digest === undefined || (writer !== undefined && !staysUnchanged(file, seen))) return { problem: RACED };
+    return { digest, stats: seen };
   } finally {
     closeSync(file);
   }
+}
+
+/** As far apart as two writes can be and leave the same times: a tick of the kernel's clock, doubled. */
+const CLOCK_TICK_MS = 20;
+
+/** Looks once more at a file that was changed just now, when a change during the reading must show. */
+function staysUnchanged(file: number, seen: Stats): boolean {
+  const wait = Math.max(seen.mtimeMs, seen.ctimeMs) + CLOCK_TICK_MS - Date.now();
+  if (wait <= 0 || wait > CLOCK_TICK_MS) return true;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, wait);
+  return isUnchanged(seen, fstatSync(file));
 }
 
 /** Returns undefined when the file is not what was seen. */
@@ -71,8 +84,7 @@ function ingestLarge(options: { path: string; file: number; seen: Stats; writer:
     writer.adopt(digestFromBytes(digest), temporary);
     return digest;
   } catch (error) {
-    if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) throw diskFull(path, error);
-    throw error;
+    throw namingFullCache(error, writer.folder);
   } finally {
     rmSync(temporary, { force: true });
   }

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { closeSync, lstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { digestToBytes, isDigest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
@@ -7,9 +8,10 @@ import { requireSymlinkTarget } from '../domain/tree-order.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { DIGEST_OFFSET, isSameFile, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
-import { ingestFile, LARGE_FILE_BYTES } from './ingest.ts';
+import { DENIED, ingestFile, LARGE_FILE_BYTES } from './ingest.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { BlockPlace } from './stat-cache.ts';
 import { readBlock } from './stat-cache.ts';
@@ -75,8 +77,12 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
     }
     const path = written as TreePath;
     const absolute = `${task.root}/${treePathToText(path)}`;
-    const stats = lstatSync(absolute, { throwIfNoEntry: false });
-    const kind = stats === undefined ? undefined : kindOf(stats);
+    const stats = look(absolute);
+    const kind = stats === undefined || stats === 'denied' ? undefined : kindOf(stats);
+    if (stats === 'denied') {
+      problems.push({ position, reason: DENIED });
+      continue;
+    }
     if (stats === undefined || kind === undefined) {
       problems.push({ position, reason: stats === undefined ? 'it vanished while it was read' : 'it is not a file, folder or symlink' });
       continue;
@@ -104,17 +110,29 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
     }
     read += 1;
     const ingested = ingestFile(absolute, stats, task.store ? writer() : undefined);
-    if ('problem' in ingested) problems.push({ position, reason: ingested.problem });
-    else writeIngested(records, at, ingested, task.store);
+    if ('problem' in ingested) {
+      problems.push({ position, reason: ingested.problem });
+      records.fill(0, at, at + RECORD_BYTES);
+    } else writeIngested(records, at, ingested, task.store);
   }
   known.close();
   return { type: 'scan', records, large, problems, read };
 }
 
+/** A folder that may be listed, and no more, gives names of which nothing can be learnt. */
+function look(absolute: string): Stats | 'denied' | undefined {
+  try {
+    return statsAt(absolute);
+  } catch (error) {
+    if (hasErrorCode(error, 'EACCES', 'EPERM')) return 'denied';
+    throw error;
+  }
+}
+
 export function runIngestTask(task: IngestTask, { writer }: Store): IngestResult {
   const absolute = `${task.root}/${treePathToText(task.path)}`;
   const record = Buffer.alloc(RECORD_BYTES);
-  const stats = lstatSync(absolute, { throwIfNoEntry: false });
+  const stats = statsAt(absolute);
   if (stats?.isFile() !== true) return { type: 'ingest', record, problem: 'it vanished while it was read' };
   const ingested = ingestFile(absolute, stats, task.store ? writer() : undefined);
   if ('problem' in ingested) return { type: 'ingest', record, problem: ingested.problem };

@@ -1,10 +1,11 @@
-import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, relativeRepoPath } from '../domain/repo-path.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
 import { joinSelections, readCheckoutRecord, sameContent } from './checkout-record.ts';
@@ -113,7 +114,7 @@ function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDelet
 /** Refuses what cannot be recorded, or is excluded. */
 export function requireAddable(workspace: Workspace, path: RepoPath): void {
   const absolute = join(workspace.root, path);
-  const stats = lstatSync(absolute, { throwIfNoEntry: false });
+  const stats = statsAt(absolute);
   if (stats === undefined) throw refused('path-missing', `${path} does not exist`, 'Check the spelling; paths are relative to where you are.');
   if (stats.isSymbolicLink()) {
     const target = readlinkSync(absolute);

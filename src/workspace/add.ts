@@ -86,7 +86,8 @@ export async function recordTargets(
     for (const target of targets) recorded.push(await recordTarget(workspace, target, { ...options, tasks }));
     const changes = recorded.flatMap((each) => pointerChange(each, options));
     const items = recorded.map((each) => describe(workspace, each));
-    const staged = await writePointers(workspace, changes);
+    const unchanged = recorded.map(({ target }) => target.path).filter((path) => !changes.some((change) => change.path === path));
+    const staged = await writePointers(workspace, changes, unchanged);
     for (const { target, record } of recorded) {
       if (JSON.stringify(record) !== JSON.stringify(target.stored)) writeCheckoutRecord(workspace, record);
     }

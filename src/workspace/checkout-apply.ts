@@ -1,20 +1,16 @@
-import { existsSync, lstatSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { treePathToText } from '../domain/tree-path.ts';
-import { hashEngine } from '../platform/hash.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import { markRacy } from '../storage/file-record.ts';
-import { hashFile } from '../storage/ingest.ts';
-import { managedDigest } from '../storage/scan-task.ts';
 import type { StatBlock } from '../storage/stat-cache.ts';
 import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutItem } from './checkout.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, entryRoot, openPlan } from './checkout-plan.ts';
 import { stateFiles, writeCheckoutRecord } from './checkout-record.ts';
+import { digestOf } from './digest-of.ts';
 import type { MaterialiseSummary, Phase } from './materialise.ts';
 import { materialise } from './materialise.ts';
 import type { Workspace } from './open.ts';
@@ -133,12 +129,6 @@ function removeLeftovers(workspace: Workspace, { path, record }: CheckoutSituati
   for (const leftover of findTemporaries(root, record.base?.type !== 'file')) {
     if (workspace.cache().has(digestOf(workspace, leftover))) rmSync(leftover);
   }
-}
-
-function digestOf(workspace: Workspace, path: string): Digest {
-  if (!lstatSync(path).isSymbolicLink()) return digestFromBytes(hashFile(path));
-  const target = readlinkSync(path);
-  return managedDigest(target, workspace.cache().folder) ?? digestFromBytes(hashEngine().hash(Buffer.from(target)));
 }
 
 function removeFolder(folder: string): void {

@@ -1,5 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { hasErrorCode } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
 import { planCheckout, selectiveCursor } from '../domain/three-way.ts';
@@ -108,6 +109,7 @@ function createLeftoverTest(
   const { path, record } = situation;
   const seek = createSeeker(openContent(workspace, path, record.target?.content));
   return (found, want) => {
+    if (found.kind === 'd') return false;
     const brought = seek(found.path);
     return [brought, want].some(
       (entry) => entry !== undefined && (sameEntry(found, entry) || isPrefix(workspace, `${root}/${treePathToText(found.path)}`, entry)),
@@ -121,7 +123,11 @@ const COMPARE_BYTES = 1 << 20;
 function isPrefix(workspace: Workspace, file: string, { kind, digest }: TreeEntry): boolean {
   const location = workspace.cache().locate(digest);
   if (location === undefined || (kind !== 'f' && kind !== 'x')) return false;
-  const [mine, blob] = [openSync(file, 'r'), openSync(location.path, 'r')];
+  const mine = openForReading(file);
+  // A plan is gone through again for each of its phases, and the first may have taken the file away.
+  if (mine === 'gone') return true;
+  if (mine === 'link') return false;
+  const blob = openSync(location.path, 'r');
   try {
     const [left, right] = [Buffer.allocUnsafe(COMPARE_BYTES), Buffer.allocUnsafe(COMPARE_BYTES)];
     for (let offset = 0; ; offset += COMPARE_BYTES) {
@@ -134,5 +140,15 @@ function isPrefix(workspace: Workspace, file: string, { kind, digest }: TreeEntr
   } finally {
     closeSync(mine);
     closeSync(blob);
+  }
+}
+
+function openForReading(file: string): number | 'gone' | 'link' {
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return 'gone';
+    if (hasErrorCode(error, 'ELOOP')) return 'link';
+    throw error;
   }
 }

@@ -17,6 +17,7 @@ import { changesType, openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { requireHeld } from './require-held.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
@@ -107,6 +108,10 @@ async function assess(
 ): Promise<CheckoutSituation | undefined> {
   const { path } = tracked;
   const content = contentOf(tracked.pointer);
+  if (content.type === 'dir') {
+    const roots = [content, record.base].flatMap((version) => (version?.type === 'dir' ? version.hash : []));
+    requireHeld(workspace, path, roots, selection);
+  }
   const isPresent = existsSync(join(workspace.root, path));
   const wanted = selectionToBe(record, selection, { content, isNamed });
   const snapshot = await takeSnapshot({ workspace, path, record, tasks, store: false, ...progressOptions(options) });

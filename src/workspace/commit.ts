@@ -1,8 +1,8 @@
-import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import { joinRepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { AddResult } from './add.ts';
 import { recordTargets } from './add.ts';
 import type { AddTarget } from './add-target.ts';
@@ -43,7 +43,7 @@ export async function commit(workspace: Workspace, options: Targets & VerbOption
 }
 
 function isThere(workspace: Workspace, path: string): boolean {
-  return lstatSync(join(workspace.root, path), { throwIfNoEntry: false }) !== undefined;
+  return statsAt(join(workspace.root, path)) !== undefined;
 }
 
 function nothingThere(path: string): MlvError {

@@ -1,4 +1,3 @@
-import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes } from '../domain/digest.ts';
@@ -10,6 +9,7 @@ import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { openTree, readEntries } from '../domain/tree-reader.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { walkTree } from '../platform/walk.ts';
 import { openStatCache } from '../storage/stat-cache.ts';
@@ -22,6 +22,7 @@ import { ignoreRulesFor } from './ignore-rules.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { holdsNo } from './require-held.ts';
 import { scan, unscannable } from './scan.ts';
 import { entriesOf } from './snapshot.ts';
 import type { StorageTasks } from './task-runner.ts';
@@ -72,9 +73,14 @@ async function scanEdits(
     mayHold: (after, last) => mayHoldSelected(only, after, last),
   });
   const edits: TreeEdit[] = [];
-  const inheritance = createInheritance({ base: cursor, selected: record.selected, edit: (edit) => edits.push(edit) });
+  const inheritance = createInheritance({
+    base: cursor,
+    below: (inside) => readEntries(base, workspace.cache().read, inside),
+    selected: record.selected,
+    edit: (edit) => edits.push(edit),
+  });
   const problems: WalkProblem[] = [];
-  const stats = lstatSync(join(root, treePathToText(inner)), { throwIfNoEntry: false });
+  const stats = statsAt(join(root, treePathToText(inner)));
   const paths: Iterable<WalkedPath> =
     stats?.isDirectory() === true
       ? walkTree(root, { ...ignoreRulesFor(workspace, path), problem: (problem) => problems.push(problem), start: inner })
@@ -116,15 +122,6 @@ function removalEdits(workspace: Workspace, target: InnerTarget, inner: TreePath
   const edits = Array.from(readEntries(base, workspace.cache().read, inner), ({ path }) => ({ path, entry: undefined }));
   if (edits.length === 0) throw holdsNo(target.path, inner);
   return edits;
-}
-
-function holdsNo(path: string, inner: TreePath): MlvError {
-  return new MlvError({
-    code: 'not-tracked',
-    kind: 'missing',
-    message: `${path} holds no ${treePathToText(inner)}`,
-    hint: 'Check the spelling; nothing was changed.',
-  });
 }
 
 async function applyEdits(workspace: Workspace, target: InnerTarget, { edits, selected }: Edits): Promise<Recorded> {

@@ -51,7 +51,7 @@ async function fetchPages(
     await fetch(inner);
     // A path after all others goes into the last page.
     const last = readRoot(pointer.hash, cache.read).nodes.at(-1)?.lastPath;
-    if (last !== undefined && inner.some((path) => last < path)) await fetch([last]);
+    if (last !== undefined && inner.some((each) => last < each)) await fetch([last]);
   } finally {
     named.remote.close();
   }

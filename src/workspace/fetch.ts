@@ -7,6 +7,7 @@ import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
+import { requireHeld } from './require-held.ts';
 import { contentOf } from './tracked.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { wantedVersions } from './transfer-scope.ts';
@@ -52,7 +53,17 @@ export async function fetch(workspace: Workspace, options: TransferOptions, scop
       named.remote.close();
     }
   }
+  requireTargets(workspace, versions);
   return { remotes, missing };
+}
+
+/** What was named must be in one of the versions at least: a path that was misspelt is not up to date. */
+function requireTargets(workspace: Workspace, versions: readonly WantedVersion[]): void {
+  for (const { path, selection } of versions) {
+    const same = versions.filter((version) => version.path === path);
+    if (same.some(({ pointer }) => pointer.type === 'file')) continue;
+    requireHeld(workspace, path, same.map(({ pointer }) => pointer.hash), selection);
+  }
 }
 
 function selectedPart(workspace: Workspace, version: WantedVersion): WantedVersion {

@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { AddOptions, AddResult } from './add.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Workspace } from './open.ts';
@@ -23,7 +24,7 @@ export async function importOutside(workspace: Workspace, options: AddOptions & 
   const around = await trackedAround(workspace, path);
   if (path === '' || around !== undefined || existsSync(join(workspace.root, path))) throw taken(output);
   const given = resolve(cwd, source);
-  if (lstatSync(given, { throwIfNoEntry: false }) === undefined) {
+  if (statsAt(given) === undefined) {
     throw new MlvError({ code: 'path-missing', kind: 'missing', message: `${source} does not exist`, hint: 'Check the spelling.' });
   }
   const absolute = realpathSync.native(given);

@@ -12,6 +12,8 @@ import { isSelected, mayHoldSelected } from './checkout-record.ts';
  */
 export function createInheritance(options: {
   readonly base: TreeCursor;
+  /** The base's entries at and inside a path. */
+  readonly below: (path: TreePath) => Iterable<TreeEntry>;
   readonly selected: Selection;
   readonly edit: (edit: TreeEdit) => void;
 }): {
@@ -20,7 +22,7 @@ export function createInheritance(options: {
   /** Returns how many files of the base are not in the workspace because they were never selected. */
   readonly finish: () => number;
 } {
-  const { base, selected, edit } = options;
+  const { base, below, selected, edit } = options;
   let notCheckedOut = 0;
   let after = '';
 
@@ -50,10 +52,18 @@ export function createInheritance(options: {
     return undefined;
   }
 
+  /** A folder that is empty here only because what is in it was never asked for is no entry of its own. */
+  function isInherited({ path, kind }: TreeEntry): boolean {
+    if (kind !== 'd') return false;
+    for (const inside of below(path)) if (inside.path !== path && !isSelected(selected, inside.path)) return true;
+    return false;
+  }
+
   return {
     entry(entry) {
       const before = advance(entry.path);
-      if (before === undefined || !sameEntry(before, entry)) edit({ path: entry.path, entry });
+      if (before !== undefined && sameEntry(before, entry)) return;
+      if (!isInherited(entry)) edit({ path: entry.path, entry });
     },
     finish() {
       advance(undefined);

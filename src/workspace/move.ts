@@ -1,8 +1,9 @@
-import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath } from '../domain/repo-path.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import { dropCheckoutRecord, readCheckoutRecord, stateFiles, writeCheckoutRecord } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
@@ -19,7 +20,7 @@ export async function move(
   const tracked = from === '' ? undefined : await readTracked(workspace, from);
   if (tracked === undefined) throw notTracked(options.from);
   const named = resolveTarget(workspace, options.cwd, options.to.replace(/\.mlv$/, ''));
-  const isFolder = lstatSync(resolve(root, named), { throwIfNoEntry: false })?.isDirectory() === true;
+  const isFolder = statsAt(resolve(root, named))?.isDirectory() === true;
   const to = isFolder ? joinRepoPath(named, basename(from)) : named;
   await requireFree(workspace, from, to);
 
@@ -29,7 +30,7 @@ export async function move(
       mkdirSync(dirname(join(root, to)), { recursive: true });
       renameSync(join(root, from), join(root, to));
     } catch (error) {
-      if (!hasErrorCode(error, 'EXDEV', 'EACCES', 'EPERM', 'ENOTDIR', 'EINVAL')) throw error;
+      if (!hasErrorCode(error, 'EXDEV', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EINVAL')) throw error;
       throw new MlvError({
         code: 'move-failed',
         kind: 'io',

@@ -1,16 +1,15 @@
-import { existsSync, lstatSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { digestFromBytes } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { readEntries } from '../domain/tree-reader.ts';
-import { hashEngine } from '../platform/hash.ts';
-import { hashFile } from '../storage/ingest.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import { targetOfTracked } from './add-target.ts';
 import { applyPlan } from './checkout-apply.ts';
 import { dropCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import { digestOf } from './digest-of.ts';
 import { removeFromDataset } from './edit-dataset.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
@@ -24,8 +23,8 @@ import { contentOf } from './tracked.ts';
 import { writePointers } from './write-pointers.ts';
 
 export interface RemoveResult {
-  /** What was removed, and whether its data is still in the workspace. */
-  readonly items: readonly { readonly path: string; readonly kept: boolean }[];
+  /** What was removed, whether data of it is still in the workspace, and whether some was deleted there. */
+  readonly items: readonly { readonly path: string; readonly kept: boolean; readonly deleted: boolean }[];
 }
 
 /**
@@ -37,10 +36,10 @@ export async function remove(
   options: Targets & { readonly data?: boolean | undefined } & VerbOptions,
 ): Promise<RemoveResult> {
   const deletesData = options.data === true;
-  const items: { path: string; kept: boolean }[] = [];
+  const items: RemoveResult['items'][number][] = [];
   for (const { tracked, selection } of await selectTracked(workspace, options)) {
     if (selection === 'all') {
-      items.push({ path: tracked.path, kept: await removeWhole(workspace, tracked, { ...options, deletesData }) });
+      items.push(await removeWhole(workspace, tracked, { ...options, deletesData }));
       continue;
     }
     const target = { ...targetOfTracked(workspace, tracked, false), inner: selection };
@@ -50,24 +49,34 @@ export async function remove(
     const pointer = { ...tracked.pointer, type, hash, size: recorded.bytes, files: recorded.files };
     await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }]);
     writeCheckoutRecord(workspace, recorded.record);
-    const root = join(workspace.root, tracked.path);
     for (const inner of selection) {
       const removed = before === undefined ? [] : readEntries(before.hash, workspace.cache().read, inner);
-      if (deletesData) for (const entry of removed) removeEntry(root, entry);
       const path = `${tracked.path}/${treePathToText(inner)}`;
-      items.push({ path, kept: existsSync(join(workspace.root, path)) });
+      const wasThere = isThere(workspace, path);
+      if (deletesData) for (const entry of removed) removeEntry(workspace, tracked.path, entry);
+      const kept = isThere(workspace, path);
+      items.push({ path, kept, deleted: wasThere && !kept });
     }
   }
   return { items };
 }
 
-/** Returns whether the data is still there. */
-async function removeWhole(workspace: Workspace, tracked: Tracked, options: VerbOptions & { deletesData: boolean }): Promise<boolean> {
+async function removeWhole(
+  workspace: Workspace,
+  tracked: Tracked,
+  options: VerbOptions & { deletesData: boolean },
+): Promise<RemoveResult['items'][number]> {
   const { path } = tracked;
+  const wasThere = isThere(workspace, path);
   if (options.deletesData) await deleteData(workspace, tracked, options);
   await writePointers(workspace, [{ path, pointer: undefined, text: tracked.text }]);
   dropCheckoutRecord(workspace, path);
-  return existsSync(join(workspace.root, path));
+  const kept = isThere(workspace, path);
+  return { path, kept, deleted: wasThere && !kept };
+}
+
+function isThere(workspace: Workspace, path: string): boolean {
+  return statsAt(join(workspace.root, path)) !== undefined;
 }
 
 /** Deletes what is in the workspace, all of which is in the cache by then. */
@@ -100,15 +109,16 @@ async function deleteData(workspace: Workspace, { path, pointer }: Tracked, opti
   }
 }
 
-/** Deletes an entry that is still what it was recorded as. */
-function removeEntry(root: string, entry: TreeEntry): void {
+/** Deletes an entry that is still what it was recorded as, and that the cache has. */
+function removeEntry(workspace: Workspace, path: RepoPath, entry: TreeEntry): void {
+  const root = join(workspace.root, path);
   const file = `${root}/${treePathToText(entry.path)}`;
-  const stats = lstatSync(file, { throwIfNoEntry: false });
-  if (stats === undefined) return;
-  const bytes = stats.isSymbolicLink() ? hashEngine().hash(Buffer.from(readlinkSync(file))) : stats.isFile() ? hashFile(file) : undefined;
-  if (bytes !== undefined && digestFromBytes(bytes) !== entry.digest) return;
-  if (bytes === undefined) removeIfEmpty(file);
-  else rmSync(file);
+  const stats = statsAt(file);
+  if (stats === undefined || realpathSync.native(dirname(file)) !== dirname(file)) return;
+  if (stats.isFile() || stats.isSymbolicLink()) {
+    if (digestOf(workspace, file) !== entry.digest || !workspace.cache().has(entry.digest)) return;
+    rmSync(file);
+  } else removeIfEmpty(file);
   for (let folder = dirname(file); folder.startsWith(`${root}/`); folder = dirname(folder)) if (!removeIfEmpty(folder)) break;
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
@@ -6,7 +6,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreeEntry, TreeSummary } from '../domain/tree.ts';
 import type { TreeObject } from '../domain/tree-builder.ts';
 import { createTreeBuilder } from '../domain/tree-builder.ts';
-import { EMPTY_CURSOR, openTree } from '../domain/tree-reader.ts';
+import { EMPTY_CURSOR, openTree, readEntries } from '../domain/tree-reader.ts';
 import type { LoadObject, TreeCursor } from '../domain/tree-reader.ts';
 import type { TreeEdit } from '../domain/tree-edit.ts';
 import { editTree } from '../domain/tree-edit.ts';
@@ -14,6 +14,7 @@ import { entryCursor } from '../domain/tree-cursors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { NO_RULES, walkTree } from '../platform/walk.ts';
 import type { CacheWriter } from '../storage/cache-writer.ts';
@@ -66,7 +67,7 @@ const NOTHING: Snapshot = { content: undefined, files: 0, bytes: 0, notCheckedOu
  */
 export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> {
   const { workspace, path } = options;
-  const stats = lstatSync(options.source ?? join(workspace.root, path), { throwIfNoEntry: false });
+  const stats = statsAt(options.source ?? join(workspace.root, path));
   if (stats === undefined) return NOTHING;
   try {
     return await (stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options));
@@ -195,7 +196,12 @@ function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
     return { entry: builder.entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0, brought: [] }) };
   }
   const edits: TreeEdit[] = [];
-  const inheritance = createInheritance({ base: openTree(base.hash, objects.load), selected, edit: (edit) => edits.push(edit) });
+  const inheritance = createInheritance({
+    base: openTree(base.hash, objects.load),
+    below: (path) => readEntries(base.hash, objects.load, path),
+    selected,
+    edit: (edit) => edits.push(edit),
+  });
   return {
     entry: inheritance.entry,
     finish() {

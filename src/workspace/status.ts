@@ -1,10 +1,10 @@
-import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import type { TreeCursor } from '../domain/tree-reader.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
 import { isSelected, readCheckoutRecord, sameContent } from './checkout-record.ts';
 import { openContent } from './content.ts';
@@ -107,7 +107,7 @@ async function statusOf(
     unfinishedCheckout: record.target !== undefined,
   };
   const nothing = { added: 0, changed: 0, removed: 0, changes: [], problems: [] };
-  if (lstatSync(join(workspace.root, path), { throwIfNoEntry: false }) === undefined) {
+  if (statsAt(join(workspace.root, path)) === undefined) {
     const state = isNothingSelected(record) ? 'not-checked-out' : 'missing';
     return { ...common, ...nothing, state, outOfDate: false, notCheckedOut: common.files };
   }
@@ -136,7 +136,7 @@ async function compare(
   if (content !== undefined && content.type !== base?.type) {
     return { state: 'modified', changed: 1, changes: [{ path, kind: 'changed' }], notCheckedOut, problems };
   }
-  const changes = countChanges(workspace, { path, base, after: snapshot.cursor, selection });
+  const changes = countChanges(workspace, { path, base, after: snapshot.cursor, selection, problems });
   const total = changes.added + changes.changed + changes.removed;
   const state = total > 0 || problems.length > 0 ? 'modified' : 'unchanged';
   return { ...changes, state, notCheckedOut, problems };
@@ -158,19 +158,26 @@ function countChanges(
     readonly base: Content | undefined;
     readonly after: () => TreeCursor;
     readonly selection: Selection;
+    readonly problems: StatusItem['problems'];
   },
 ) {
-  const { path, base, after, selection } = options;
+  const { path, base, after, selection, problems } = options;
   const counts = { added: 0, changed: 0, removed: 0 };
   const changes: StatusChange[] = [];
   const isFile = base?.type === 'file';
   for (const change of diffTrees(openContent(workspace, path, base), after())) {
     if (!isFile && !isSelected(selection, change.path)) continue;
+    // Of what cannot be read nobody knows whether it changed.
+    if (problems.length > 0 && isBelowAny(problems, treePathToText(change.path))) continue;
     const kind = change.before === undefined ? 'added' : change.after === undefined ? 'removed' : 'changed';
     counts[kind] += 1;
     if (changes.length < MAX_CHANGES) changes.push({ path: isFile ? path : `${path}/${treePathToText(change.path)}`, kind });
   }
   return { ...counts, changes };
+}
+
+function isBelowAny(problems: StatusItem['problems'], path: string): boolean {
+  return problems.some((problem) => problem.path === '.' || path === problem.path || path.startsWith(`${problem.path}/`));
 }
 
 /** The part of a verb's options that scans take. */

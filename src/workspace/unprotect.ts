@@ -4,6 +4,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { temporaryName } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import { walkTree } from '../platform/walk.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { Selection } from './checkout-record.ts';
@@ -24,7 +25,7 @@ export async function unprotect(workspace: Workspace, options: Targets): Promise
 
 function* filesOf(workspace: Workspace, path: RepoPath, selection: Selection): Generator<string> {
   const root = join(workspace.root, path);
-  const stats = lstatSync(root, { throwIfNoEntry: false });
+  const stats = statsAt(root);
   if (stats?.isDirectory() !== true) {
     if (stats !== undefined) yield root;
     return;

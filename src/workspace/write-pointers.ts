@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import type { Pointer } from '../domain/pointer.ts';
@@ -6,6 +6,7 @@ import { formatPointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { findTemporaries } from '../platform/walk.ts';
 import { withLock } from '../platform/lock.ts';
 import type { Workspace } from './open.ts';
 import { pointerPath } from './tracked.ts';
@@ -22,23 +23,29 @@ const MAX_IGNORE_BYTES = 16 << 20;
 
 /**
  * Writes pointers and their lines in `.gitignore`, durably, and stages both in Git where `core.autostage` says so. What pointers
- * name must be durable before. Returns the staged paths, relative to the project.
+ * name must be durable before. What belongs to `unchanged` paths is staged, too, where Git does not know it yet: a command that was
+ * killed may have come as far as writing it. Returns the staged paths, relative to the project.
  */
-export async function writePointers(workspace: Workspace, changes: readonly PointerChange[]): Promise<string[]> {
-  if (changes.length === 0) return [];
+export async function writePointers(
+  workspace: Workspace,
+  changes: readonly PointerChange[],
+  unchanged: readonly RepoPath[] = [],
+): Promise<string[]> {
+  const settled = unchanged.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
+  if (changes.length === 0) return stage(workspace, [], settled);
   const { root, ownFolder } = workspace;
   const touched = await withLock(join(ownFolder, 'locks'), 'pointers', { command: 'mlv' }, async (lock) => {
     const paths: RepoPath[] = [];
     for (const { path, pointer, text } of changes) {
       const file = pointerPath(path);
-      const ignoreFile = joinRepoPath(repoDirname(path), '.gitignore');
+      const ignoreFile = ignoreFileOf(path);
       lock.assertHeld();
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
       let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
         mkdirSync(dirname(join(root, file)), { recursive: true });
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) => addIgnoreLine(lines, repoBasename(path)));
-        writeFileDurably(join(root, file), await pointerText(pointer, text, file));
+        writeText(join(root, file), await pointerText(pointer, text, file));
       } else {
         rmSync(join(root, file), { force: true });
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) => removeIgnoreLine(lines, repoBasename(path)));
@@ -48,7 +55,12 @@ export async function writePointers(workspace: Workspace, changes: readonly Poin
     }
     return [...new Set(paths)];
   });
-  return stage(workspace, touched);
+  const written = changes.filter(({ pointer }) => pointer !== undefined);
+  return stage(workspace, touched, [...settled, ...written.map(({ path }) => ignoreFileOf(path))]);
+}
+
+function ignoreFileOf(path: RepoPath): RepoPath {
+  return joinRepoPath(repoDirname(path), '.gitignore');
 }
 
 async function pointerText(pointer: Pointer, text: string | undefined, file: string): Promise<string> {
@@ -63,18 +75,35 @@ function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
   const after = edit(before);
   if (after === before) return false;
-  writeFileDurably(file, after);
+  if (after === '') rmSync(file);
+  else writeText(file, after);
   return true;
 }
 
-/** Stages files in Git when the settings say so; gives back those it staged. */
-async function stage(workspace: Workspace, paths: readonly RepoPath[]): Promise<string[]> {
+/** Writes a file, and takes away what killed commands were about to write there; the lock keeps others from writing pointers. */
+function writeText(file: string, text: string): void {
+  writeFileDurably(file, text);
+  const bytes = Buffer.from(text);
+  for (const leftover of findTemporaries(dirname(file), false)) {
+    const stats = lstatSync(leftover, { throwIfNoEntry: false });
+    if (stats?.isFile() !== true || stats.size > bytes.length) continue;
+    const begun = readTextFile(leftover, bytes.length);
+    if (begun !== undefined && text.startsWith(begun)) rmSync(leftover, { force: true });
+  }
+}
+
+/** Stages files in Git when the settings say so, some of them only if Git does not know them; gives back those it staged. */
+async function stage(workspace: Workspace, paths: readonly RepoPath[], ifUnknown: readonly RepoPath[]): Promise<string[]> {
   if (!workspace.settings.values['core.autostage']) return [];
   const git = await workspace.git();
   if (git === undefined) return [];
   const full = (path: RepoPath): string => (workspace.prefix === '' ? path : `${workspace.prefix}/${path}`);
-  const tracked = new Set(await git.tracked(paths.map(full)));
-  const known = paths.filter((path) => existsSync(join(workspace.root, path)) || tracked.has(full(path)));
-  await git.stage(known.map(full));
-  return known;
+  const all = [...new Set([...paths, ...ifUnknown])];
+  const tracked = new Set(await git.tracked(all.map(full)));
+  const staged = all.filter((path) => {
+    const isThere = existsSync(join(workspace.root, path));
+    return paths.includes(path) ? isThere || tracked.has(full(path)) : isThere && !tracked.has(full(path));
+  });
+  if (staged.length > 0) await git.stage(staged.map(full));
+  return staged;
 }

@@ -183,7 +183,7 @@ describe('adding again', () => {
     renameSync(join(root, 'data/c'), join(root, 'data/cc'));
     chmodSync(join(root, 'data/a'), 0o755);
     expect(await told(rig, root, ['add', 'data'])).toBe(
-      'updated  data  4 files, 5 B; 2 added, 2 changed, 2 removed\n\nStaged in Git: 2 files. Next: git commit\n',
+      'updated  data  4 files, 5 B; 2 added, 2 changed, 2 removed\n\nStaged in Git: 1 file. Next: git commit\n',
     );
     expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toMatch(/^version: 0\ntype: dir\nhash: b3:[0-9a-f]{64}\nsize: 5\nfiles: 4\n# keep me\nlicence: MIT\n$/);
   });

@@ -47,7 +47,7 @@ describe('commit', () => {
     rmSync(join(root, 'data/c'), { recursive: true });
     rmSync(join(root, 'model'));
     expect(await told(rig, root, ['commit'])).toBe(
-      'updated  data  4 files, 5 B; 1 added, 1 changed, 2 removed\n\nStaged in Git: 2 files. Next: git commit\n',
+      'updated  data  4 files, 5 B; 1 added, 1 changed, 2 removed\n\nStaged in Git: 1 file. Next: git commit\n',
     );
     expect(commentsOf(repository, 'data.mlv')).toBe(COMMENTS);
     expect(git('status', '--porcelain')).toBe('M  data.mlv\n?? not-tracked');
@@ -94,12 +94,12 @@ describe('commit', () => {
     expect(await told(rig, root, ['commit'])).toBe('No tracked data was edited\n');
     expect(await refusal(rig, root, ['commit', 'data'])).toBe(
       'error: the pointer of data names another version than the one the workspace was brought to\n' +
-        'hint: Bring it up to date with "mlv checkout data" (your edits stay), or record the workspace as it is with --accept-deletions.\n',
+        'hint: Bring it up to date with "mlv checkout data" (your edits stay), or record the workspace as it is with "mlv add data --accept-deletions".\n',
     );
     writeFiles(root, { 'data/b': 'edit' });
     expect(await refusal(rig, root, ['commit'])).toContain('error: the pointer of data names another version');
     await told(rig, root, ['checkout']);
-    expect(await told(rig, root, ['commit'])).toContain('updated  data  5 files, 10 B; 1 changed\n');
+    expect(await told(rig, root, ['commit'])).toContain('updated  data  5 files, 9 B; 1 changed\n');
     expect(await told(rig, root, ['status'])).toContain('2 paths unchanged');
   });
 });

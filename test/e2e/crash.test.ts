@@ -28,11 +28,11 @@ function next(): number {
 /** Two large files among many small ones, so that packs, loose blobs and objects all come about. */
 function version(name: string): Files {
   return {
-    ...manyFiles(1_500, `data/${name}/`),
-    ...manyFiles(600, 'data/common/'),
+    ...manyFiles(400, `data/${name}/`),
+    ...manyFiles(200, 'data/common/'),
     'data/same-name': `version ${name}`,
-    'data/large': Buffer.alloc(9 << 20, name),
-    'data/middle': Buffer.alloc(2 << 20, name),
+    'data/large': Buffer.alloc((8 << 20) + 1, name),
+    'data/middle': Buffer.alloc((1 << 20) + 1, name),
   };
 }
 
@@ -81,9 +81,9 @@ test('add, killed at any moment, is done by the next one', { timeout: 120_000 },
     const { 'data.mlv': pointer } = readFolder(root, ['.git', '.mlv', 'data']) ?? {};
     // A pointer names what is safe.
     if (pointer !== undefined) await expectWhole(repository, version('v1'));
-    await told(rig, root, ['status']);
+    else await told(rig, root, ['status']);
     await told(rig, root, ['add', 'data']);
-    await expectWhole(repository, version('v1'));
+    if (pointer === undefined) await expectWhole(repository, version('v1'));
     expect(repository.git('status', '--porcelain')).toBe('A  .gitignore\nA  .mlv/config.yaml\nA  data.mlv');
     rmSync(root, { recursive: true });
   }
@@ -99,7 +99,7 @@ test('push, killed at any moment, is finished by the next one', { timeout: 120_0
     const name = `store-${Math.floor(kill / 4)}`;
     if (kill % 4 === 0) await told(rig, project.root, ['remote', 'add', '--local', name, join(rig.folder, name)]);
     await killed(project.root, ['push', '-r', name], wholeMs);
-    await told(rig, project.root, ['status', '--remote', name]);
+    await told(rig, project.root, ['status', `--remote=${name}`]);
     if (kill % 4 !== 3) continue;
     await told(rig, project.root, ['push', '-r', name]);
     expect(await told(rig, project.root, ['push', '-r', name])).toContain('up to date');

@@ -17,7 +17,12 @@ if (reason !== undefined) console.warn(`skipped, what an unprivileged user meets
 function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can run a program as another user';
   try {
-    execFileSync(process.execPath, [join(import.meta.dirname, '../../bin/mlv.js'), 'version'], { uid: UID, gid: UID, stdio: 'pipe', cwd: '/' });
+    execFileSync(process.execPath, [join(import.meta.dirname, '../../bin/mlv.js'), 'version'], {
+      uid: UID,
+      gid: UID,
+      stdio: 'pipe',
+      cwd: '/',
+    });
     return undefined;
   } catch {
     return 'another user cannot run the program where it lies';
@@ -48,7 +53,9 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
   /** A project of the user's, with data recorded and committed. */
   async function projectOf(name: string): Promise<TestRepository> {
     const project = await shareProject(rig, name, files, 'data', 'model');
-    give(project.root);
+    // A remote's folder is made at the first push, in one that only root may write to.
+    mkdirSync(project.remote);
+    for (const folder of [project.root, project.remote]) give(folder);
     return project;
   }
 
@@ -63,7 +70,7 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
     expect(await refusal(rig, root, ['add', 'data'], user)).toBe(
       'error: 3 paths in data cannot be added\n' +
         '  blind/y: it cannot be read (permission denied)\n' +
-        '  closed: it cannot be read (permission denied)\n' +
+        '  closed: the folder cannot be read\n' +
         '  secret: it cannot be read (permission denied)\n' +
         'hint: Nothing was changed. Mend them, or exclude them with lines in .mlvignore, and run the command again.\n',
     );
@@ -73,7 +80,7 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
     expect(await told(rig, root, ['status'], user)).toBe(
       'data  modified, 3 paths cannot be recorded\n' +
         '    refused  data/blind/y: it cannot be read (permission denied)\n' +
-        '    refused  data/closed: it cannot be read (permission denied)\n' +
+        '    refused  data/closed: the folder cannot be read\n' +
         '    refused  data/secret: it cannot be read (permission denied)\n' +
         '1 path unchanged (1 file, 1 B)\n\n  mlv commit  records what was modified\n',
     );
@@ -81,8 +88,7 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
 
   test('reads in a repository that may not be written to', async () => {
     const { root } = await projectOf('read-only');
-    await told(rig, root, ['push']);
-    give(root);
+    await told(rig, root, ['push'], user);
     freeze(root);
     const unchanged = '2 paths unchanged (3 files, 3 B)\n';
     expect(await told(rig, root, ['status'], user)).toBe(unchanged);
@@ -94,11 +100,20 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
     expect(await told(rig, root, ['checkout'], user)).toBe('Nothing to check out\n');
     // Not even what was checked out is known there.
     const fresh = join(rig.folder, 'read-only-fresh');
-    execFileSync('git', ['clone', '--quiet', root, fresh], { env: { ...rig.env, GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' } });
+    execFileSync('git', ['clone', '--quiet', root, fresh], {
+      env: { ...rig.env, GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' },
+    });
     give(fresh);
     freeze(fresh);
     expect(await told(rig, fresh, ['status'], user)).toContain('not checked out');
-    for (const args of [['pull'], ['init', '--force'], ['remote', 'add', 'x', '/x'], ['config', 'core.autostage', 'false'], ['add', 'data.mlv/..'], ['remove', 'model']]) {
+    for (const args of [
+      ['pull'],
+      ['init', '--force'],
+      ['remote', 'add', 'x', '/x'],
+      ['config', 'core.autostage', 'false'],
+      ['add', 'data.mlv/..'],
+      ['remove', 'model'],
+    ]) {
       const { code, stderr } = await rig.mlv(fresh, args, user);
       expect([code, stderr]).toEqual([1, expect.stringMatching(/^error: .*\n(.*\n)*hint: .*\n$/)]);
     }
@@ -122,7 +137,7 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
     const project = await shareProject(rig, 'shared', files, 'data', 'model');
     await told(rig, project.root, ['push']);
     freeze(project.remote);
-    const { root, git } = project.clone('shared-clone');
+    const { root } = project.clone('shared-clone');
     give(root);
     await told(rig, root, ['pull'], user);
     expect(readFolder(root, ['.git', '.mlv', '.gitignore', 'data.mlv', 'model.mlv'])).toEqual(asRead(files));
@@ -132,9 +147,10 @@ describe.skipIf(reason !== undefined)('an unprivileged user', () => {
     const message = await refusal(rig, root, ['push'], user);
     expect(message).toContain(`error: cannot write to the remote ${project.remote}`);
     expect(message).toContain('permission denied');
+    const late = project.clone('shared-late').root;
+    give(late);
     chmodSync(join(project.remote, 'mlv.json'), 0o000);
-    expect(await refusal(rig, root, ['pull'], user)).toContain(`cannot read mlv.json at ${project.remote}`);
-    expect(typeof git).toBe('function');
+    expect(await refusal(rig, late, ['pull'], user)).toContain(`cannot read mlv.json at ${project.remote}`);
   });
 
   test('gets a checkout as far as folders can be written to, and is told where they cannot', async () => {

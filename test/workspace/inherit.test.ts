@@ -6,7 +6,7 @@ import type { TreeEdit } from '../../src/domain/tree-edit.ts';
 import { editTree } from '../../src/domain/tree-edit.ts';
 import type { TreePath } from '../../src/domain/tree-path.ts';
 import { treePathFromText } from '../../src/domain/tree-path.ts';
-import { openTree } from '../../src/domain/tree-reader.ts';
+import { openTree, readEntries } from '../../src/domain/tree-reader.ts';
 import type { Selection } from '../../src/workspace/checkout-record.ts';
 import { isSelected } from '../../src/workspace/checkout-record.ts';
 import { createInheritance } from '../../src/workspace/inherit.ts';
@@ -33,6 +33,7 @@ function inherit(
   const edits: TreeEdit[] = [];
   const inheritance = createInheritance({
     base: openTree(root, objects.load),
+    below: (path) => readEntries(root, objects.load, path),
     selected,
     edit: (edit) => edits.push(edit),
   });
@@ -48,6 +49,14 @@ describe('a partly checked-out folder', () => {
 
   test('that was not touched changes nothing', () => {
     expect(inherit(base, [x, y], selected)).toMatchObject({ edits: [], notCheckedOut: 3 });
+  });
+
+  test('holds no empty folder where the base has files that were never asked for', () => {
+    const [folder, fresh] = [entryAt('out', 0, 'd'), entryAt('none', 0, 'd')];
+    expect(inherit(base, [x, y, folder, fresh], selected)).toMatchObject({
+      edits: [{ path: 'none', entry: fresh }],
+      notCheckedOut: 3,
+    });
   });
 
   test('changes what was edited, added and deleted in it, and nothing else', () => {

@@ -18,11 +18,11 @@ export const remove = defineCommand({
       data: result,
       text: (style) =>
         columns(
-          result.items.map(({ path, kept }) => [
+          result.items.map(({ path, kept, deleted }) => [
             style.good('removed'),
             visible(path),
             style.faint(
-              kept ? 'its data stays in the workspace' : args.data ? 'with its data' : 'none of its data was here',
+              kept ? 'its data stays in the workspace' : deleted ? 'with its data' : 'none of its data was here',
             ),
           ]),
         ),
