@@ -61,7 +61,7 @@ const wasm = require.resolve('blake3/dist/wasm/nodejs/blake3_js_bg.wasm');
 cpSync(glue, join(dist, 'blake3_js.cjs'));
 cpSync(wasm, join(dist, 'blake3_js_bg.wasm'));
 
-writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n');
+writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs", "imports": { "#blake3-wasm": "./blake3_js.cjs" } }\n');
 
 const bundled = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences([...bundled, glue]));
@@ -74,8 +74,8 @@ for (const name of readdirSync(dist)) {
 
 /** The modules that importing this one loads at once. */
 async function loadedBy(input) {
-  const { output } = await build({ ...options, input, write: false, output: { format: 'cjs' } });
-  const [entry, ...others] = output.filter((file) => file.type === 'chunk');
+  const { output: chunks } = await build({ ...options, input, write: false, output: { format: 'cjs' } });
+  const [entry, ...others] = chunks.filter((file) => file.type === 'chunk');
   const byName = new Map([entry, ...others].map((chunk) => [chunk.fileName, chunk]));
   const seen = new Set([entry.fileName]);
   for (const name of seen) for (const imported of byName.get(name)?.imports ?? []) seen.add(imported);

@@ -35,6 +35,8 @@ export interface CheckoutPlan {
   readonly isUnfinished: boolean;
   /** Whether something that is neither base nor target is a leftover of an interrupted checkout. */
   readonly isLeftover: (found: TreeEntry, want: TreeEntry | undefined) => boolean;
+  /** Whether an interrupted checkout may have taken away what the base has at a path. */
+  readonly wasTaken: (path: TreePath, before: TreeEntry | undefined) => boolean;
   /** Local edits of what is tracked are overwritten; files that neither side knows stay. */
   readonly force: boolean;
   /** What is right already is made anew. */
@@ -102,7 +104,7 @@ function decide(
   const isExtra = before === undefined && want === undefined;
   if (same(found, before) || (plan.force && !isExtra)) return apply();
   if (found !== undefined && plan.isLeftover(found, want)) return apply();
-  if (found === undefined && plan.restoreDeleted(path)) return apply();
+  if (found === undefined && (plan.restoreDeleted(path) || plan.wasTaken(path, before))) return apply();
   if (same(before, want)) return { action: 'keep', path, found };
   if (found === undefined && plan.isUnfinished) return apply();
   return { action: 'conflict', path, want, found };

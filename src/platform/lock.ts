@@ -48,6 +48,8 @@ interface Owner extends ProcessIdentity {
 const WAIT_MS = 10_000;
 const HEARTBEAT_MS = 5_000;
 const MISSED_HEARTBEATS = 6;
+/** Who has made a lock file writes into it at once; later than that, it finds that somebody else has the lock. */
+const STARTING_MS = 2_000;
 const LONGEST_PAUSE_MS = 50;
 
 /** The first bytes of a lock file, of one length so that one can be written over the other. */
@@ -114,6 +116,8 @@ function claim(
   options: LockOptions,
 ): { number: number; fd: number } | Record<string, never> {
   const path = pathOf(folder, name, number);
+  // Found out before: a process that dies with an empty lock file keeps others waiting.
+  const text = `${HELD}\n${JSON.stringify(ownerFor(options))}\n`;
   let fd: number;
   try {
     fd = openSync(path, 'wx');
@@ -122,7 +126,7 @@ function claim(
     throw error;
   }
   try {
-    writeSync(fd, `${HELD}\n${JSON.stringify(ownerFor(options))}\n`, 0);
+    writeSync(fd, text, 0);
     if (highestNumber(folder, name) === number) {
       for (const lower of numbers(folder, name)) if (lower < number) unlinkIfThere(pathOf(folder, name, lower));
       return { number, fd };
@@ -159,7 +163,7 @@ function beats(path: string, owner: Owner | undefined): boolean {
   try {
     // A time to come is no sign of life either: the clock was set back, and nobody has touched the file since.
     const age = Math.abs(statSync(probe).mtimeMs - statSync(path).mtimeMs);
-    return age <= (owner?.heartbeatMs ?? HEARTBEAT_MS) * MISSED_HEARTBEATS;
+    return age <= (owner === undefined ? STARTING_MS : owner.heartbeatMs * MISSED_HEARTBEATS);
   } finally {
     unlinkIfThere(probe);
   }

@@ -13,7 +13,7 @@ export function readAt(file: number, target: Uint8Array, offset: number, length:
 
 /** Writes all bytes, however many calls that takes. */
 export function writeFully(file: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length; ) {
+  for (let written = 0; written < bytes.length;) {
     written += writeSync(file, bytes, written, bytes.length - written);
   }
 }

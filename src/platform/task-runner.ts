@@ -9,7 +9,9 @@ export interface TaskRunner<Task, Result> {
 }
 
 /** Runs each task at once, in this thread. */
-export function createInlineRunner<Task, Result>(handle: (task: Task) => Result | Promise<Result>): TaskRunner<Task, Result> {
+export function createInlineRunner<Task, Result>(
+  handle: (task: Task) => Result | Promise<Result>,
+): TaskRunner<Task, Result> {
   const run = (task: Task): Promise<Result> =>
     new Promise((resolve) => {
       resolve(handle(task));

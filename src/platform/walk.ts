@@ -92,7 +92,11 @@ export function* walkTree(
   const { base, problem, start = '' } = options;
   const under = (path: string): string => (base === '' ? path : path === '' ? base : `${base}/${path}`);
 
-  function list(folder: TreePath, rules: IgnoreRules, tell = problem): { names: Name[]; rules: IgnoreRules; isEmpty: boolean } | undefined {
+  function list(
+    folder: TreePath,
+    rules: IgnoreRules,
+    tell = problem,
+  ): { names: Name[]; rules: IgnoreRules; isEmpty: boolean } | undefined {
     const text = treePathToText(folder);
     const absolute = text === '' ? root : `${root}/${text}`;
     const names: Name[] = [];
@@ -101,7 +105,8 @@ export function* walkTree(
     try {
       // latin1: one character a byte, so that names that are not UTF-8 are seen as they are
       const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'latin1' });
-      if (entries.some((entry) => entry.name === IGNORE_FILE)) inner = rules.enter(under(text), readIgnoreFile(absolute));
+      if (entries.some((entry) => entry.name === IGNORE_FILE))
+        inner = rules.enter(under(text), readIgnoreFile(absolute));
       for (const entry of entries) {
         if (isTemporaryName(entry.name)) continue;
         const bytes = treePathFromBytes(entry.name);
@@ -134,7 +139,8 @@ export function* walkTree(
     const listing = list(folder, rules);
     if (listing === undefined) return;
     if (listing.isEmpty && folder !== '') yield { path: folder, isEmptyFolder: true };
-    const isEmpty = (name: Name): boolean => list(joinPath(folder, name.bytes) as TreePath, listing.rules, () => {})?.isEmpty === true;
+    const isEmpty = (name: Name): boolean =>
+      list(joinPath(folder, name.bytes) as TreePath, listing.rules, () => {})?.isEmpty === true;
     for (const name of sortNames(listing.names, isEmpty)) {
       const path = joinPath(folder, name.bytes) as TreePath;
       if (name.isFolder) yield* visit(path, listing.rules);

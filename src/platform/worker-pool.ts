@@ -115,13 +115,15 @@ function serialise(error: unknown): SerialisedError {
     return { expected: true, code, kind, message, hint, items, stack };
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  return { expected: false, code: '', kind: 'io', message, hint: undefined, items: [], stack };
+  // Of the system's errors, the code decides what people are told.
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return { expected: false, code, kind: 'io', message, hint: undefined, items: [], stack };
 }
 
 function deserialise(error: SerialisedError): Error {
   const { expected, code, kind, message, hint, items, stack } = error;
   if (expected) return new MlvError({ code, kind, message, items, ...(hint === undefined ? {} : { hint }) });
-  const bug = new Error(message);
+  const bug = code === '' ? new Error(message) : Object.assign(new Error(message), { code });
   if (stack !== undefined) bug.stack = stack;
   return bug;
 }

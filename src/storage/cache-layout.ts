@@ -36,6 +36,7 @@ export function removeLeftovers(folder: string): void {
 /** Makes the folders of a cache, and gives it its first generation. */
 export function prepareCache(folder: string): void {
   const folders = cacheFolders(folder);
-  for (const each of [folders.loose, folders.packs, folders.index, folders.temporary]) mkdirSync(each, { recursive: true });
+  for (const each of [folders.loose, folders.packs, folders.index, folders.temporary])
+    mkdirSync(each, { recursive: true });
   if (!existsSync(folders.generation)) writeFileDurably(folders.generation, randomName());
 }

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
@@ -7,6 +17,7 @@ import type { PackKind } from '../domain/pack.ts';
 import { fsyncFolder, randomName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { cacheFolders, loosePath, prepareCache, removeLeftovers } from './cache-layout.ts';
+import { namingFullDisk } from './disk-full.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { joinRows } from './packed-rows.ts';
 import type { PackWriter } from './pack-writer.ts';
@@ -101,7 +112,8 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       pack ??= createPackWriter({ folder: folders.packs, temporary: temporaryPath(), kind, hash: hashEngine().hash });
       const offset = pack.append(digest, bytes);
       inPack.add(digest.toString('latin1'));
-      if (count * CELL_BYTES === cells.length) cells = Buffer.concat([cells, Buffer.alloc(Math.max(cells.length, CELL_BYTES * 1_024))]);
+      if (count * CELL_BYTES === cells.length)
+        cells = Buffer.concat([cells, Buffer.alloc(Math.max(cells.length, CELL_BYTES * 1_024))]);
       writeRow(cells, count * CELL_BYTES, { digest, key: 0, offset, length: bytes.length });
       count += 1;
       if (pack.size() >= PACK_TARGET_BYTES) closePack();
@@ -143,10 +155,14 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   }
 
   async function flush(): Promise<PackedRows> {
-    bulk.data.flush();
-    bulk.tree.flush();
-    await Promise.all(settling.splice(0));
-    for (const each of dirty) fsyncFolder(each);
+    try {
+      bulk.data.flush();
+      bulk.tree.flush();
+      await Promise.all(settling.splice(0));
+      for (const each of dirty) fsyncFolder(each);
+    } catch (error) {
+      throw namingFullDisk(error, `small files in ${folder}`);
+    }
     dirty.clear();
     const all = joinRows(finished);
     finished = [];

@@ -1,9 +1,21 @@
 import type { Stats } from 'node:fs';
-import { closeSync, constants, copyFileSync, fchmodSync, fstatSync, fsyncSync, lstatSync, openSync, readSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readSync,
+  rmSync,
+} from 'node:fs';
 import { digestFromBytes } from '../domain/digest.ts';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { hasErrorCode } from '../domain/errors.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { CacheWriter } from './cache-writer.ts';
+import { namingFullDisk } from './disk-full.ts';
 import { writeFully } from '../platform/read-write.ts';
 
 /** Files from this size on are read in pieces, and become tasks of their own. */
@@ -38,9 +50,12 @@ function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined):
     throw error;
   }
   try {
-    const digest = seen.size < LARGE_FILE_BYTES ? ingestSmall(file, seen, writer) : ingestLarge({ path, file, seen, writer });
+    const digest =
+      seen.size < LARGE_FILE_BYTES ? ingestSmall(file, seen, writer) : ingestLarge({ path, file, seen, writer });
     if (digest === undefined || (writer !== undefined && !staysUnchanged(file, seen))) return { problem: RACED };
     return { digest, stats: seen };
+  } catch (error) {
+    throw namingFullDisk(error, path);
   } finally {
     closeSync(file);
   }
@@ -74,7 +89,12 @@ function ingestSmall(file: number, seen: Stats, writer: CacheWriter | undefined)
   return digest;
 }
 
-function ingestLarge(options: { path: string; file: number; seen: Stats; writer: CacheWriter | undefined }): Buffer | undefined {
+function ingestLarge(options: {
+  path: string;
+  file: number;
+  seen: Stats;
+  writer: CacheWriter | undefined;
+}): Buffer | undefined {
   const { path, file, seen, writer } = options;
   if (writer === undefined) return hashOpenFile(file, seen);
   const temporary = writer.temporaryPath();
@@ -83,8 +103,6 @@ function ingestLarge(options: { path: string; file: number; seen: Stats; writer:
     if (digest === undefined) return undefined;
     writer.adopt(digestFromBytes(digest), temporary);
     return digest;
-  } catch (error) {
-    throw namingFullCache(error, writer.folder);
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -124,7 +142,9 @@ function cloneAndHash(path: string, temporary: string, file: number, seen: Stats
     const cloned = fstatSync(clone);
     const digest = hashOpenFile(clone, cloned);
     fsyncSync(clone);
-    return cloned.size === seen.size && isUnchanged(seen, fstatSync(file)) && isUnchanged(seen, lstatSync(path)) ? digest : undefined;
+    return cloned.size === seen.size && isUnchanged(seen, fstatSync(file)) && isUnchanged(seen, lstatSync(path))
+      ? digest
+      : undefined;
   } finally {
     closeSync(clone);
   }
@@ -164,17 +184,9 @@ export function readChunks(file: number, take: (chunk: Buffer) => void): number 
 /** True when nothing shows that a file was written to, or replaced, between two looks. */
 function isUnchanged(before: Stats, after: Stats): boolean {
   return (
-    before.ino === after.ino && before.size === after.size && before.mtimeMs === after.mtimeMs && before.ctimeMs === after.ctimeMs
+    before.ino === after.ino &&
+    before.size === after.size &&
+    before.mtimeMs === after.mtimeMs &&
+    before.ctimeMs === after.ctimeMs
   );
-}
-
-/** The error for a cache disk without room. */
-function diskFull(path: string, cause: unknown): MlvError {
-  return new MlvError({
-    code: 'disk-full',
-    kind: 'io',
-    message: `no room on the cache's disk while storing ${path}`,
-    hint: 'Free some space, or move the cache with "mlv config --local cache.dir FOLDER". Nothing was changed; run the command again.',
-    cause,
-  });
 }

@@ -57,7 +57,8 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
       for (const index of indexes.files()) {
         for (const row of index.find(bytes)) {
           const { hash: name } = row.key;
-          if (packs.has(name)) return { path: packs.path(name), offset: row.offset, length: row.length, isPacked: true };
+          if (packs.has(name))
+            return { path: packs.path(name), offset: row.offset, length: row.length, isPacked: true };
         }
       }
     }

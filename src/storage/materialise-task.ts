@@ -126,7 +126,8 @@ function describe(error: unknown): Omit<MaterialiseProblem, 'position'> {
   if (error instanceof MlvError) return { kind: error.kind === 'corrupt' ? 'corrupt' : 'io', reason: error.message };
   if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) return { kind: 'io', reason: 'no room on the disk' };
   if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) return { kind: 'io', reason: 'the folder cannot be written to' };
-  if (hasErrorCode(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR', 'ENOENT')) return { kind: 'conflict', reason: 'something else is there' };
+  if (hasErrorCode(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR', 'ENOENT'))
+    return { kind: 'conflict', reason: 'something else is there' };
   if (hasErrorCode(error, 'ENAMETOOLONG', 'EIO', 'EMFILE', 'ENFILE', 'EINVAL', 'EILSEQ')) {
     return { kind: 'io', reason: error instanceof Error ? error.message : String(error) };
   }
@@ -178,7 +179,11 @@ function make(place: Place, task: MaterialiseTask, cache: LocalCache): { stats: 
         symlinkSync(location.path, absolute);
         return { stats: lstatSync(absolute), size: location.length };
       }
-      if (link === 'reflink' && lstatSync(absolute, { throwIfNoEntry: false }) === undefined && reflink(location.path, absolute)) {
+      if (
+        link === 'reflink' &&
+        lstatSync(absolute, { throwIfNoEntry: false }) === undefined &&
+        reflink(location.path, absolute)
+      ) {
         chmodSync(absolute, (kind === 'x' ? 0o777 : 0o666) & ~task.umask);
         return { stats: lstatSync(absolute), size: location.length };
       }
@@ -190,7 +195,12 @@ function make(place: Place, task: MaterialiseTask, cache: LocalCache): { stats: 
 /** What is there already is as good as what was to be made, if it is the same. */
 function adopt({ absolute, kind, digest }: Place, location: BlobLocation): Stats {
   const stats = lstatSync(absolute);
-  if (!stats.isFile() || stats.size !== location.length || kindOf(stats) !== kind || digestFromBytes(hashFile(absolute)) !== digest) {
+  if (
+    !stats.isFile() ||
+    stats.size !== location.length ||
+    kindOf(stats) !== kind ||
+    digestFromBytes(hashFile(absolute)) !== digest
+  ) {
     throw new Obstacle('conflict', 'something else is there');
   }
   return stats;
@@ -230,7 +240,8 @@ let scratch: Buffer | undefined;
 
 function readVerified(location: BlobLocation, digest: Digest): Buffer {
   scratch ??= Buffer.allocUnsafe(LARGE_FILE_BYTES);
-  const target = location.length <= scratch.length ? scratch.subarray(0, location.length) : Buffer.allocUnsafe(location.length);
+  const target =
+    location.length <= scratch.length ? scratch.subarray(0, location.length) : Buffer.allocUnsafe(location.length);
   const file = openPack(location);
   const bytes = target.subarray(0, readAt(file, target, location.offset, location.length));
   if (!location.isPacked) closeSync(file);
@@ -285,13 +296,15 @@ function createFolderGuard(boundary: string) {
   function requireFolder(folder: string, create: boolean): void {
     if (checked.has(folder)) return;
     const parent = dirname(folder);
-    if (!folder.startsWith(`${boundary}/`) || parent === folder) throw new Obstacle('conflict', 'it is outside the project');
+    if (!folder.startsWith(`${boundary}/`) || parent === folder)
+      throw new Obstacle('conflict', 'it is outside the project');
     requireFolder(parent, create);
     const stats = lstatSync(folder, { throwIfNoEntry: false });
     if (stats === undefined) {
       if (!create) return;
       mkdirSync(folder, { recursive: true });
-    } else if (stats.isSymbolicLink()) throw new Obstacle('conflict', `${folder} is a symlink to ${readlinkSync(folder)}`);
+    } else if (stats.isSymbolicLink())
+      throw new Obstacle('conflict', `${folder} is a symlink to ${readlinkSync(folder)}`);
     else if (!stats.isDirectory()) throw new Obstacle('conflict', `${folder} is not a folder`);
     if (realpathSync.native(folder) !== folder) throw new Obstacle('conflict', `${folder} leads to another place`);
     checked.add(folder);

@@ -61,7 +61,12 @@ export function createPackWriter(options: {
     },
     size: () => offset - PACK_HEADER_BYTES,
     finish() {
-      const { name, trailer } = finishPack({ header, table: table.subarray(0, rows * PACK_ROW_BYTES), tableOffset: offset, hash });
+      const { name, trailer } = finishPack({
+        header,
+        table: table.subarray(0, rows * PACK_ROW_BYTES),
+        tableOffset: offset,
+        hash,
+      });
       flush();
       writeFully(file, trailer);
       return { name, durable: settle(file, temporary, join(folder, `${name}.pack`)) };

@@ -24,7 +24,9 @@ export interface ScanTask {
   /** Written paths in order, joined by NUL; an empty folder ends in '/'. */
   readonly paths: string;
   /** The blocks of the last scan's stat cache that may hold these paths. */
-  readonly previous: { readonly path: string; readonly blocks: readonly BlockPlace[]; readonly trustStored: boolean } | undefined;
+  readonly previous:
+    | { readonly path: string; readonly blocks: readonly BlockPlace[]; readonly trustStored: boolean }
+    | undefined;
   /** Whether what is not in the cache is put there. */
   readonly store: boolean;
 }
@@ -84,7 +86,10 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
       continue;
     }
     if (stats === undefined || kind === undefined) {
-      problems.push({ position, reason: stats === undefined ? 'it vanished while it was read' : 'it is not a file, folder or symlink' });
+      problems.push({
+        position,
+        reason: stats === undefined ? 'it vanished while it was read' : 'it is not a file, folder or symlink',
+      });
       continue;
     }
     if (kind === 'l') {
@@ -140,7 +145,12 @@ export function runIngestTask(task: IngestTask, { writer }: Store): IngestResult
   return { type: 'ingest', record, problem: undefined };
 }
 
-function writeIngested(records: Buffer, at: number, ingested: { digest: Buffer; stats: Parameters<typeof kindOf>[0] }, stored: boolean): void {
+function writeIngested(
+  records: Buffer,
+  at: number,
+  ingested: { digest: Buffer; stats: Parameters<typeof kindOf>[0] },
+  stored: boolean,
+): void {
   writeRecord(records, at, kindOf(ingested.stats) ?? 'f', ingested.stats);
   if (stored) records[at + 1] = STORED;
   ingested.digest.copy(records, at + DIGEST_OFFSET);
@@ -213,7 +223,8 @@ function openPrevious(task: ScanTask) {
     find(path: TreePath): { records: Buffer; at: number } | undefined {
       for (;;) {
         while (position < paths.length && (paths[position] ?? '') < path) position += 1;
-        if (position < paths.length) return paths[position] === path ? { records, at: position * RECORD_BYTES } : undefined;
+        if (position < paths.length)
+          return paths[position] === path ? { records, at: position * RECORD_BYTES } : undefined;
         const place = blocks[next++];
         if (place === undefined || file === undefined) return undefined;
         const block = place.last < path ? undefined : readBlock(file, place);

@@ -126,10 +126,11 @@ export function writeStatCache(path: string): StatCacheWriter {
   let isWhole = true;
 
   function write(bytes: Buffer): void {
-    isWhole &&= withoutRoom(() => {
-      writeFully(descriptor, bytes);
-      return true;
-    }) === true;
+    isWhole &&=
+      withoutRoom(() => {
+        writeFully(descriptor, bytes);
+        return true;
+      }) === true;
     offset += bytes.length;
   }
 

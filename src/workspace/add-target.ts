@@ -47,7 +47,10 @@ export async function findAddTargets(
   for (const each of typed) found.push(await findAddTarget(workspace, { typed: each, cwd, acceptDeletions }));
   const targets = joinTargets(found);
   requireApart(targets);
-  await requireNew(workspace, targets.filter(({ tracked }) => tracked === undefined));
+  await requireNew(
+    workspace,
+    targets.filter(({ tracked }) => tracked === undefined),
+  );
   return targets;
 }
 
@@ -62,13 +65,22 @@ async function findAddTarget(
   { typed, cwd, acceptDeletions }: { typed: string; cwd: string; acceptDeletions: boolean },
 ): Promise<AddTarget> {
   const path = resolveTarget(workspace, cwd, typed);
-  if (path === '') throw refused('path-is-project', `${typed} is the project itself`, 'Name the data in it: "mlv add data".');
+  if (path === '')
+    throw refused('path-is-project', `${typed} is the project itself`, 'Name the data in it: "mlv add data".');
   if (path.endsWith(POINTER_SUFFIX)) {
-    throw refused('path-is-pointer', `${path} is a pointer`, `Name the data: "mlv add ${path.slice(0, -POINTER_SUFFIX.length)}".`);
+    throw refused(
+      'path-is-pointer',
+      `${path} is a pointer`,
+      `Name the data: "mlv add ${path.slice(0, -POINTER_SUFFIX.length)}".`,
+    );
   }
   const around = await trackedAround(workspace, path);
   if (around?.path === path && !existsSync(join(workspace.root, path))) {
-    throw refused('path-missing', `the data of ${path} is not here, only its pointer is`, `Bring it with "mlv pull ${path}".`);
+    throw refused(
+      'path-missing',
+      `the data of ${path} is not here, only its pointer is`,
+      `Bring it with "mlv pull ${path}".`,
+    );
   }
   requireAddable(workspace, path);
   if (around === undefined) {
@@ -84,7 +96,10 @@ async function findAddTarget(
 function joinTargets(targets: readonly AddTarget[]): AddTarget[] {
   const joined = new Map<RepoPath, AddTarget>();
   for (const target of targets) {
-    const selection = joinSelections(joined.get(target.path)?.inner ?? (joined.has(target.path) ? 'all' : []), target.inner ?? 'all');
+    const selection = joinSelections(
+      joined.get(target.path)?.inner ?? (joined.has(target.path) ? 'all' : []),
+      target.inner ?? 'all',
+    );
     joined.set(target.path, { ...target, inner: selection === 'all' ? undefined : selection });
   }
   return [...joined.values()];
@@ -115,14 +130,23 @@ function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDelet
 export function requireAddable(workspace: Workspace, path: RepoPath): void {
   const absolute = join(workspace.root, path);
   const stats = statsAt(absolute);
-  if (stats === undefined) throw refused('path-missing', `${path} does not exist`, 'Check the spelling; paths are relative to where you are.');
+  if (stats === undefined)
+    throw refused('path-missing', `${path} does not exist`, 'Check the spelling; paths are relative to where you are.');
   if (stats.isSymbolicLink()) {
     const target = readlinkSync(absolute);
     if (managedDigest(target, workspace.cache().folder) !== undefined) return;
-    throw refused('path-is-symlink', `${path} is a symlink to ${target}`, 'Add what it leads to, or replace it by a copy.');
+    throw refused(
+      'path-is-symlink',
+      `${path} is a symlink to ${target}`,
+      'Add what it leads to, or replace it by a copy.',
+    );
   }
   if (!stats.isFile() && !stats.isDirectory()) {
-    throw refused('path-is-special', `${path} is neither a file nor a folder`, 'Sockets, pipes and devices cannot be versioned.');
+    throw refused(
+      'path-is-special',
+      `${path} is neither a file nor a folder`,
+      'Sockets, pipes and devices cannot be versioned.',
+    );
   }
   const { rules } = ignoreRulesFor(workspace, path);
   if (rules.ignores(path, stats.isDirectory())) {

@@ -8,11 +8,11 @@ import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { joinSelections, sameContent, writeCheckoutRecord } from './checkout-record.ts';
 import { countChanges } from './count-changes.ts';
 import { editDataset } from './edit-dataset.ts';
+import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { importOutside } from './import-outside.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { unscannable } from './scan.ts';
-import { takeSnapshot } from './snapshot.ts';
 import type { StorageTasks } from './task-runner.ts';
 import { createStorageTasks } from './task-runner.ts';
 import { contentOf } from './tracked.ts';
@@ -86,7 +86,9 @@ export async function recordTargets(
     for (const target of targets) recorded.push(await recordTarget(workspace, target, { ...options, tasks }));
     const changes = recorded.flatMap((each) => pointerChange(each, options));
     const items = recorded.map((each) => describe(workspace, each));
-    const unchanged = recorded.map(({ target }) => target.path).filter((path) => !changes.some((change) => change.path === path));
+    const unchanged = recorded
+      .map(({ target }) => target.path)
+      .filter((path) => !changes.some((change) => change.path === path));
     const staged = await writePointers(workspace, changes, unchanged);
     for (const { target, record } of recorded) {
       if (JSON.stringify(record) !== JSON.stringify(target.stored)) writeCheckoutRecord(workspace, record);
@@ -103,8 +105,8 @@ async function recordTarget(
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<Recorded> {
   if (target.inner !== undefined) return editDataset(workspace, { ...target, inner: target.inner }, options);
-  const { path, record } = target;
-  const snapshot = await takeSnapshot({ workspace, path, record, store: true, ...options });
+  const { path, tracked, record } = target;
+  const snapshot = await takeSnapshotWithPages({ ...options, workspace, path, tracked, record, store: true });
   if (snapshot.problems.length > 0) throw unscannable(path, snapshot.problems);
   if (snapshot.content === undefined) throw vanished(path);
   const { content, files, bytes } = snapshot;
@@ -113,7 +115,10 @@ async function recordTarget(
   return { target, content, files, bytes, record: { path, base: content, selected } };
 }
 
-function pointerChange(recorded: Recorded, { desc, remote }: { desc?: string | undefined; remote?: string | undefined }): PointerChange[] {
+function pointerChange(
+  recorded: Recorded,
+  { desc, remote }: { desc?: string | undefined; remote?: string | undefined },
+): PointerChange[] {
   const { content, files, bytes } = recorded;
   const { path, tracked } = recorded.target;
   const pointer: Pointer = {
@@ -159,5 +164,10 @@ function requireRemote(workspace: Workspace, name: string | undefined): void {
 }
 
 function vanished(path: string): MlvError {
-  return new MlvError({ code: 'path-missing', kind: 'missing', message: `${path} vanished while it was added`, hint: 'Nothing was changed.' });
+  return new MlvError({
+    code: 'path-missing',
+    kind: 'missing',
+    message: `${path} vanished while it was added`,
+    hint: 'Nothing was changed.',
+  });
 }

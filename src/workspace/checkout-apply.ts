@@ -9,7 +9,7 @@ import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutItem } from './checkout.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, entryRoot, openPlan } from './checkout-plan.ts';
-import { stateFiles, writeCheckoutRecord } from './checkout-record.ts';
+import { sameContent, stateFiles, unfinished, writeCheckoutRecord } from './checkout-record.ts';
 import { digestOf } from './digest-of.ts';
 import type { MaterialiseSummary, Phase } from './materialise.ts';
 import { materialise } from './materialise.ts';
@@ -36,20 +36,34 @@ export async function applyPlan(
   if (record.target !== undefined) removeLeftovers(workspace, situation);
   // What is made anew is missing for a moment, too.
   const restore = situation.relink || situation.force ? 'all' : situation.restore;
-  const target = content && { content, selected, ...(restore.length > 0 && { restore }) };
+  const earlier = unfinished(record).filter((each) => !sameContent(each, content));
+  const target = content && {
+    content,
+    selected,
+    ...(earlier.length > 0 && { earlier }),
+    ...(restore.length > 0 && { restore }),
+  };
   writeCheckoutRecord(workspace, target === undefined ? record : { ...record, target });
 
   if (changesType(situation)) {
     const cleared = await carryOut(workspace, { ...situation, content: undefined }, options);
     if (cleared.problems.length > 0) return report(situation, cleared, 0);
     removeFolder(join(workspace.root, path));
-    const fresh = { ...situation, record: { ...record, base: undefined }, snapshot: { ...situation.snapshot, content: undefined } };
+    const fresh = {
+      ...situation,
+      record: { ...record, base: undefined },
+      snapshot: { ...situation.snapshot, content: undefined },
+    };
     return finish(workspace, fresh, options);
   }
   return finish(workspace, situation, options);
 }
 
-async function finish(workspace: Workspace, situation: CheckoutSituation, options: VerbOptions & { readonly tasks: StorageTasks }) {
+async function finish(
+  workspace: Workspace,
+  situation: CheckoutSituation,
+  options: VerbOptions & { readonly tasks: StorageTasks },
+) {
   const { path, content, selected } = situation;
   const done = await carryOut(workspace, situation, options);
   if (done.problems.length === 0) writeCheckoutRecord(workspace, { path, base: content, selected });
@@ -98,7 +112,10 @@ async function carryOut(
   if (content !== undefined && existsSync(plan.root)) {
     const racySince = probeClock(plan.root, workspace.ownFolder);
     const writer = writeStatCache(statFile);
-    for (const block of mergeRecords([before === undefined ? [] : readBlocks(before), runs.remove, runs.write, runs.link], BLOCK_PATHS)) {
+    for (const block of mergeRecords(
+      [before === undefined ? [] : readBlocks(before), runs.remove, runs.write, runs.link],
+      BLOCK_PATHS,
+    )) {
       markRacy(block.records, racySince);
       writer.add(block);
     }

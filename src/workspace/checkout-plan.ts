@@ -2,7 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import type { CheckoutStep } from '../domain/three-way.ts';
+import type { CheckoutPlan, CheckoutStep } from '../domain/three-way.ts';
 import { planCheckout, selectiveCursor } from '../domain/three-way.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { createSeeker } from '../domain/tree-cursors.ts';
@@ -13,7 +13,7 @@ import type { TreeCursor } from '../domain/tree-reader.ts';
 import { EMPTY_CURSOR } from '../domain/tree-reader.ts';
 import { readAt } from '../platform/read-write.ts';
 import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
-import { isSelected, mayHoldSelected } from './checkout-record.ts';
+import { isSelected, mayHoldSelected, unfinished } from './checkout-record.ts';
 import { openContent } from './content.ts';
 import type { Workspace } from './open.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -79,7 +79,7 @@ export function openPlan(workspace: Workspace, situation: CheckoutSituation): Op
         workspace: snapshot.content?.type === type ? restrict(snapshot.cursor()) : EMPTY_CURSOR,
         wasSelected: (entry) => isSelected(record.selected, entry),
         isUnfinished: record.target !== undefined,
-        isLeftover: record.target === undefined ? () => false : createLeftoverTest(workspace, { situation, root }),
+        ...createTraceTests(workspace, { situation, root }),
         maySkip: isSame && !situation.relink,
         force: situation.force,
         relink: situation.relink,
@@ -101,19 +101,30 @@ function createLossTest(openBase: () => TreeCursor): (step: CheckoutStep) => boo
   };
 }
 
-/** An interrupted checkout leaves entries of what it was bringing, and at most one file a thread that ends early. */
-function createLeftoverTest(
+/**
+ * Interrupted checkouts leave entries of what they were bringing, and at most one file a thread that ends early; and what they were
+ * to replace or remove may be gone.
+ */
+function createTraceTests(
   workspace: Workspace,
   { situation, root }: { readonly situation: CheckoutSituation; readonly root: string },
-): (found: TreeEntry, want: TreeEntry | undefined) => boolean {
+): Pick<CheckoutPlan, 'isLeftover' | 'wasTaken'> {
   const { path, record } = situation;
-  const seek = createSeeker(openContent(workspace, path, record.target?.content));
-  return (found, want) => {
-    if (found.kind === 'd') return false;
-    const brought = seek(found.path);
-    return [brought, want].some(
-      (entry) => entry !== undefined && (sameEntry(found, entry) || isPrefix(workspace, `${root}/${treePathToText(found.path)}`, entry)),
-    );
+  const seekers = unfinished(record).map((content) => createSeeker(openContent(workspace, path, content)));
+  return {
+    isLeftover(found, want) {
+      if (seekers.length === 0 || found.kind === 'd') return false;
+      const file = `${root}/${treePathToText(found.path)}`;
+      return [...seekers.map((seek) => seek(found.path)), want].some(
+        (entry) => entry !== undefined && (sameEntry(found, entry) || isPrefix(workspace, file, entry)),
+      );
+    },
+    wasTaken: (at, before) =>
+      before !== undefined &&
+      seekers.some((seek) => {
+        const brought = seek(at);
+        return brought === undefined || !sameEntry(brought, before);
+      }),
   };
 }
 

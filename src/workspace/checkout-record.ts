@@ -29,6 +29,8 @@ export interface CheckoutRecord {
   readonly target?: {
     readonly content: Content;
     readonly selected: Selection;
+    /** What checkouts before this one were bringing in that were not finished either: all of them have left traces. */
+    readonly earlier?: readonly Content[];
     /** Where what is missing of the base is to come back: until the end, it does not tell of a deletion. */
     readonly restore?: Selection;
   };
@@ -37,10 +39,16 @@ export interface CheckoutRecord {
 const VERSION = 0;
 
 /** Where a tracked path's own state of this work tree is kept. */
-export function stateFiles(workspace: Workspace, path: RepoPath): { readonly record: string; readonly statCache: string } {
+export function stateFiles(
+  workspace: Workspace,
+  path: RepoPath,
+): { readonly record: string; readonly statCache: string } {
   const whole = workspace.prefix === '' ? path : `${workspace.prefix}/${path}`;
   const name = hashEngine().hash(Buffer.from(whole, 'utf8')).toString('hex', 0, 16);
-  return { record: join(workspace.ownFolder, 'checkout', `${name}.json`), statCache: join(workspace.ownFolder, 'state', name) };
+  return {
+    record: join(workspace.ownFolder, 'checkout', `${name}.json`),
+    statCache: join(workspace.ownFolder, 'state', name),
+  };
 }
 
 /** The record of a path; one that says nothing was ever materialised where there is none. Throws `checkout-record-damaged`. */
@@ -73,6 +81,11 @@ export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord
   writeFileDurably(file, `${JSON.stringify({ version: VERSION, ...record })}\n`);
 }
 
+/** What checkouts that were not finished were bringing in. */
+export function unfinished({ target }: CheckoutRecord): Content[] {
+  return target === undefined ? [] : [target.content, ...(target.earlier ?? [])];
+}
+
 /** Forgets a path that is no longer tracked. */
 export function dropCheckoutRecord(workspace: Workspace, path: RepoPath): void {
   const files = stateFiles(workspace, path);
@@ -99,9 +112,14 @@ export function joinSelections(a: Selection, b: Selection): Selection {
 }
 
 /** A checkout adds to what is selected. Asked for nothing in particular, it brings what was selected before, or everything. */
-export function selectionToBe(record: CheckoutRecord, asked: Selection, given: { content: Content; isNamed: boolean }): Selection {
+export function selectionToBe(
+  record: CheckoutRecord,
+  asked: Selection,
+  given: { content: Content; isNamed: boolean },
+): Selection {
   if (given.content.type === 'file' || record.base?.type === 'file') return 'all';
-  const before = record.target === undefined ? record.selected : joinSelections(record.selected, record.target.selected);
+  const before =
+    record.target === undefined ? record.selected : joinSelections(record.selected, record.target.selected);
   if (!given.isNamed && before.length > 0) return before;
   return joinSelections(before, asked);
 }

@@ -11,6 +11,7 @@ import type { TreeEntry } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
 import type { CheckoutRecord, Selection } from './checkout-record.ts';
 import { joinSelections, readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
+import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, openPlan } from './checkout-plan.ts';
@@ -46,6 +47,8 @@ export interface CheckoutOptions extends Targets, VerbOptions {
   readonly force?: boolean | undefined;
   /** Make again, with the link types now set, what is right already. */
   readonly relink?: boolean | undefined;
+  /** Lists of files that are needed to tell edits are fetched where the cache lacks them. */
+  readonly mayFetch?: boolean | undefined;
 }
 
 /**
@@ -63,8 +66,11 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof MlvError) || (error.code !== 'blob-missing' && error.code !== 'blob-corrupt')) throw error;
-        failed.push(`${path}: ${error.code === 'blob-missing' ? 'its list of files is not, or not whole, in the cache' : error.message}`);
+        if (!(error instanceof MlvError) || (error.code !== 'blob-missing' && error.code !== 'blob-corrupt'))
+          throw error;
+        failed.push(
+          `${path}: ${error.code === 'blob-missing' ? 'its list of files is not, or not whole, in the cache' : error.message}`,
+        );
         return undefined;
       }
     }
@@ -80,7 +86,9 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
     }
     const overwritten = refuseConflicts(examined, options.force === true);
     for (const { situation } of examined) {
-      const applied = await attempt(situation.path, () => applyPlan(workspace, situation, { tasks, ...progressOptions(options) }));
+      const applied = await attempt(situation.path, () =>
+        applyPlan(workspace, situation, { tasks, ...progressOptions(options) }),
+      );
       if (applied === undefined) continue;
       items.push(applied.item);
       failed.push(...applied.problems);
@@ -92,7 +100,8 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
     return { items: items.sort((a, b) => (a.path < b.path ? -1 : 1)), overwritten };
   } catch (error) {
     // A tree object that was taken to be there: the next fetch looks again.
-    if (error instanceof MlvError && (error.code === 'blob-missing' || error.kind === 'corrupt')) forgetCompleteRoots(workspace);
+    if (error instanceof MlvError && (error.code === 'blob-missing' || error.kind === 'corrupt'))
+      forgetCompleteRoots(workspace);
     throw error;
   } finally {
     await tasks.close();
@@ -114,7 +123,10 @@ async function assess(
   }
   const isPresent = existsSync(join(workspace.root, path));
   const wanted = selectionToBe(record, selection, { content, isNamed });
-  const snapshot = await takeSnapshot({ workspace, path, record, tasks, store: false, ...progressOptions(options) });
+  const given = { workspace, path, record, tasks, store: false, ...progressOptions(options) };
+  const snapshot = await (options.mayFetch === true
+    ? takeSnapshotWithPages({ ...given, tracked })
+    : takeSnapshot(given));
   const isDone =
     options.relink !== true &&
     record.target === undefined &&
@@ -201,11 +213,15 @@ async function examine(
 }
 
 /** `unsaved` are paths that are not edited, and whose content only the workspace has. */
-function findLosses(workspace: Workspace, situation: CheckoutSituation): Omit<Examined, 'situation'> & { unsaved: string[] } {
+function findLosses(
+  workspace: Workspace,
+  situation: CheckoutSituation,
+): Omit<Examined, 'situation'> & { unsaved: string[] } {
   const conflicts: string[] = [];
   const overwritten: string[] = [];
   const unsaved: string[] = [];
-  if (situation.snapshot.content === undefined && situation.record.base === undefined) return { conflicts, overwritten, unsaved };
+  if (situation.snapshot.content === undefined && situation.record.base === undefined)
+    return { conflicts, overwritten, unsaved };
   const plan = openPlan(workspace, situation);
   for (const step of plan.steps()) {
     const path = pathOf(situation, step);
@@ -231,7 +247,7 @@ function refuseConflicts(examined: readonly Examined[], isForced: boolean): stri
     message: `${conflicts.length} ${conflicts.length === 1 ? 'path was' : 'paths were'} changed both here and in the version to check out`,
     items: conflicts,
     hint: isForced
-      ? 'Files and folders stand in each other\'s place there: move your own away. Nothing was changed.'
+      ? "Files and folders stand in each other's place there: move your own away. Nothing was changed."
       : 'Nothing was changed. Copy your versions elsewhere, or overwrite them with "mlv checkout --force".',
   });
 }

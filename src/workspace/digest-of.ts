@@ -10,5 +10,7 @@ import type { Workspace } from './open.ts';
 export function digestOf(workspace: Workspace, path: string): Digest {
   if (!lstatSync(path).isSymbolicLink()) return digestFromBytes(hashFile(path));
   const target = readlinkSync(path, 'latin1');
-  return managedDigest(target, workspace.cache().folder) ?? digestFromBytes(hashEngine().hash(Buffer.from(target, 'latin1')));
+  return (
+    managedDigest(target, workspace.cache().folder) ?? digestFromBytes(hashEngine().hash(Buffer.from(target, 'latin1')))
+  );
 }

@@ -44,7 +44,7 @@ export function editDataset(
   target: InnerTarget,
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<Recorded> {
-  return withPages(workspace, target, options, async () => {
+  return withPages(workspace, pagesAround(target), options, async () => {
     const edits: TreeEdit[] = [];
     let { selected } = target.record;
     for (const inner of target.inner) {
@@ -55,6 +55,10 @@ export function editDataset(
     await options.tasks.flush();
     return applyEdits(workspace, target, { edits, selected });
   });
+}
+
+function pagesAround({ tracked, inner }: InnerTarget) {
+  return tracked && { tracked, root: tracked.pointer.hash, around: () => inner };
 }
 
 /** What the workspace changes at and below one path, and how much of that the workspace then has. */
@@ -83,7 +87,11 @@ async function scanEdits(
   const stats = statsAt(join(root, treePathToText(inner)));
   const paths: Iterable<WalkedPath> =
     stats?.isDirectory() === true
-      ? walkTree(root, { ...ignoreRulesFor(workspace, path), problem: (problem) => problems.push(problem), start: inner })
+      ? walkTree(root, {
+          ...ignoreRulesFor(workspace, path),
+          problem: (problem) => problems.push(problem),
+          start: inner,
+        })
       : stats === undefined
         ? []
         : [{ path: inner, isEmptyFolder: false }];
@@ -111,7 +119,7 @@ async function scanEdits(
 
 /** Takes paths out of a tracked directory. Throws `not-tracked` for one where it holds nothing. */
 export function removeFromDataset(workspace: Workspace, target: InnerTarget, options: VerbOptions): Promise<Recorded> {
-  return withPages(workspace, target, options, () => {
+  return withPages(workspace, pagesAround(target), options, () => {
     const edits = target.inner.flatMap((inner) => removalEdits(workspace, target, inner));
     return applyEdits(workspace, target, { edits, selected: target.record.selected });
   });
@@ -119,7 +127,10 @@ export function removeFromDataset(workspace: Workspace, target: InnerTarget, opt
 
 function removalEdits(workspace: Workspace, target: InnerTarget, inner: TreePath): TreeEdit[] {
   const base = requireDirectory(target);
-  const edits = Array.from(readEntries(base, workspace.cache().read, inner), ({ path }) => ({ path, entry: undefined }));
+  const edits = Array.from(readEntries(base, workspace.cache().read, inner), ({ path }) => ({
+    path,
+    entry: undefined,
+  }));
   if (edits.length === 0) throw holdsNo(target.path, inner);
   return edits;
 }

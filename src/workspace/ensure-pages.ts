@@ -1,57 +1,92 @@
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
 import { readRoot } from '../domain/tree-reader.ts';
 import type { TreePath } from '../domain/tree-path.ts';
+import { walkTree } from '../platform/walk.ts';
 import { download } from '../storage/download.ts';
+import type { Selection } from './checkout-record.ts';
+import { isSelected } from './checkout-record.ts';
+import { ignoreRulesFor } from './ignore-rules.ts';
 import type { Workspace } from './open.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
+import type { Snapshot, SnapshotOptions } from './snapshot.ts';
+import { takeSnapshot } from './snapshot.ts';
 import type { Tracked } from './tracked.ts';
+
+/** A version of a tracked directory, and the paths around which it is read. */
+interface WantedPages {
+  readonly tracked: Tracked;
+  readonly root: Digest;
+  readonly around: () => readonly TreePath[];
+}
 
 /**
  * Runs work that reads a tracked directory's tree around some paths. Where the cache lacks tree objects they are fetched and the work
- * is begun anew: first the pages that can hold the paths, then, should an edit reach beyond them, all. Throws `tree-unavailable`.
+ * is begun anew: first the pages that can hold the paths, then, should it reach beyond them, all. Throws `tree-unavailable`.
  */
 export async function withPages<T>(
   workspace: Workspace,
-  { tracked, inner }: { readonly tracked: Tracked | undefined; readonly inner: readonly TreePath[] },
+  wanted: WantedPages | undefined,
   { signal }: VerbOptions,
   work: () => Promise<T>,
 ): Promise<T> {
   for (const attempt of ['here', 'around', 'all'] as const) {
     try {
-      if (tracked !== undefined && attempt !== 'here') await fetchPages(workspace, { tracked, inner, attempt, signal });
+      if (wanted !== undefined && attempt !== 'here') await fetchPages(workspace, { ...wanted, attempt, signal });
       return await work();
     } catch (error) {
-      if (!(error instanceof MlvError) || error.code !== 'blob-missing' || attempt === 'all') throw error;
+      const isLast = wanted === undefined || attempt === 'all';
+      if (isLast || !(error instanceof MlvError) || error.code !== 'blob-missing') throw error;
     }
   }
   throw new Error('unreachable');
 }
 
+/**
+ * Takes a snapshot of a directory of which a part is checked out. What was added beside that part changes pages that nobody has
+ * asked for so far: they are fetched.
+ */
+export function takeSnapshotWithPages(
+  options: SnapshotOptions & { readonly tracked: Tracked | undefined },
+): Promise<Snapshot> {
+  const { workspace, path, tracked, record } = options;
+  const { base, selected } = record;
+  const isPart = tracked !== undefined && base?.type === 'dir' && selected !== 'all';
+  const around = (): TreePath[] => pathsBeside(workspace, path, selected);
+  return withPages(workspace, isPart ? { tracked, root: base.hash, around } : undefined, options, () =>
+    takeSnapshot(options),
+  );
+}
+
+/** What is in the workspace, and not in the part of a directory that is checked out. */
+function pathsBeside(workspace: Workspace, path: RepoPath, selected: Selection): TreePath[] {
+  const walked = walkTree(join(workspace.root, path), { ...ignoreRulesFor(workspace, path), problem: () => {} });
+  return Array.from(walked, (each) => each.path).filter((each) => !isSelected(selected, each));
+}
+
 async function fetchPages(
   workspace: Workspace,
-  given: {
-    readonly tracked: Tracked;
-    readonly inner: readonly TreePath[];
-    readonly attempt: 'around' | 'all';
-    readonly signal: AbortSignal | undefined;
-  },
+  given: WantedPages & { readonly attempt: 'around' | 'all'; readonly signal: AbortSignal | undefined },
 ): Promise<void> {
-  const { tracked, inner, attempt, signal } = given;
+  const { tracked, root, around, attempt, signal } = given;
   const { path, pointer } = tracked;
   const cache = workspace.cache();
   const named = await openNamedRemote(workspace, remoteNameFor(workspace, pointer, undefined), signal);
   const fetch = async (below: readonly TreePath[] | undefined): Promise<void> => {
-    const wanted = [{ digest: pointer.hash, type: pointer.type, size: pointer.size, name: path, below }];
+    const wanted = [{ digest: root, type: 'dir' as const, size: pointer.size, name: path, below }];
     const { missing, damaged } = await download({ remote: named.remote, cache, wanted, treesOnly: true, signal });
     if (missing.length + damaged.length > 0) throw unavailable(path, named.name);
   };
   try {
     if (attempt === 'all') return await fetch(undefined);
-    await fetch(inner);
+    const paths = around();
+    await fetch(paths);
     // A path after all others goes into the last page.
-    const last = readRoot(pointer.hash, cache.read).nodes.at(-1)?.lastPath;
-    if (last !== undefined && inner.some((each) => last < each)) await fetch([last]);
+    const last = readRoot(root, cache.read).nodes.at(-1)?.lastPath;
+    if (last !== undefined && paths.some((each) => last < each)) await fetch([last]);
   } finally {
     named.remote.close();
   }

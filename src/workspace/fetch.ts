@@ -31,9 +31,14 @@ export interface FetchResult {
  * Brings data into the cache: of the workspace's pointers, of parts of them, or of the revisions that the options name. With
  * `scope: 'selected'`, and no targets, only as much of each as a checkout would bring.
  */
-export async function fetch(workspace: Workspace, options: TransferOptions, scope: 'all' | 'selected' = 'all'): Promise<FetchResult> {
+export async function fetch(
+  workspace: Workspace,
+  options: TransferOptions,
+  scope: 'all' | 'selected' = 'all',
+): Promise<FetchResult> {
   const all = await wantedVersions(workspace, options);
-  const versions = scope === 'all' || options.targets.length > 0 ? all : all.map((version) => selectedPart(workspace, version));
+  const versions =
+    scope === 'all' || options.targets.length > 0 ? all : all.map((version) => selectedPart(workspace, version));
   const remotes: FetchedRemote[] = [];
   const missing: string[] = [];
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
@@ -44,11 +49,23 @@ export async function fetch(workspace: Workspace, options: TransferOptions, scop
       const result = await receive(workspace, named, unknown, options);
       if (result.missing.length + result.damaged.length === 0) {
         const whole = unknown.filter(({ selection }) => selection === 'all');
-        noteCompleteRoots(workspace, whole.map(({ pointer }) => pointer.hash));
+        noteCompleteRoots(
+          workspace,
+          whole.map(({ pointer }) => pointer.hash),
+        );
       }
       const { blobs, bytes } = result;
-      remotes.push({ name, url: named.url, blobs, bytes, upToDate: blobs + bytes + result.missing.length + result.damaged.length === 0 });
-      missing.push(...result.missing.map(({ path }) => path), ...result.damaged.map(({ path }) => `${path} (damaged on the remote)`));
+      remotes.push({
+        name,
+        url: named.url,
+        blobs,
+        bytes,
+        upToDate: blobs + bytes + result.missing.length + result.damaged.length === 0,
+      });
+      missing.push(
+        ...result.missing.map(({ path }) => path),
+        ...result.damaged.map(({ path }) => `${path} (damaged on the remote)`),
+      );
     } finally {
       named.remote.close();
     }
@@ -62,7 +79,12 @@ function requireTargets(workspace: Workspace, versions: readonly WantedVersion[]
   for (const { path, selection } of versions) {
     const same = versions.filter((version) => version.path === path);
     if (same.some(({ pointer }) => pointer.type === 'file')) continue;
-    requireHeld(workspace, path, same.map(({ pointer }) => pointer.hash), selection);
+    requireHeld(
+      workspace,
+      path,
+      same.map(({ pointer }) => pointer.hash),
+      selection,
+    );
   }
 }
 
@@ -93,6 +115,11 @@ function receive(
     onProgress:
       onProgress &&
       (({ blobs, bytes, totalBlobs, totalBytes }) =>
-        onProgress({ phase: 'fetching', files: blobs, bytes, ...(totalBlobs > 0 && { totalFiles: totalBlobs, totalBytes }) })),
+        onProgress({
+          phase: 'fetching',
+          files: blobs,
+          bytes,
+          ...(totalBlobs > 0 && { totalFiles: totalBlobs, totalBytes }),
+        })),
   });
 }

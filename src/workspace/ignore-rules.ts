@@ -5,7 +5,10 @@ import { NO_RULES, readIgnoreFile } from '../platform/walk.ts';
 import type { Workspace } from './open.ts';
 
 /** The `.mlvignore` rules that hold at a tracked path: those of the project's root and of every folder on the way. */
-export function ignoreRulesFor(workspace: Workspace, path: RepoPath): { readonly rules: IgnoreRules; readonly base: string } {
+export function ignoreRulesFor(
+  workspace: Workspace,
+  path: RepoPath,
+): { readonly rules: IgnoreRules; readonly base: string } {
   let rules = NO_RULES;
   const segments = path.split('/');
   for (let depth = 0; depth < segments.length; depth++) {

@@ -14,18 +14,31 @@ import { unscannable } from './scan.ts';
 /**
  * Takes data that lies outside the project into the cache, tracks it as DEST, and checks it out there. The original stays.
  */
-export async function importOutside(workspace: Workspace, options: AddOptions & { readonly output: string }): Promise<AddResult> {
+export async function importOutside(
+  workspace: Workspace,
+  options: AddOptions & { readonly output: string },
+): Promise<AddResult> {
   const { cwd, targets, output } = options;
   const [source] = targets;
   if (source === undefined || targets.length > 1) {
-    throw new MlvError({ code: 'one-target', kind: 'usage', message: '-o takes exactly one source', hint: 'mlv add /mnt/raw -o data/raw' });
+    throw new MlvError({
+      code: 'one-target',
+      kind: 'usage',
+      message: '-o takes exactly one source',
+      hint: 'mlv add /mnt/raw -o data/raw',
+    });
   }
   const path = resolveTarget(workspace, cwd, output);
   const around = await trackedAround(workspace, path);
   if (path === '' || around !== undefined || existsSync(join(workspace.root, path))) throw taken(output);
   const given = resolve(cwd, source);
   if (statsAt(given) === undefined) {
-    throw new MlvError({ code: 'path-missing', kind: 'missing', message: `${source} does not exist`, hint: 'Check the spelling.' });
+    throw new MlvError({
+      code: 'path-missing',
+      kind: 'missing',
+      message: `${source} does not exist`,
+      hint: 'Check the spelling.',
+    });
   }
   const absolute = realpathSync.native(given);
   const tasks = createStorageTasks(workspace.cache(), options.signal);
@@ -47,8 +60,23 @@ export async function importOutside(workspace: Workspace, options: AddOptions & 
     };
     const staged = await writePointers(workspace, [{ path, pointer, text: undefined }]);
     const { signal, onProgress } = options;
-    await checkout(workspace, { targets: [join(workspace.root, path)], cwd, ...(signal && { signal }), ...(onProgress && { onProgress }) });
-    const item = { path, type: content.type, outcome: 'new', hash: content.hash, files, size: bytes, added: files, changed: 0, removed: 0 } as const;
+    await checkout(workspace, {
+      targets: [join(workspace.root, path)],
+      cwd,
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    });
+    const item = {
+      path,
+      type: content.type,
+      outcome: 'new',
+      hash: content.hash,
+      files,
+      size: bytes,
+      added: files,
+      changed: 0,
+      removed: 0,
+    } as const;
     return { items: [item], staged };
   } finally {
     await tasks.close();

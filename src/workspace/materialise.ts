@@ -40,7 +40,11 @@ export interface MaterialiseSummary {
   readonly written: number;
   readonly removed: number;
   readonly bytes: number;
-  readonly problems: readonly { readonly path: TreePath; readonly kind: MaterialiseProblem['kind']; readonly reason: string }[];
+  readonly problems: readonly {
+    readonly path: TreePath;
+    readonly kind: MaterialiseProblem['kind'];
+    readonly reason: string;
+  }[];
 }
 
 /** Carries out a plan, in threads where it is long. What cannot be done is told, and the rest is done all the same. */
@@ -62,7 +66,17 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
       digestToBytes(entry?.digest ?? EMPTY_DIGEST).copy(digests, index * 32);
     }
     const paths = steps.map((step) => step.path).join('\0');
-    const result = await tasks.run({ type: 'materialise', boundary: workspace.root, root, paths, kinds, digests, expected, links, umask });
+    const result = await tasks.run({
+      type: 'materialise',
+      boundary: workspace.root,
+      root,
+      paths,
+      kinds,
+      digests,
+      expected,
+      links,
+      umask,
+    });
     for (const { position, kind, reason } of result.problems) {
       const step = steps[position];
       if (step !== undefined) problems.push({ path: step.path, kind, reason });
@@ -81,7 +95,12 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
       const block = await pending.shift();
       if (block !== undefined) options.onBlock(block, phase);
       const phaseName = phase === 'remove' ? 'removing old files' : 'checking out';
-      onProgress?.({ phase: phaseName, files: sum.written, bytes: sum.bytes, ...(totalFiles !== undefined && { totalFiles }) });
+      onProgress?.({
+        phase: phaseName,
+        files: sum.written,
+        bytes: sum.bytes,
+        ...(totalFiles !== undefined && { totalFiles }),
+      });
     };
     try {
       for (const { steps, isLast } of chunks(options.steps(), (step) => isIn(step, phase))) {

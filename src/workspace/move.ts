@@ -61,7 +61,10 @@ async function requireFree(workspace: Workspace, from: RepoPath, to: RepoPath): 
   throw new MlvError({
     code: 'destination-exists',
     kind: 'refused',
-    message: around !== undefined && around.path !== to ? `${to} lies inside ${around.path}, which is tracked` : `${to} is there already`,
+    message:
+      around !== undefined && around.path !== to
+        ? `${to} lies inside ${around.path}, which is tracked`
+        : `${to} is there already`,
     hint: `Choose another name for ${from}. Nothing was changed.`,
   });
 }

@@ -20,7 +20,11 @@ export interface NamedRemote {
 }
 
 /** Name of the remote that data with this pointer belongs to; `asked` (-r) comes first. Throws `remote-none`, `remote-unknown`. */
-export function remoteNameFor(workspace: Workspace, pointer: Pick<Pointer, 'remote'> | undefined, asked: string | undefined): string {
+export function remoteNameFor(
+  workspace: Workspace,
+  pointer: Pick<Pointer, 'remote'> | undefined,
+  asked: string | undefined,
+): string {
   const { remotes, values } = workspace.settings;
   const only = remotes.size === 1 ? [...remotes.keys()][0] : undefined;
   const name = asked ?? pointer?.remote ?? values.remote ?? only;
@@ -29,7 +33,10 @@ export function remoteNameFor(workspace: Workspace, pointer: Pick<Pointer, 'remo
       code: 'remote-none',
       kind: 'missing',
       message: remotes.size === 0 ? 'there is no remote yet' : 'none of the remotes is the default one',
-      hint: remotes.size === 0 ? 'Name a folder or bucket for the data: mlv remote add -d NAME URL' : 'Choose one: mlv remote default NAME',
+      hint:
+        remotes.size === 0
+          ? 'Name a folder or bucket for the data: mlv remote add -d NAME URL'
+          : 'Choose one: mlv remote default NAME',
     });
   }
   if (remotes.has(name)) return name;

@@ -85,7 +85,10 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
       return repository;
     },
     cache() {
-      cache ??= openLocalCache({ folder: cacheFolder, packBelow: () => (threshold ??= packBelow(settings, cacheFolder, folders.root)) });
+      cache ??= openLocalCache({
+        folder: cacheFolder,
+        packBelow: () => (threshold ??= packBelow(settings, cacheFolder, folders.root)),
+      });
       return cache;
     },
     async close() {

@@ -52,8 +52,12 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
       const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
       const { blobs, bytes, packs, objects, indexes } = result;
       remotes.push({ name, url: named.url, blobs, bytes, packs, objects, indexes, upToDate: indexes === 0 });
-      missing.push(...result.missing.map(({ path }) => path), ...result.damaged.map(({ path }) => `${path} (damaged in the cache)`));
-      if (history?.head !== undefined && result.missing.length + result.damaged.length === 0) notePushedCommit(named.folder, history.head);
+      missing.push(
+        ...result.missing.map(({ path }) => path),
+        ...result.damaged.map(({ path }) => `${path} (damaged in the cache)`),
+      );
+      if (history?.head !== undefined && result.missing.length + result.damaged.length === 0)
+        notePushedCommit(named.folder, history.head);
     } finally {
       named.remote.close();
     }
@@ -102,16 +106,25 @@ async function unpushedHistory(
     if (isKnown) exclude.push(commit);
   }
   const versions = await historyVersions(workspace, git, { tips: [head], exclude, options });
-  return { head, versions: versions.filter(({ pointer }) => remoteNameFor(workspace, pointer, options.remote) === name) };
+  return {
+    head,
+    versions: versions.filter(({ pointer }) => remoteNameFor(workspace, pointer, options.remote) === name),
+  };
 }
 
 /** Roots of large directories as the commit that was pushed last names them. */
-async function pushedRoots(workspace: Workspace, folder: string, versions: readonly WantedVersion[]): Promise<[string, Digest][]> {
+async function pushedRoots(
+  workspace: Workspace,
+  folder: string,
+  versions: readonly WantedVersion[],
+): Promise<[string, Digest][]> {
   const [pushed] = readPushedCommits(folder);
   const git = await workspace.git();
   if (pushed === undefined || git === undefined) return [];
   const roots: [string, Digest][] = [];
-  const large = versions.filter(({ pointer: { files = 0 }, revision }) => files >= BASE_FROM_FILES && revision === undefined);
+  const large = versions.filter(
+    ({ pointer: { files = 0 }, revision }) => files >= BASE_FROM_FILES && revision === undefined,
+  );
   for (const { path } of large) {
     const file = pointerPath(path);
     const full = workspace.prefix === '' ? file : `${workspace.prefix}/${file}`;
@@ -134,7 +147,12 @@ async function send(
   const roots = new Map<string, UploadRoot>();
   for (const { path, pointer, revision } of versions.toReversed()) {
     const name = revision === undefined ? path : `${path} (as of ${revision})`;
-    roots.set(`${pointer.type} ${pointer.hash}`, { digest: pointer.hash, type: pointer.type, name, base: before.get(path) });
+    roots.set(`${pointer.type} ${pointer.hash}`, {
+      digest: pointer.hash,
+      type: pointer.type,
+      name,
+      base: before.get(path),
+    });
     before.set(path, pointer.hash);
   }
   return upload({

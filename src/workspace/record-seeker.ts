@@ -73,7 +73,8 @@ export function* mergeRecords(runs: readonly Iterable<StatBlock>[], blockPaths: 
   let records: Buffer[] = [];
   for (;;) {
     let first: TreePath | undefined;
-    for (const head of heads) if (head.done !== true && (first === undefined || head.value.path < first)) first = head.value.path;
+    for (const head of heads)
+      if (head.done !== true && (first === undefined || head.value.path < first)) first = head.value.path;
     if (first === undefined) break;
     let winner: PlacedRecord | undefined;
     for (const [index, head] of heads.entries()) {

@@ -7,18 +7,31 @@ import type { Selected } from './targets.ts';
 /** Adds to each item whether its remote has what the pointer names: an indexed root or blob, by closure, means all of it. */
 export async function addRemoteState(
   workspace: Workspace,
-  given: { readonly items: readonly StatusItem[]; readonly selected: readonly Selected[]; readonly remote: true | string },
+  given: {
+    readonly items: readonly StatusItem[];
+    readonly selected: readonly Selected[];
+    readonly remote: true | string;
+  },
 ): Promise<StatusItem[]> {
   const asked = given.remote === true ? undefined : given.remote;
-  const versions = given.selected.map(({ tracked: { path, pointer }, selection }) => ({ path, pointer, selection, revision: undefined }));
+  const versions = given.selected.map(({ tracked: { path, pointer }, selection }) => ({
+    path,
+    pointer,
+    selection,
+    revision: undefined,
+  }));
   const states = new Map<string, { name: string; missing: boolean }>();
   for (const [name, group] of groupByRemote(workspace, versions, asked)) {
     const { remote } = await openNamedRemote(workspace, name);
     try {
       for (const type of ['dir', 'file'] as const) {
         const members = group.filter(({ pointer }) => pointer.type === type);
-        const places = await remote.find(members.map(({ pointer }) => pointer.hash), type === 'dir' ? 'tree' : 'blob');
-        for (const [index, { path }] of members.entries()) states.set(path, { name, missing: places[index] === undefined });
+        const places = await remote.find(
+          members.map(({ pointer }) => pointer.hash),
+          type === 'dir' ? 'tree' : 'blob',
+        );
+        for (const [index, { path }] of members.entries())
+          states.set(path, { name, missing: places[index] === undefined });
       }
     } finally {
       remote.close();

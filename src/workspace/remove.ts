@@ -119,7 +119,8 @@ function removeEntry(workspace: Workspace, path: RepoPath, entry: TreeEntry): vo
     if (digestOf(workspace, file) !== entry.digest || !workspace.cache().has(entry.digest)) return;
     rmSync(file);
   } else removeIfEmpty(file);
-  for (let folder = dirname(file); folder.startsWith(`${root}/`); folder = dirname(folder)) if (!removeIfEmpty(folder)) break;
+  for (let folder = dirname(file); folder.startsWith(`${root}/`); folder = dirname(folder))
+    if (!removeIfEmpty(folder)) break;
 }
 
 function removeIfEmpty(folder: string): boolean {

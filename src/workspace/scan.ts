@@ -80,7 +80,8 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
     const start = performance.now();
     for (const { chunk, more } of lookAhead(chunks(options.paths), THREADS_FROM_TASKS)) {
       signal?.throwIfAborted();
-      if (more >= THREADS_FROM_TASKS || (more > 0 && performance.now() - start > THREADS_AFTER_MS)) await tasks.useThreads();
+      if (more >= THREADS_FROM_TASKS || (more > 0 && performance.now() - start > THREADS_AFTER_MS))
+        await tasks.useThreads();
       const done = scanChunk(chunk, options);
       done.catch(() => {}); // awaited in its turn
       pending.push({ paths: chunk, done });
@@ -93,13 +94,19 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
   return { paths, read, problems };
 }
 
-async function scanChunk(chunk: string, options: ScanOptions): Promise<StatBlock & { read: number; problems: WalkProblem[] }> {
+async function scanChunk(
+  chunk: string,
+  options: ScanOptions,
+): Promise<StatBlock & { read: number; problems: WalkProblem[] }> {
   const { root, previous, trustStored, store, tasks, signal } = options;
   const result = await tasks.run({
     type: 'scan',
     root,
     paths: chunk,
-    previous: previous === undefined ? undefined : { path: previous.path, blocks: previousBlocks(previous, chunk), trustStored },
+    previous:
+      previous === undefined
+        ? undefined
+        : { path: previous.path, blocks: previousBlocks(previous, chunk), trustStored },
     store,
   });
   const records = Buffer.from(result.records.buffer, result.records.byteOffset, result.records.byteLength);
@@ -116,7 +123,8 @@ async function scanChunk(chunk: string, options: ScanOptions): Promise<StatBlock
       if (problem !== undefined) problems.push({ path: treePathToText(nameAt(position)), reason: problem });
     }),
   );
-  const plain = chunk.includes('/\0') || chunk.endsWith('/') ? names.map((name) => name.replace(/\/$/, '')).join('\0') : chunk;
+  const plain =
+    chunk.includes('/\0') || chunk.endsWith('/') ? names.map((name) => name.replace(/\/$/, '')).join('\0') : chunk;
   return { paths: plain, records, read: result.read + result.large.length, problems };
 }
 
@@ -147,16 +155,21 @@ function* lookAhead(all: Iterable<string>, count: number): Generator<{ chunk: st
     const first = ahead.length > count ? ahead.shift() : undefined;
     if (first !== undefined) yield { chunk: first, more: ahead.length };
   }
-  for (let first = ahead.shift(); first !== undefined; first = ahead.shift()) yield { chunk: first, more: ahead.length };
+  for (let first = ahead.shift(); first !== undefined; first = ahead.shift())
+    yield { chunk: first, more: ahead.length };
 }
 
 /** Paths that could not be read have records of kind 0. */
 function withoutProblems(block: StatBlock): StatBlock {
   const names = block.paths.split('\0');
-  const kept = names.map((_, index) => index).filter((index) => recordKind(block.records, index * RECORD_BYTES) !== undefined);
+  const kept = names
+    .map((_, index) => index)
+    .filter((index) => recordKind(block.records, index * RECORD_BYTES) !== undefined);
   return {
     paths: kept.map((index) => names[index]).join('\0'),
-    records: Buffer.concat(kept.map((index) => block.records.subarray(index * RECORD_BYTES, (index + 1) * RECORD_BYTES))),
+    records: Buffer.concat(
+      kept.map((index) => block.records.subarray(index * RECORD_BYTES, (index + 1) * RECORD_BYTES)),
+    ),
   };
 }
 
@@ -192,4 +205,3 @@ export function unscannable(where: string, problems: readonly WalkProblem[]): Ml
     hint: 'Nothing was changed. Mend them, or exclude them with lines in .mlvignore, and run the command again.',
   });
 }
-

@@ -23,6 +23,7 @@ import type { StatBlock, StatCache, StatCacheWriter } from '../storage/stat-cach
 import { blockHash, NO_STAT_CACHE, openStatCache, readBlock, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { stateFiles } from './checkout-record.ts';
+import { forgetCompleteRoots } from './complete-roots.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
@@ -59,7 +60,16 @@ export interface SnapshotOptions extends VerbOptions {
   readonly source?: string;
 }
 
-const NOTHING: Snapshot = { content: undefined, files: 0, bytes: 0, notCheckedOut: 0, brought: [], problems: [], read: 0, cursor: () => EMPTY_CURSOR };
+const NOTHING: Snapshot = {
+  content: undefined,
+  files: 0,
+  bytes: 0,
+  notCheckedOut: 0,
+  brought: [],
+  problems: [],
+  read: 0,
+  cursor: () => EMPTY_CURSOR,
+};
 
 /**
  * Scans a tracked path. Only files that changed since the last scan are read; when nothing changed no tree is built either.
@@ -70,7 +80,10 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   const stats = statsAt(options.source ?? join(workspace.root, path));
   if (stats === undefined) return NOTHING;
   try {
-    return await (stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options));
+    const snapshot = await (stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options));
+    // It may be that the cache has lost something: the next fetch looks.
+    if (snapshot.problems.length > 0) forgetCompleteRoots(workspace);
+    return snapshot;
   } catch (error) {
     if (!(error instanceof StatCacheReplaced)) throw error;
     return takeSnapshot(options);
@@ -87,19 +100,46 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
     file: options.source === undefined ? stateFiles(workspace, path).statCache : undefined,
     take: (block) => collected.push(...entriesOf(block)),
   });
-  const summary = await runScan(options, dirname(absolute), [{ path: name, isEmptyFolder: false }], follower.onBlock, follower.previous);
-  for (const block of follower.heldBack()) collected.push(...entriesOf(block));
-  const [entry] = collected;
-  const { problems, read } = summary;
-  if (entry === undefined) {
+  try {
+    const summary = await runScan(
+      options,
+      dirname(absolute),
+      [{ path: name, isEmptyFolder: false }],
+      follower.onBlock,
+      follower.previous,
+    );
+    for (const block of follower.heldBack()) collected.push(...entriesOf(block));
+    const [entry] = collected;
+    const { problems, read } = summary;
+    if (entry === undefined) {
+      follower.abandon();
+      return { ...NOTHING, problems, read };
+    }
+    await options.tasks.flush();
+    const { digest: root, size: bytes } = entry;
+    follower.finish({
+      generation: workspace.cache().generation(),
+      context: 'file',
+      root,
+      files: 1,
+      bytes,
+      notCheckedOut: 0,
+    });
+    const content: Content = { type: 'file', hash: root, exec: entry.kind === 'x' };
+    return {
+      content,
+      files: 1,
+      bytes,
+      notCheckedOut: 0,
+      brought: [],
+      problems,
+      read,
+      cursor: () => entryCursor(entry),
+    };
+  } catch (error) {
     follower.abandon();
-    return { ...NOTHING, problems, read };
+    throw error;
   }
-  await options.tasks.flush();
-  const { digest: root, size: bytes } = entry;
-  follower.finish({ generation: workspace.cache().generation(), context: 'file', root, files: 1, bytes, notCheckedOut: 0 });
-  const content: Content = { type: 'file', hash: root, exec: entry.kind === 'x' };
-  return { content, files: 1, bytes, notCheckedOut: 0, brought: [], problems, read, cursor: () => entryCursor(entry) };
 }
 
 async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
@@ -119,38 +159,43 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
   const walkProblems: WalkProblem[] = [];
   const ignoreRules = options.source === undefined ? ignoreRulesFor(workspace, path) : { rules: NO_RULES, base: '' };
   const walked = walkTree(root, { ...ignoreRules, problem: (problem) => walkProblems.push(problem) });
-  const summary = await runScan(options, root, walked, follower.onBlock, follower.previous);
-  const problems = [...walkProblems, ...summary.problems];
+  try {
+    const summary = await runScan(options, root, walked, follower.onBlock, follower.previous);
+    const problems = [...walkProblems, ...summary.problems];
 
-  const known = follower.isUnchanged() ? follower.previous : undefined;
-  // A tree that no cache has must be built again to be read; that of the base is there, or is not needed.
-  const isBase = known?.root === record.base?.hash;
-  const isReadable = (!store && isBase) || (known !== undefined && cache.has(known.root));
-  let tree: TreeSummary & { notCheckedOut: number; brought?: readonly TreePath[] };
-  // Built again, too, where one asks what of it is not in the base.
-  if (known !== undefined && problems.length === 0 && isReadable && (isBase || record.selected === 'all')) {
-    tree = known;
-  } else {
-    for (const block of follower.heldBack()) {
-      for (const entry of entriesOf(block)) contents.entry(entry);
+    const known = follower.isUnchanged() ? follower.previous : undefined;
+    // A tree that no cache has must be built again to be read; that of the base is there, or is not needed.
+    const isBase = known?.root === record.base?.hash;
+    const isReadable = (!store && isBase) || (known !== undefined && cache.has(known.root));
+    let tree: TreeSummary & { notCheckedOut: number; brought?: readonly TreePath[] };
+    // Built again, too, where one asks what of it is not in the base.
+    if (known !== undefined && problems.length === 0 && isReadable && (isBase || record.selected === 'all')) {
+      tree = known;
+    } else {
+      for (const block of follower.heldBack()) {
+        for (const entry of entriesOf(block)) contents.entry(entry);
+      }
+      tree = contents.finish();
     }
-    tree = contents.finish();
+    // Bytes first, then the trees that name them, then the claim that the cache has them.
+    await options.tasks.flush();
+    await objects.finish();
+    if (problems.length > 0) follower.abandon();
+    else follower.finish({ generation: cache.generation(), context, ...tree });
+    return {
+      content: { type: 'dir', hash: tree.root, exec: false },
+      files: tree.files,
+      bytes: tree.bytes,
+      notCheckedOut: tree.notCheckedOut,
+      brought: tree.brought ?? [],
+      problems,
+      read: summary.read,
+      cursor: () => openTree(tree.root, objects.load),
+    };
+  } catch (error) {
+    follower.abandon();
+    throw error;
   }
-  // Bytes first, then the trees that name them, then the claim that the cache has them.
-  await options.tasks.flush();
-  await objects.finish();
-  if (problems.length > 0) follower.abandon();
-  else follower.finish({ generation: cache.generation(), context, ...tree });
-  return {
-    content: { type: 'dir', hash: tree.root, exec: false },
-    files: tree.files,
-    bytes: tree.bytes,
-    notCheckedOut: tree.notCheckedOut,
-    brought: tree.brought ?? [],
-    problems,
-    read: summary.read,
-    cursor: () => openTree(tree.root, objects.load),
-  };
 }
 
 function runScan(
@@ -176,7 +221,10 @@ function runScan(
 }
 
 /** The last scan's records; what they add up to holds only in the same context. */
-function usableStatCache(options: SnapshotOptions, context: string): (StatCache & { sameContext: boolean }) | undefined {
+function usableStatCache(
+  options: SnapshotOptions,
+  context: string,
+): (StatCache & { sameContext: boolean }) | undefined {
   if (options.source !== undefined) return undefined;
   const previous = openStatCache(stateFiles(options.workspace, options.path).statCache);
   return previous === undefined ? undefined : { ...previous, sameContext: previous.context === context };
@@ -207,7 +255,11 @@ function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
     finish() {
       const notCheckedOut = inheritance.finish();
       const brought = edits.flatMap((edit) => (edit.entry === undefined ? [] : edit.path));
-      return { ...editTree({ root: base.hash, edits, load: objects.load, hash, emit: objects.emit }), notCheckedOut, brought };
+      return {
+        ...editTree({ root: base.hash, edits, load: objects.load, hash, emit: objects.emit }),
+        notCheckedOut,
+        brought,
+      };
     },
   };
 }
@@ -311,7 +363,8 @@ function followStatCache(options: {
     return opened;
   }
 
-  const isUnchanged = (): boolean => writer === undefined && previous?.sameContext === true && same === previous.blocks.length;
+  const isUnchanged = (): boolean =>
+    writer === undefined && previous?.sameContext === true && same === previous.blocks.length;
   return {
     previous,
     isUnchanged,

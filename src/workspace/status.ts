@@ -70,7 +70,8 @@ export async function status(
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     let items: StatusItem[] = [];
-    for (const { tracked, selection } of selected) items.push(await statusOf(workspace, { tracked, selection, tasks, options }));
+    for (const { tracked, selection } of selected)
+      items.push(await statusOf(workspace, { tracked, selection, tasks, options }));
     if (options.remote !== undefined) {
       const { addRemoteState } = await import('./remote-state.ts');
       items = await addRemoteState(workspace, { items, selected, remote: options.remote });
@@ -119,7 +120,14 @@ async function statusOf(
     if (!(error instanceof MlvError) || error.code !== 'blob-missing') throw error;
     // What is here differs from the base, whose tree the cache lacks: in what, nobody can tell.
     const state = isNothingSelected(record) ? 'not-checked-out' : 'modified';
-    return { ...common, ...nothing, state, outOfDate, notInCache: true, notCheckedOut: state === 'modified' ? 0 : common.files };
+    return {
+      ...common,
+      ...nothing,
+      state,
+      outOfDate,
+      notInCache: true,
+      notCheckedOut: state === 'modified' ? 0 : common.files,
+    };
   }
 }
 
@@ -148,7 +156,9 @@ function isNothingSelected({ base, selected }: CheckoutRecord): boolean {
 
 /** Where nothing is known to have been materialised, the pointer says what belongs there; nothing of it counts as deleted. */
 export function adoptPointer(record: CheckoutRecord, content: Content): CheckoutRecord {
-  return record.base === undefined ? { ...record, base: content, selected: content.type === 'file' ? 'all' : [] } : record;
+  return record.base === undefined
+    ? { ...record, base: content, selected: content.type === 'file' ? 'all' : [] }
+    : record;
 }
 
 function countChanges(
@@ -171,13 +181,16 @@ function countChanges(
     if (problems.length > 0 && isBelowAny(problems, treePathToText(change.path))) continue;
     const kind = change.before === undefined ? 'added' : change.after === undefined ? 'removed' : 'changed';
     counts[kind] += 1;
-    if (changes.length < MAX_CHANGES) changes.push({ path: isFile ? path : `${path}/${treePathToText(change.path)}`, kind });
+    if (changes.length < MAX_CHANGES)
+      changes.push({ path: isFile ? path : `${path}/${treePathToText(change.path)}`, kind });
   }
   return { ...counts, changes };
 }
 
 function isBelowAny(problems: StatusItem['problems'], path: string): boolean {
-  return problems.some((problem) => problem.path === '.' || path === problem.path || path.startsWith(`${problem.path}/`));
+  return problems.some(
+    (problem) => problem.path === '.' || path === problem.path || path.startsWith(`${problem.path}/`),
+  );
 }
 
 /** The part of a verb's options that scans take. */

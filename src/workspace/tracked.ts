@@ -26,7 +26,8 @@ export async function listTracked(workspace: Workspace): Promise<Tracked[]> {
     { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
     {
       accept: (name) => name.endsWith(POINTER_SUFFIX) && name !== POINTER_SUFFIX,
-      prune: (folder) => existsSync(`${root}/${folder}${POINTER_SUFFIX}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
+      prune: (folder) =>
+        existsSync(`${root}/${folder}${POINTER_SUFFIX}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
     },
   );
   const tracked: Tracked[] = [];

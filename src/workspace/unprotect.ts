@@ -1,5 +1,6 @@
-import { copyFileSync, chmodSync, lstatSync, readlinkSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, copyFileSync, existsSync, lstatSync, readlinkSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { temporaryName } from '../platform/durable-write.ts';
@@ -39,6 +40,7 @@ function replaceLink(workspace: Workspace, file: string): boolean {
   if (!lstatSync(file).isSymbolicLink()) return false;
   const target = readlinkSync(file);
   if (managedDigest(target, workspace.cache().folder) === undefined) return false;
+  if (!existsSync(target)) throw dangling(relative(workspace.root, file));
   const temporary = join(dirname(file), temporaryName());
   try {
     copyFileSync(target, temporary);
@@ -49,4 +51,13 @@ function replaceLink(workspace: Workspace, file: string): boolean {
     rmSync(temporary, { force: true });
     throw ioError(error, 'write', file);
   }
+}
+
+function dangling(path: string): MlvError {
+  return new MlvError({
+    code: 'blob-missing',
+    kind: 'missing',
+    message: `${path} links to a file that is no longer in the cache`,
+    hint: 'Run "mlv fetch" to get it from a remote.',
+  });
 }

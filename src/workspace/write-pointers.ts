@@ -44,11 +44,15 @@ export async function writePointers(
       let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
         mkdirSync(dirname(join(root, file)), { recursive: true });
-        isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) => addIgnoreLine(lines, repoBasename(path)));
+        isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
+          addIgnoreLine(lines, repoBasename(path)),
+        );
         writeText(join(root, file), await pointerText(pointer, text, file));
       } else {
         rmSync(join(root, file), { force: true });
-        isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) => removeIgnoreLine(lines, repoBasename(path)));
+        isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
+          removeIgnoreLine(lines, repoBasename(path)),
+        );
       }
       // Somebody's own edits of a file that mlv left alone are not mlv's to stage.
       paths.push(file, ...(isIgnoreFileEdited ? [ignoreFile] : []));
@@ -93,7 +97,11 @@ function writeText(file: string, text: string): void {
 }
 
 /** Stages files in Git when the settings say so, some of them only if Git does not know them; gives back those it staged. */
-async function stage(workspace: Workspace, paths: readonly RepoPath[], ifUnknown: readonly RepoPath[]): Promise<string[]> {
+async function stage(
+  workspace: Workspace,
+  paths: readonly RepoPath[],
+  ifUnknown: readonly RepoPath[],
+): Promise<string[]> {
   if (!workspace.settings.values['core.autostage']) return [];
   const git = await workspace.git();
   if (git === undefined) return [];

@@ -75,7 +75,15 @@ function cursorOf(content: Content, selected: Selection, objects: Objects): Tree
 }
 
 function plan(situation: Situation, objects = createObjects()): CheckoutStep[] {
-  const { base, target, workspace, selected = 'all', wasSelected = selected, restoreDeleted = false, ...options } = situation;
+  const {
+    base,
+    target,
+    workspace,
+    selected = 'all',
+    wasSelected = selected,
+    restoreDeleted = false,
+    ...options
+  } = situation;
   return [
     ...planCheckout({
       force: false,
@@ -84,6 +92,7 @@ function plan(situation: Situation, objects = createObjects()): CheckoutStep[] {
       restoreDeleted: () => restoreDeleted,
       isUnfinished: false,
       isLeftover: () => false,
+      wasTaken: () => false,
       ...options,
       base: cursorOf(base, selected, objects),
       target: cursorOf(target, selected, objects),
@@ -156,6 +165,13 @@ describe('at a path that base, target and workspace have as', () => {
     expect(outcomes(steps)).toEqual(['p write']);
     expect(asked).toEqual([entryAt('p', 2), entryAt('p', 1)]);
   });
+});
+
+test('what an interrupted checkout had taken away comes back, and is no deletion', () => {
+  const [one, none] = [contentOf({ p: 'A' }), contentOf({})];
+  const situation = { base: one, target: one, workspace: none, isUnfinished: true };
+  expect(outcomes(plan({ ...situation, wasTaken: () => true }))).toEqual(['p write']);
+  expect(outcomes(plan(situation))).toEqual(['p keep']);
 });
 
 describe('a file and a folder in one place', () => {

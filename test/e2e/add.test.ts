@@ -1,9 +1,28 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asRead, emptyFolder, executable, identities, link, manyFiles, readFolder, writeFiles } from '../support/folders.ts';
+import {
+  asRead,
+  emptyFolder,
+  executable,
+  identities,
+  link,
+  manyFiles,
+  readFolder,
+  writeFiles,
+} from '../support/folders.ts';
 import type { TestRepository } from '../support/git.ts';
 import { makeRepository, repositoryAt } from '../support/git.ts';
 import type { MlvRig } from '../support/mlv.ts';
@@ -33,7 +52,9 @@ function recorded(repository: TestRepository): unknown {
 describe('what can be added', () => {
   test('a file: a pointer and a line in .gitignore, both staged', async () => {
     const { root, git } = await project('file', { 'model.bin': 'weights\n' });
-    expect(await told(rig, root, ['add', 'model.bin'])).toBe('new  model.bin  8 B\n\nStaged in Git: 2 files. Next: git commit\n');
+    expect(await told(rig, root, ['add', 'model.bin'])).toBe(
+      'new  model.bin  8 B\n\nStaged in Git: 2 files. Next: git commit\n',
+    );
     expect(readFolder(root, ['.git', '.mlv'])).toEqual({
       '.gitignore': 'file /model.bin\n',
       'model.bin': 'file weights\n',
@@ -64,21 +85,54 @@ describe('what can be added', () => {
 
   test('names of every kind, in a directory and by themselves', async () => {
     const names = [
-      'with space', ' leading', 'trailing ', 'tab\there', 'new\nline', 'carriage\r', 'percent%41', '%', '#hash', '!bang', '*star*', '[x]?',
-      'back`tick$HOME', '"quoted"', "it's", '-dash', '--force', '12:30', '~', 'é', 'e\u0301', '日本語', '🎉', 'x'.repeat(255), 'ü'.repeat(127),
-      '.gitignore', '.gitattributes', 'con', 'bell\u0007', 'del\u007f',
+      'with space',
+      ' leading',
+      'trailing ',
+      'tab\there',
+      'new\nline',
+      'carriage\r',
+      'percent%41',
+      '%',
+      '#hash',
+      '!bang',
+      '*star*',
+      '[x]?',
+      'back`tick$HOME',
+      '"quoted"',
+      "it's",
+      '-dash',
+      '--force',
+      '12:30',
+      '~',
+      'é',
+      'e\u0301',
+      '日本語',
+      '🎉',
+      'x'.repeat(255),
+      'ü'.repeat(127),
+      '.gitignore',
+      '.gitattributes',
+      'con',
+      'bell\u0007',
+      'del\u007f',
     ];
     const inside = Object.fromEntries(names.map((name) => [`all/${name}`, `content of ${name}`]));
     // The pointer's name has to fit, too.
     const outside = names.filter((name) => Buffer.byteLength(name) <= 251 && !name.startsWith('.git'));
-    const { root, git } = await project('names', { ...inside, ...Object.fromEntries(outside.map((name) => [name, `data ${name}`])) });
+    const { root, git } = await project('names', {
+      ...inside,
+      ...Object.fromEntries(outside.map((name) => [name, `data ${name}`])),
+    });
     await told(rig, root, ['add', 'all', '--', ...outside]);
     git('commit', '--quiet', '-m', 'names');
     // Had one line in .gitignore missed its file, or taken a pointer with it, Git would tell.
     expect(git('status', '--porcelain', '--ignored=no')).toBe('');
-    expect(git('ls-files', '-z').split('\0').filter((name) => name.endsWith('.mlv') && !name.startsWith('.mlv/')).sort()).toEqual(
-      ['all', ...outside].map((name) => `${name}.mlv`).sort(),
-    );
+    expect(
+      git('ls-files', '-z')
+        .split('\0')
+        .filter((name) => name.endsWith('.mlv') && !name.startsWith('.mlv/'))
+        .sort(),
+    ).toEqual(['all', ...outside].map((name) => `${name}.mlv`).sort());
     const before = readFolder(root, ['.git', '.mlv']);
     for (const name of ['all', ...outside]) rmSync(join(root, name), { recursive: true });
     await told(rig, root, ['checkout']);
@@ -87,14 +141,22 @@ describe('what can be added', () => {
   });
 
   test('a line in .gitignore hides its one file, and none that is named alike', async () => {
-    const { root, git } = await project('ignore-lines', { 'a*': '1', 'ab': '2', 'sub/a*': '3', 'x ': '4', 'x': '5', '.gitignore': '# mine\n*.log' });
+    const { root, git } = await project('ignore-lines', {
+      'a*': '1',
+      ab: '2',
+      'sub/a*': '3',
+      'x ': '4',
+      x: '5',
+      '.gitignore': '# mine\n*.log',
+    });
     await told(rig, root, ['add', 'a*', 'x ']);
     expect(readFileSync(join(root, '.gitignore'), 'utf8')).toBe('# mine\n*.log\n/a\\*\n/x\\ ');
-    expect(git('status', '--porcelain', '-z', '--untracked-files=all').split('\0').filter((line) => line.startsWith('??')).sort()).toEqual([
-      '?? ab',
-      '?? sub/a*',
-      '?? x',
-    ]);
+    expect(
+      git('status', '--porcelain', '-z', '--untracked-files=all')
+        .split('\0')
+        .filter((line) => line.startsWith('??'))
+        .sort(),
+    ).toEqual(['?? ab', '?? sub/a*', '?? x']);
   });
 
   test('several at once, each named in whatever way', async () => {
@@ -106,7 +168,13 @@ describe('what can be added', () => {
   });
 
   test('what patterns match, expanded by mlv', async () => {
-    const { root } = await project('glob', { 'in/a.jpg': '1', 'in/b.jpg': '2', 'in/c.txt': '3', 'in/deep/d.jpg': '4', 'in/.e.jpg': '5' });
+    const { root } = await project('glob', {
+      'in/a.jpg': '1',
+      'in/b.jpg': '2',
+      'in/c.txt': '3',
+      'in/deep/d.jpg': '4',
+      'in/.e.jpg': '5',
+    });
     expect(await told(rig, root, ['add', '--glob', 'in/*.jpg'])).toContain('new  in/a.jpg  1 B\nnew  in/b.jpg  1 B\n');
     expect(await told(rig, join(root, 'in'), ['add', '--glob', '**/*.{jpg,txt}'])).toContain(
       'new  in/c.txt       1 B\nnew  in/deep/d.jpg  1 B\n2 paths unchanged\n',
@@ -115,7 +183,9 @@ describe('what can be added', () => {
       'error: nothing matches in/*.png in the project\n' +
         'hint: Patterns are relative to where you are; quote them, so that your shell leaves them alone.\n',
     );
-    expect(await refusal(rig, root, ['add', '--glob', 'no/such/*'])).toContain('error: nothing matches no/such/* in the project\n');
+    expect(await refusal(rig, root, ['add', '--glob', 'no/such/*'])).toContain(
+      'error: nothing matches no/such/* in the project\n',
+    );
   });
 
   test('a description and a remote of its own are kept in the pointer', async () => {
@@ -133,13 +203,17 @@ describe('what can be added', () => {
     const { root } = await project('import');
     const source = { 'raw/a': 'a', 'raw/sub/b': executable('b'), 'raw/l': link('a') };
     writeFiles(rig.folder, source);
-    expect(await told(rig, root, ['add', '../raw', '-o', 'data/raw', '--desc', 'raw'])).toContain('new  data/raw  3 files, 3 B\n');
+    expect(await told(rig, root, ['add', '../raw', '-o', 'data/raw', '--desc', 'raw'])).toContain(
+      'new  data/raw  3 files, 3 B\n',
+    );
     expect(readFolder(join(root, 'data'))).toMatchObject({ ...asRead(source), '.gitignore': 'file /raw\n' });
     expect(readFolder(join(rig.folder, 'raw'))).toEqual(readFolder(join(root, 'data/raw')));
     expect(await told(rig, root, ['status'])).toBe('1 path unchanged (3 files, 3 B)\n');
     expect(await refusal(rig, root, ['add', '../raw', '-o', 'data/raw'])).toContain('error: data/raw is there already');
     expect(await refusal(rig, root, ['add', '../raw', '-o', 'data/raw/more'])).toContain('is inside something tracked');
-    expect(await refusal(rig, root, ['add', '../raw', '../raw', '-o', 'b'], { code: 2 })).toContain('error: -o takes exactly one source\n');
+    expect(await refusal(rig, root, ['add', '../raw', '../raw', '-o', 'b'], { code: 2 })).toContain(
+      'error: -o takes exactly one source\n',
+    );
     expect(await refusal(rig, root, ['add', '../nothing', '-o', 'b'])).toContain('error: ../nothing does not exist\n');
     expect(await refusal(rig, root, ['add', '../raw', '-o', '../b'])).toContain('error: ../b is outside the project');
     writeFiles(rig.folder, { 'one file': executable('1') });
@@ -158,7 +232,12 @@ describe('what can be added', () => {
 
 describe('adding again', () => {
   test('what did not change writes nothing at all', async () => {
-    const { root, git } = await project('again', { ...manyFiles(2_500, 'data/'), 'data/l': link('x'), 'data/none': emptyFolder, model: '1' });
+    const { root, git } = await project('again', {
+      ...manyFiles(2_500, 'data/'),
+      'data/l': link('x'),
+      'data/none': emptyFolder,
+      model: '1',
+    });
     await told(rig, root, ['add', 'data', 'model']);
     git('commit', '--quiet', '-m', '1');
     git('status');
@@ -185,7 +264,9 @@ describe('adding again', () => {
     expect(await told(rig, root, ['add', 'data'])).toBe(
       'updated  data  4 files, 5 B; 2 added, 2 changed, 2 removed\n\nStaged in Git: 1 file. Next: git commit\n',
     );
-    expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toMatch(/^version: 0\ntype: dir\nhash: b3:[0-9a-f]{64}\nsize: 5\nfiles: 4\n# keep me\nlicence: MIT\n$/);
+    expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toMatch(
+      /^version: 0\ntype: dir\nhash: b3:[0-9a-f]{64}\nsize: 5\nfiles: 4\n# keep me\nlicence: MIT\n$/,
+    );
   });
 
   test('paths inside a tracked directory record those alone', async () => {
@@ -198,7 +279,9 @@ describe('adding again', () => {
     expect(await told(rig, root, ['status'])).toBe(
       'data  modified: 1 added, 1 changed\n    changed  data/b\n    added    data/d\n\n  mlv commit  records what was modified\n',
     );
-    expect(await told(rig, root, ['add', 'data', 'data/b'])).toContain('updated  data  5 files, 7 B; 1 added, 1 changed\n');
+    expect(await told(rig, root, ['add', 'data', 'data/b'])).toContain(
+      'updated  data  5 files, 7 B; 1 added, 1 changed\n',
+    );
     expect(await told(rig, root, ['status'])).toBe('1 path unchanged (5 files, 7 B)\n');
   });
 
@@ -212,7 +295,9 @@ describe('adding again', () => {
     rmSync(join(root, 'thing'), { recursive: true });
     writeFiles(root, { thing: executable('run') });
     expect(await told(rig, root, ['add', 'thing'])).toContain('updated  thing  3 B');
-    expect(readFileSync(join(root, 'thing.mlv'), 'utf8')).toMatch(/^version: 0\ntype: file\nhash: b3:[0-9a-f]{64}\nsize: 3\nexec: true\n$/);
+    expect(readFileSync(join(root, 'thing.mlv'), 'utf8')).toMatch(
+      /^version: 0\ntype: file\nhash: b3:[0-9a-f]{64}\nsize: 3\nexec: true\n$/,
+    );
   });
 
   test('the same size and time do not hide an edit made right after', async () => {
@@ -230,7 +315,14 @@ describe('what is refused, and leaves every pointer as it was', () => {
   let repository: TestRepository;
   let root: string;
   beforeAll(async () => {
-    repository = await project('refusals', { 'data/a': '1', 'outer/inner/a': '1', 'outer/b': '2', 'ok.txt': 'ok', 'in-git.txt': 'g', 'git-folder/a': '1' });
+    repository = await project('refusals', {
+      'data/a': '1',
+      'outer/inner/a': '1',
+      'outer/b': '2',
+      'ok.txt': 'ok',
+      'in-git.txt': 'g',
+      'git-folder/a': '1',
+    });
     ({ root } = repository);
     await told(rig, root, ['add', 'data', 'outer/inner']);
     repository.git('add', 'in-git.txt', 'git-folder');
@@ -240,9 +332,9 @@ describe('what is refused, and leaves every pointer as it was', () => {
 
   async function refused(...targets: string[]): Promise<string> {
     const before = recorded(repository);
-    const told = await refusal(rig, root, ['add', 'ok.txt', ...targets]);
+    const refusedWith = await refusal(rig, root, ['add', 'ok.txt', ...targets]);
     expect(recorded(repository)).toEqual(before);
-    return told;
+    return refusedWith;
   }
 
   test('overlapping outputs', async () => {
@@ -264,7 +356,9 @@ describe('what is refused, and leaves every pointer as it was', () => {
         'hint: Copy the data into the project first, or let mlv do it: "mlv add /etc/passwd -o DEST".\n',
     );
     symlinkSync('/etc', join(root, 'etc'));
-    expect(await refused('etc/passwd')).toContain('error: etc/passwd lies behind a symlink that leads out of the project\n');
+    expect(await refused('etc/passwd')).toContain(
+      'error: etc/passwd lies behind a symlink that leads out of the project\n',
+    );
   });
 
   test('a symlink', async () => {
@@ -280,22 +374,29 @@ describe('what is refused, and leaves every pointer as it was', () => {
     expect(await refused('data.mlv')).toBe('error: data.mlv is a pointer\nhint: Name the data: "mlv add data".\n');
     expect(await refused('nothing')).toContain('error: nothing does not exist\n');
     expect(await refused('data/nothing')).toContain('error: data/nothing does not exist\n');
-    for (const own of ['.git', '.git/config', '.mlv/config.yaml']) expect(await refused(own)).toContain('could be taken for a folder of Git or mlv');
-    expect(await refusal(rig, root, ['add', '.'], { code: 2 })).toContain('error: mlv add takes the data that it shall track, not the whole project\n');
+    for (const own of ['.git', '.git/config', '.mlv/config.yaml'])
+      expect(await refused(own)).toContain('could be taken for a folder of Git or mlv');
+    expect(await refusal(rig, root, ['add', '.'], { code: 2 })).toContain(
+      'error: mlv add takes the data that it shall track, not the whole project\n',
+    );
     expect(await refusal(rig, root, ['add'], { code: 2 })).toBe('error: mlv add needs a PATH\nhint: mlv add --help\n');
   });
 
   test('what .mlvignore excludes', async () => {
     writeFiles(root, { '.mlvignore': '/ignored/\n*.tmp\n', 'ignored/a': '1', 'x.tmp': '1', 'data/y.tmp': '1' });
-    expect(await refused('ignored')).toBe('error: ignored is excluded by .mlvignore\nhint: Change the line there to track it.\n');
+    expect(await refused('ignored')).toBe(
+      'error: ignored is excluded by .mlvignore\nhint: Change the line there to track it.\n',
+    );
     expect(await refused('x.tmp')).toContain('error: x.tmp is excluded by .mlvignore\n');
     expect(await refused('data/y.tmp')).toContain('error: data/y.tmp is excluded by .mlvignore\n');
-    expect(await refusal(rig, root, ['commit', 'data/y.tmp'])).toContain('error: data/y.tmp is excluded by .mlvignore\n');
+    expect(await refusal(rig, root, ['commit', 'data/y.tmp'])).toContain(
+      'error: data/y.tmp is excluded by .mlvignore\n',
+    );
   });
 
   test('what Git tracks, and where Git would ignore the pointer', async () => {
     expect(await refused('in-git.txt')).toBe(
-      'error: in-git.txt is tracked by Git\n' + 'hint: Take it out of Git first, the data stays: git rm -r --cached in-git.txt\n',
+      'error: in-git.txt is tracked by Git\nhint: Take it out of Git first, the data stays: git rm -r --cached in-git.txt\n',
     );
     expect(await refused('git-folder')).toContain('error: git-folder/a is tracked by Git\n');
     writeFiles(root, { 'build/.gitignore': '*\n', 'build/model': '1' });
@@ -311,7 +412,9 @@ describe('what is refused, and leaves every pointer as it was', () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(root, 'special/socket'), resolve));
     try {
-      expect(await refused('fifo')).toBe('error: fifo is neither a file nor a folder\nhint: Sockets, pipes and devices cannot be versioned.\n');
+      expect(await refused('fifo')).toBe(
+        'error: fifo is neither a file nor a folder\nhint: Sockets, pipes and devices cannot be versioned.\n',
+      );
       expect(await refused('special/socket')).toContain('error: special/socket is neither a file nor a folder\n');
       expect(await refused('special')).toBe(
         'error: 2 paths in special cannot be added\n' +
@@ -327,7 +430,12 @@ describe('what is refused, and leaves every pointer as it was', () => {
   test('names that are not UTF-8, and symlinks that lead out of the dataset', async () => {
     mkdirSync(join(root, 'bad/deep'), { recursive: true });
     writeFileSync(Buffer.concat([Buffer.from(join(root, 'bad/deep/')), Buffer.from([0x61, 0xff, 0xfe])]), '');
-    writeFiles(root, { 'bad/abs': link('/etc/passwd'), 'bad/deep/out': link('../../data'), 'bad/fine': link('deep/../fine'), 'bad/ok': link('deep/ok') });
+    writeFiles(root, {
+      'bad/abs': link('/etc/passwd'),
+      'bad/deep/out': link('../../data'),
+      'bad/fine': link('deep/../fine'),
+      'bad/ok': link('deep/ok'),
+    });
     expect(await refused('bad')).toBe(
       'error: 4 paths in bad cannot be added\n' +
         '  deep/a\\xff\\xfe: its name is not UTF-8\n' +
@@ -345,7 +453,13 @@ describe('what is refused, and leaves every pointer as it was', () => {
   });
 
   test('names that trees may not hold', async () => {
-    writeFiles(root, { 'odd/.GIT/config': '1', 'odd/back\\slash': '2', 'odd/git~1': '3', 'odd/c:d': '4', 'odd/fine': '5' });
+    writeFiles(root, {
+      'odd/.GIT/config': '1',
+      'odd/back\\slash': '2',
+      'odd/git~1': '3',
+      'odd/c:d': '4',
+      'odd/fine': '5',
+    });
     expect((await refused('odd')).split('\n').slice(0, -2).sort()).toEqual([
       '  .GIT: its name cannot be versioned: ".GIT" could be taken for a folder of Git or mlv',
       '  back\\slash: its name cannot be versioned: a name may not contain a backslash',
@@ -384,7 +498,9 @@ describe('the kinds of project', () => {
     ]);
     symlinkSync(join(root, 'team/project'), join(rig.folder, 'short-cut'));
     writeFiles(root, { 'team/project/b': '2' });
-    expect(await told(rig, join(rig.folder, 'short-cut'), ['add', 'b', 'deep/a'])).toContain('new  b  1 B\n1 path unchanged\n');
+    expect(await told(rig, join(rig.folder, 'short-cut'), ['add', 'b', 'deep/a'])).toContain(
+      'new  b  1 B\n1 path unchanged\n',
+    );
     expect(await told(rig, join(root, 'team'), ['-C', 'project', 'status'])).toBe('2 paths unchanged (2 files, 2 B)\n');
     expect(await refusal(rig, root, ['status'])).toContain('is not in an mlv project');
   });

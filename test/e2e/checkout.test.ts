@@ -1,9 +1,30 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Files } from '../support/folders.ts';
-import { asRead, emptyFolder, executable, identities, link, manyFiles, pathsNamed, readFolder, writeFiles } from '../support/folders.ts';
+import {
+  asRead,
+  emptyFolder,
+  executable,
+  identities,
+  link,
+  manyFiles,
+  pathsNamed,
+  readFolder,
+  writeFiles,
+} from '../support/folders.ts';
 import type { TestRepository } from '../support/git.ts';
 import { repositoryAt } from '../support/git.ts';
 import type { MlvRig } from '../support/mlv.ts';
@@ -37,17 +58,40 @@ async function twoVersions(name: string, v1: Files, v2: Files): Promise<TestRepo
 }
 
 function under(folder: string, files: Files): Files {
-  return Object.fromEntries(Object.entries(files).map(([path, content]) => [path === '' ? folder : `${folder}/${path}`, content]));
+  return Object.fromEntries(
+    Object.entries(files).map(([path, content]) => [path === '' ? folder : `${folder}/${path}`, content]),
+  );
 }
 
 describe('three-way', () => {
   const v1 = {
-    same: 's', changed: 'c1', removed: 'r1', mode: 'm', kind: 'k1', 'old/deep/file': 'o', 'folder-to-file/a': '1', 'file-to-folder': '1',
-    edited: 'e', deleted: 'd', none: emptyFolder, ignored: 'i1', l: link('same'),
+    same: 's',
+    changed: 'c1',
+    removed: 'r1',
+    mode: 'm',
+    kind: 'k1',
+    'old/deep/file': 'o',
+    'folder-to-file/a': '1',
+    'file-to-folder': '1',
+    edited: 'e',
+    deleted: 'd',
+    none: emptyFolder,
+    ignored: 'i1',
+    l: link('same'),
   };
   const v2 = {
-    same: 's', changed: 'c2', mode: executable('m'), kind: link('same'), 'new/deep/file': 'n', 'folder-to-file': '2', 'file-to-folder/a': '2',
-    edited: 'e', deleted: 'd', 'none/now': 'full', ignored: 'i1', l: link('changed'),
+    same: 's',
+    changed: 'c2',
+    mode: executable('m'),
+    kind: link('same'),
+    'new/deep/file': 'n',
+    'folder-to-file': '2',
+    'file-to-folder/a': '2',
+    edited: 'e',
+    deleted: 'd',
+    'none/now': 'full',
+    ignored: 'i1',
+    l: link('changed'),
   };
 
   test('brings what changed, takes away what is gone, and leaves edits of all else', async () => {
@@ -57,8 +101,15 @@ describe('three-way', () => {
     rmSync(join(folder, 'deleted'));
     const kept = identities(join(folder, 'mine'));
     git('checkout', '--quiet', 'v2');
-    expect(await told(rig, root, ['checkout'])).toMatch(/^data {2}\d+ files written, \d+ B; \d+ files removed; \d edits kept\n$/);
-    const expected: Record<string, unknown> = { ...asRead(v2), edited: 'file mine', 'mine/new': 'file n', 'old/deep/mine': 'file m' };
+    expect(await told(rig, root, ['checkout'])).toMatch(
+      /^data {2}\d+ files written, \d+ B; \d+ files removed; \d edits kept\n$/,
+    );
+    const expected: Record<string, unknown> = {
+      ...asRead(v2),
+      edited: 'file mine',
+      'mine/new': 'file n',
+      'old/deep/mine': 'file m',
+    };
     delete expected['deleted'];
     expect(readFolder(folder)).toEqual(expected);
     expect(identities(join(folder, 'mine'))).toEqual(kept);
@@ -69,7 +120,12 @@ describe('three-way', () => {
     // And back.
     git('checkout', '--quiet', 'v1');
     await told(rig, root, ['checkout']);
-    const back: Record<string, unknown> = { ...asRead(v1), edited: 'file mine', 'mine/new': 'file n', 'old/deep/mine': 'file m' };
+    const back: Record<string, unknown> = {
+      ...asRead(v1),
+      edited: 'file mine',
+      'mine/new': 'file n',
+      'old/deep/mine': 'file m',
+    };
     delete back['deleted'];
     expect(readFolder(folder)).toEqual(back);
   });
@@ -98,7 +154,9 @@ describe('three-way', () => {
     expect(identities(folder)).toEqual(before);
     expect(readdirSync(root)).not.toContain('other');
 
-    expect(await told(rig, root, ['checkout', '--force'])).toContain('4 edits overwritten\n    data/changed\n    data/edited\n    data/new/deep/file\n    data/removed\n');
+    expect(await told(rig, root, ['checkout', '--force'])).toContain(
+      '4 edits overwritten\n    data/changed\n    data/edited\n    data/new/deep/file\n    data/removed\n',
+    );
     expect(readFolder(folder)).toEqual(asRead(v2));
     expect(readFolder(root, ['.git', '.mlv', 'data'])).toMatchObject({ other: 'file 1' });
   });
@@ -152,7 +210,9 @@ describe('three-way', () => {
 
     git('checkout', '--quiet', 'v2');
     writeFiles(root, { data: 'edited' });
-    expect(await refusal(rig, root, ['checkout'])).toContain('error: 1 path was changed both here and in the version to check out\n  data\n');
+    expect(await refusal(rig, root, ['checkout'])).toContain(
+      'error: 1 path was changed both here and in the version to check out\n  data\n',
+    );
     rmSync(join(root, 'data'));
     await told(rig, root, ['checkout']);
     rmSync(join(root, 'data'), { recursive: true });
@@ -186,7 +246,12 @@ describe('three-way', () => {
 describe('what a cache lacks', () => {
   test('the rest is restored, what lacks is named, and a fetch lets it be finished', async () => {
     const { root, git } = await rig.project('partial');
-    const files = { ...under('data', manyFiles(30)), 'big/one': 'x'.repeat(1_500_000), 'big/two': 'y'.repeat(1_500_000), single: 's' };
+    const files = {
+      ...under('data', manyFiles(30)),
+      'big/one': 'x'.repeat(1_500_000),
+      'big/two': 'y'.repeat(1_500_000),
+      single: 's',
+    };
     writeFiles(root, files);
     await told(rig, root, ['add', 'data', 'big', 'single']);
     await told(rig, root, ['remote', 'add', '-d', 'store', join(rig.folder, 'partial-remote')]);
@@ -196,8 +261,12 @@ describe('what a cache lacks', () => {
     git('clone', '--quiet', root, clone);
     await told(rig, clone, ['pull']);
     // The large file is a loose one.
-    const loose = readdirSync(join(clone, '.git/mlv/cache/b3'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    const lost = loose.map((entry) => join(entry.parentPath, entry.name)).find((path) => readFileSync(path, 'utf8').startsWith('y'));
+    const loose = readdirSync(join(clone, '.git/mlv/cache/b3'), { recursive: true, withFileTypes: true }).filter(
+      (entry) => entry.isFile(),
+    );
+    const lost = loose
+      .map((entry) => join(entry.parentPath, entry.name))
+      .find((path) => readFileSync(path, 'utf8').startsWith('y'));
     rmSync(lost ?? '');
     for (const path of ['data', 'big', 'single']) rmSync(join(clone, path), { recursive: true });
     expect(await refusal(rig, clone, ['checkout'])).toBe(
@@ -210,7 +279,9 @@ describe('what a cache lacks', () => {
     expect(readFolder(clone, ['.git', '.mlv'])).toMatchObject(restored);
     expect(await told(rig, clone, ['status'])).toContain('checkout is unfinished');
     // What is missing is not a deletion.
-    expect(await refusal(rig, clone, ['add', 'big'])).toContain('error: the last checkout of big was not finished, so what is missing there may not be deleted\n');
+    expect(await refusal(rig, clone, ['add', 'big'])).toContain(
+      'error: the last checkout of big was not finished, so what is missing there may not be deleted\n',
+    );
     expect(await refusal(rig, clone, ['commit', 'big'])).toContain('"mlv checkout big"');
     await told(rig, clone, ['fetch']);
     expect(await told(rig, clone, ['checkout'])).toBe('big  1 file written, 1.5 MB\n');
@@ -227,7 +298,9 @@ describe('what a cache lacks', () => {
     git('clone', '--quiet', root, clone);
     await told(rig, clone, ['config', '--local', 'cache.dir', join(root, '.git/mlv/cache')]);
     await told(rig, root, ['add', 'data']);
-    repositoryAt(clone).write({ 'data.mlv': readFileSync(join(root, 'data.mlv'), 'utf8').replace(/b3:..../, 'b3:0000') });
+    repositoryAt(clone).write({
+      'data.mlv': readFileSync(join(root, 'data.mlv'), 'utf8').replace(/b3:..../, 'b3:0000'),
+    });
     expect(await refusal(rig, clone, ['checkout'])).toBe(
       'error: 1 path could not be checked out; everything else was\n' +
         '  data: its list of files is not, or not whole, in the cache\n' +
@@ -264,7 +337,11 @@ describe('link types', () => {
     rmSync(join(root, '.git/mlv/cache'), { recursive: true });
     await told(rig, root, ['add', 'data']);
     await told(rig, root, ['checkout', '--relink']);
-    expect(linked().sort()).toEqual(Object.keys(v1).filter((path) => path !== 'run').sort());
+    expect(linked().sort()).toEqual(
+      Object.keys(v1)
+        .filter((path) => path !== 'run')
+        .sort(),
+    );
     expect(readlinkSync(join(folder, 'large'))).toContain(join(root, '.git/mlv/cache/b3/'));
     expect(await told(rig, root, ['status'])).toContain('1 path unchanged');
     await told(rig, root, ['config', '--local', 'cache.links', 'copy']);
@@ -289,7 +366,10 @@ describe('what stands in the way', () => {
     symlinkSync(outside, join(root, 'sub'));
     const told1 = await rig.mlv(root, ['checkout']);
     const told2 = await refusal(rig, root, ['checkout', 'sub/data']);
-    expect([told1.code, told2]).toEqual([0, expect.stringContaining('sub/data lies behind a symlink that leads out of the project')]);
+    expect([told1.code, told2]).toEqual([
+      0,
+      expect.stringContaining('sub/data lies behind a symlink that leads out of the project'),
+    ]);
     expect(readdirSync(outside)).toEqual(['data.mlv']);
   });
 
@@ -313,7 +393,15 @@ describe('what stands in the way', () => {
 const strace = spawnSync('strace', ['-V']).status === 0 ? undefined : 'there is no strace here';
 
 describe('killed just before it renames or removes a file, it can be finished', () => {
-  const v1: Files = { changed: 'c1', exec: executable('e1'), gone: 'g', l: link('changed'), 'deep/gone': 'dg', same: 's', away: 'a' };
+  const v1: Files = {
+    changed: 'c1',
+    exec: executable('e1'),
+    gone: 'g',
+    l: link('changed'),
+    'deep/gone': 'dg',
+    same: 's',
+    away: 'a',
+  };
   const v2: Files = { changed: 'c2', exec: executable('e2'), l: link('same'), 'new/one': 'n', same: 's', away: 'a' };
 
   test.for([
@@ -332,7 +420,11 @@ describe('killed just before it renames or removes a file, it can be finished', 
       isKilled = killedAtCall(root, ['checkout', ...args], call);
       // Were the files that a kill left in the air taken for deleted, this would keep them so.
       await told(rig, root, ['checkout']);
-      const expected: Record<string, string> = { ...asRead(tag === 'v1' ? v1 : v2), same: 'file edited', mine: 'file m' };
+      const expected: Record<string, string> = {
+        ...asRead(tag === 'v1' ? v1 : v2),
+        same: 'file edited',
+        mine: 'file m',
+      };
       const found = readFolder(folder) ?? {};
       // What was deleted by hand comes back when all was to be made anew, or overwritten.
       if (args.length === 0 || found['away'] === undefined) delete expected['away'];
@@ -349,7 +441,15 @@ describe('killed just before it renames or removes a file, it can be finished', 
   });
 
   function killedAtCall(root: string, args: readonly string[], call: number): boolean {
-    const inject = ['-qq', '-e', 'trace=rename,unlink', '-e', `inject=rename,unlink:signal=SIGKILL:when=${call}`, '-o', '/dev/null'];
+    const inject = [
+      '-qq',
+      '-e',
+      'trace=rename,unlink',
+      '-e',
+      `inject=rename,unlink:signal=SIGKILL:when=${call}`,
+      '-o',
+      '/dev/null',
+    ];
     const { signal } = spawnSync('strace', [...inject, process.execPath, BIN, ...args], { cwd: root, env: rig.env });
     return signal === 'SIGKILL';
   }
@@ -416,7 +516,9 @@ test('Git habits are told what they mean here', async () => {
   expect(await refusal(rig, root, ['checkout', 'v2'], { code: 2 })).toBe(
     'error: v2 is a revision, and mlv checkout takes paths\nhint: git checkout v2, then mlv checkout\n',
   );
-  expect(await refusal(rig, root, ['checkout', 'nothing'])).toContain('error: nothing tracked by mlv matches nothing\n');
+  expect(await refusal(rig, root, ['checkout', 'nothing'])).toContain(
+    'error: nothing tracked by mlv matches nothing\n',
+  );
   chmodSync(join(root, 'data/a'), 0o444);
   renameSync(join(root, 'data'), join(root, 'moved'));
   expect(await told(rig, root, ['checkout'])).toBe('data  1 file written, 1 B\n');

@@ -15,7 +15,15 @@ beforeAll(() => {
 });
 afterAll(() => rig.dispose());
 
-const FILES: Files = { 'data/a': '1', 'data/b': '2', 'data/c/d': '3', 'data/c/e': '4', 'data/none': emptyFolder, 'data/l': link('a'), model: 'm' };
+const FILES: Files = {
+  'data/a': '1',
+  'data/b': '2',
+  'data/c/d': '3',
+  'data/c/e': '4',
+  'data/none': emptyFolder,
+  'data/l': link('a'),
+  model: 'm',
+};
 
 /** A project whose `data` and `model` are committed, their pointers with comments. */
 async function project(name: string): Promise<TestRepository> {
@@ -58,8 +66,12 @@ describe('commit', () => {
     const { root } = await project('commit-named');
     writeFiles(root, { 'data/a': '11', 'data/b': '22', model: 'mm' });
     rmSync(join(root, 'data/c'), { recursive: true });
-    expect(await told(rig, root, ['commit', 'data/a', 'data/c/d'])).toContain('updated  data  4 files, 5 B; 1 changed, 1 removed\n');
-    expect(await told(rig, root, ['status'])).toContain('data   modified: 1 changed, 1 removed\n    changed  data/b\n    removed  data/c/e\nmodel  modified\n');
+    expect(await told(rig, root, ['commit', 'data/a', 'data/c/d'])).toContain(
+      'updated  data  4 files, 5 B; 1 changed, 1 removed\n',
+    );
+    expect(await told(rig, root, ['status'])).toContain(
+      'data   modified: 1 changed, 1 removed\n    changed  data/b\n    removed  data/c/e\nmodel  modified\n',
+    );
     expect(await told(rig, join(root, 'data'), ['commit', '../model'])).toContain('updated  model  2 B\n');
     expect(await told(rig, root, ['commit', 'data'])).toContain('updated  data  3 files, 5 B; 1 changed, 1 removed\n');
     expect(await told(rig, root, ['status'])).toContain('2 paths unchanged');
@@ -67,7 +79,9 @@ describe('commit', () => {
 
   test('refuses what is not tracked, not there, or cannot be recorded', async () => {
     const { root, git } = await project('commit-refused');
-    expect(await refusal(rig, root, ['commit', 'nothing'])).toContain('error: nothing tracked by mlv matches nothing\n');
+    expect(await refusal(rig, root, ['commit', 'nothing'])).toContain(
+      'error: nothing tracked by mlv matches nothing\n',
+    );
     expect(await refusal(rig, root, ['commit', 'data/nothing'])).toBe(
       'error: data holds no nothing\nhint: Check the spelling; nothing was changed.\n',
     );
@@ -76,9 +90,13 @@ describe('commit', () => {
       'error: model is not in the workspace, so there are no edits to record\n' +
         'hint: "mlv checkout model" brings it back; "mlv remove model" stops tracking it.\n',
     );
-    expect(await refusal(rig, root, ['commit', '-m', 'message'], { code: 2 })).toMatch(/^error: .*\nhint: .*git commit/);
+    expect(await refusal(rig, root, ['commit', '-m', 'message'], { code: 2 })).toMatch(
+      /^error: .*\nhint: .*git commit/,
+    );
     writeFiles(root, { 'data/out': link('/etc/passwd'), 'data/a': '11' });
-    expect(await refusal(rig, root, ['commit'])).toContain('error: a path in data cannot be added\n  out: it is a symlink');
+    expect(await refusal(rig, root, ['commit'])).toContain(
+      'error: a path in data cannot be added\n  out: it is a symlink',
+    );
     expect(git('status', '--porcelain')).toBe('');
   });
 
@@ -114,7 +132,13 @@ describe('remove', () => {
     );
     expect(identities(join(root, 'data'))).toEqual(before);
     expect(Object.keys(workTree(repository))).not.toContain('.gitignore');
-    expect(git('status', '--porcelain').split('\n')).toEqual(['D  .gitignore', 'D  data.mlv', 'D  model.mlv', '?? data/', '?? model']);
+    expect(git('status', '--porcelain').split('\n')).toEqual([
+      'D  .gitignore',
+      'D  data.mlv',
+      'D  model.mlv',
+      '?? data/',
+      '?? model',
+    ]);
     expect(await told(rig, root, ['status'])).toContain('Nothing is tracked yet\n');
     expect(await refusal(rig, root, ['remove', 'data'])).toContain('error: nothing tracked by mlv matches data\n');
     expect(await refusal(rig, root, ['remove'], { code: 2 })).toContain('error: mlv remove needs a TARGET\n');
@@ -140,7 +164,13 @@ describe('remove', () => {
     expect(workTree(repository)).toEqual({ '.mlvignore': 'file *.tmp\n', 'data/c/x.tmp': 'file mine' });
     git('checkout', '--quiet', '--force', 'HEAD');
     await told(rig, root, ['checkout']);
-    expect(readFolder(join(root, 'data'))).toMatchObject({ a: 'file edited', b: 'file 2', none: 'empty', l: 'link a', 'c/x.tmp': 'file mine' });
+    expect(readFolder(join(root, 'data'))).toMatchObject({
+      a: 'file edited',
+      b: 'file 2',
+      none: 'empty',
+      l: 'link a',
+      'c/x.tmp': 'file mine',
+    });
   });
 
   test('takes paths out of a directory; comments kept', async () => {
@@ -162,18 +192,28 @@ describe('remove', () => {
       'error: data holds no nothing\nhint: Check the spelling; nothing was changed.\n',
     );
     expect(await told(rig, root, ['status', 'data'])).toContain('data  modified: 1 added\n    added  data/c/d\n');
-    expect(await refusal(rig, root, ['remove', 'model/inner'])).toContain('error: model is tracked as a file, so nothing can be in it: inner\n');
+    expect(await refusal(rig, root, ['remove', 'model/inner'])).toContain(
+      'error: model is tracked as a file, so nothing can be in it: inner\n',
+    );
   });
 
   test('takes away data that was never checked out', async () => {
     const origin = await shareProject(rig, 'remove-shared', FILES, 'data', 'model');
     await told(rig, origin.root, ['push']);
     const clone = origin.clone('remove-clone');
-    expect(await told(rig, clone.root, ['remove', '--data', 'model'])).toBe('removed  model  none of its data was here\n');
+    expect(await told(rig, clone.root, ['remove', '--data', 'model'])).toBe(
+      'removed  model  none of its data was here\n',
+    );
     expect(await told(rig, clone.root, ['remove', 'data/c/d'])).toBe('removed  data/c/d  none of its data was here\n');
     expect(await told(rig, clone.root, ['status'])).toContain('data  not checked out: 4 files\n');
     await told(rig, clone.root, ['pull']);
-    expect(readFolder(join(clone.root, 'data'))).toEqual({ a: 'file 1', b: 'file 2', 'c/e': 'file 4', l: 'link a', none: 'empty' });
+    expect(readFolder(join(clone.root, 'data'))).toEqual({
+      a: 'file 1',
+      b: 'file 2',
+      'c/e': 'file 4',
+      l: 'link a',
+      none: 'empty',
+    });
   });
 });
 
@@ -187,12 +227,21 @@ describe('move', () => {
     delete before['.'];
     delete after['.'];
     expect(after).toEqual(before);
-    expect(workTree(repository)).toMatchObject({ '.gitignore': 'file /model\n', 'sets/raw/.gitignore': 'file /images\n' });
+    expect(workTree(repository)).toMatchObject({
+      '.gitignore': 'file /model\n',
+      'sets/raw/.gitignore': 'file /images\n',
+    });
     expect(commentsOf(repository, 'sets/raw/images.mlv')).toBe(COMMENTS);
-    expect(git('status', '--porcelain').split('\n')).toEqual(['M  .gitignore', 'A  sets/raw/.gitignore', 'R  data.mlv -> sets/raw/images.mlv']);
+    expect(git('status', '--porcelain').split('\n')).toEqual([
+      'M  .gitignore',
+      'A  sets/raw/.gitignore',
+      'R  data.mlv -> sets/raw/images.mlv',
+    ]);
     expect(await told(rig, root, ['status'])).toBe('2 paths unchanged (6 files, 6 B)\n');
     // And back; the folder made on the way keeps no trace.
-    expect(await told(rig, join(root, 'sets'), ['move', 'raw/images.mlv', '../data'])).toBe('moved  sets/raw/images to data\n');
+    expect(await told(rig, join(root, 'sets'), ['move', 'raw/images.mlv', '../data'])).toBe(
+      'moved  sets/raw/images to data\n',
+    );
     expect(existsSync(join(root, 'sets/raw/.gitignore'))).toBe(false);
     expect(git('status', '--porcelain')).toBe('M  .gitignore');
     expect(await told(rig, root, ['status'])).toBe('2 paths unchanged (6 files, 6 B)\n');
@@ -207,7 +256,11 @@ describe('move', () => {
     expect(await told(rig, root, ['move', 'data', 'models/data'])).toBe('moved  data to models/data\n');
     expect(await told(rig, root, ['status'])).toContain('models/data   missing\nmodels/model  modified\n');
     await told(rig, root, ['checkout']);
-    expect(readFolder(join(root, 'models'))).toMatchObject({ 'data/a': 'file 1', model: 'file edited', '.gitignore': 'file /model\n/data\n' });
+    expect(readFolder(join(root, 'models'))).toMatchObject({
+      'data/a': 'file 1',
+      model: 'file edited',
+      '.gitignore': 'file /model\n/data\n',
+    });
   });
 
   test('refuses what is taken, tracked, outside or unknown', async () => {
@@ -217,13 +270,21 @@ describe('move', () => {
       'error: file-in-the-way is there already\nhint: Choose another name for data. Nothing was changed.\n',
     );
     expect(await refusal(rig, root, ['move', 'model', 'taken'])).toContain('error: taken/model is there already\n');
-    expect(await refusal(rig, root, ['move', 'model', 'data'])).toContain('error: data/model lies inside data, which is tracked\n');
-    expect(await refusal(rig, root, ['move', 'data', 'data/inner'])).toContain('error: data/inner lies inside data, which is tracked\n');
+    expect(await refusal(rig, root, ['move', 'model', 'data'])).toContain(
+      'error: data/model lies inside data, which is tracked\n',
+    );
+    expect(await refusal(rig, root, ['move', 'data', 'data/inner'])).toContain(
+      'error: data/inner lies inside data, which is tracked\n',
+    );
     expect(await refusal(rig, root, ['move', 'data/a', 'a'])).toContain('error: data/a is not tracked by mlv\n');
     expect(await refusal(rig, root, ['move', 'nothing', 'a'])).toContain('error: nothing is not tracked by mlv\n');
     expect(await refusal(rig, root, ['move', 'model', '../a'])).toContain('error: ../a is outside the project');
-    expect(await refusal(rig, root, ['move', 'model', '.git/a'])).toContain('could be taken for a folder of Git or mlv');
-    expect(await refusal(rig, root, ['move', 'model', 'file-in-the-way/a'])).toMatch(/^error: model cannot be moved to file-in-the-way\/a\nhint: Nothing was changed/);
+    expect(await refusal(rig, root, ['move', 'model', '.git/a'])).toContain(
+      'could be taken for a folder of Git or mlv',
+    );
+    expect(await refusal(rig, root, ['move', 'model', 'file-in-the-way/a'])).toMatch(
+      /^error: model cannot be moved to file-in-the-way\/a\nhint: Nothing was changed/,
+    );
     expect(await refusal(rig, root, ['move', 'model'], { code: 2 })).toContain('error: ');
     expect(git('status', '--porcelain', '--untracked-files=no')).toBe('');
     expect(await told(rig, root, ['status'])).toBe('2 paths unchanged (6 files, 6 B)\n');

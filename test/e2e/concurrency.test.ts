@@ -1,11 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { asRead, manyFiles, readFolder, writeFiles } from '../support/folders.ts';
-import type { MlvRig } from '../support/mlv.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Files } from '../support/folders.ts';
+import { asRead, manyFiles, pathsNamed, readFolder, writeFiles } from '../support/folders.ts';
+import type { TestRepository } from '../support/git.ts';
+import type { MlvResult, MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
 import { shareProject } from '../support/shared-project.ts';
-import { told } from '../support/told.ts';
+import { data, refusal, told } from '../support/told.ts';
 
 let rig: MlvRig;
 beforeAll(() => {
@@ -13,64 +16,202 @@ beforeAll(() => {
 });
 afterAll(() => rig.dispose());
 
-test('adding different paths at once records them all', async () => {
-  const { root, git } = await rig.project('adds');
-  const names = ['a', 'b', 'c', 'd'];
-  for (const name of names) writeFiles(root, manyFiles(300, `in/${name}/`));
-  await Promise.all(names.map((name) => told(rig, root, ['add', `in/${name}`])));
-  expect(await told(rig, root, ['status'])).toMatch(/^4 paths unchanged \(1,200 files, .*\)\n$/);
-  expect(readFileSync(join(root, 'in/.gitignore'), 'utf8').split('\n').sort()).toEqual(['', '/a', '/b', '/c', '/d']);
-  git('commit', '--quiet', '-m', 'all');
-  expect(git('status', '--porcelain')).toBe('');
-  expect(git('ls-files', 'in').split('\n')).toEqual(['in/.gitignore', ...names.map((name) => `in/${name}.mlv`)]);
+const isClean = async (root: string): Promise<boolean> => (await data<{ clean: boolean }>(rig, root, ['status'])).clean;
+
+/** Runs a command and ends it by a signal after some milliseconds. */
+function ended(
+  root: string,
+  args: readonly string[],
+  delay: number,
+  signal: NodeJS.Signals = 'SIGKILL',
+): Promise<MlvResult> {
+  const { process: child, result } = rig.start(root, ['--no-progress', ...args]);
+  setTimeout(() => child.kill(signal), delay);
+  return result;
+}
+
+describe('commands at the same time', () => {
+  test('adds of different paths: every pointer, and every line in .gitignore, is there', async () => {
+    const { root, git } = await rig.project('adds');
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    writeFiles(
+      root,
+      Object.fromEntries(
+        names.flatMap((name) => [
+          [`${name}/1`, name],
+          [`${name}/2`, 'same'],
+        ]),
+      ),
+    );
+    const results = await Promise.all(names.map((name) => rig.mlv(root, ['add', name])));
+    expect(results.map(({ code, stderr }) => [code, stderr])).toEqual(names.map(() => [0, '']));
+    expect(readFileSync(join(root, '.gitignore'), 'utf8').split('\n').sort()).toEqual([
+      '',
+      ...names.map((name) => `/${name}`),
+    ]);
+    expect(git('diff', '--cached', '--name-only').split('\n')).toEqual([
+      '.gitignore',
+      '.mlv/config.yaml',
+      ...names.map((name) => `${name}.mlv`),
+    ]);
+    expect(
+      git('status', '--porcelain', '--untracked-files=all')
+        .split('\n')
+        .filter((line) => !line.startsWith('A ')),
+    ).toEqual([]);
+    expect(await isClean(root)).toBe(true);
+  });
+
+  test('adds and looks of one directory that others are writing to', async () => {
+    const { root } = await rig.project('looks');
+    writeFiles(root, manyFiles(1_500, 'data/'));
+    await told(rig, root, ['add', 'data']);
+    for (let round = 0; round < 2; round++) {
+      writeFiles(root, { 'data/000/00000.txt': `edited ${round}`, [`data/zzz/${round}`]: 'new' });
+      const commands = ['status', 'add data', 'status', 'status data/000', 'add data/zzz', 'status'];
+      const results = await Promise.all(
+        commands.map((command) => rig.mlv(root, ['--no-progress', ...command.split(' ')])),
+      );
+      for (const { code, stderr } of results)
+        expect([code === 0 ? '' : stderr.split('\n')[0], stderr.includes('bug')]).toEqual(['', false]);
+    }
+    await told(rig, root, ['add', 'data']);
+    expect(await isClean(root)).toBe(true);
+  });
+
+  test('two pushes to one remote: both versions arrive', async () => {
+    const origin = await shareProject(rig, 'pushes', manyFiles(100, 'data/'), 'data');
+    const clones = [origin.clone('pushes-1'), origin.clone('pushes-2')];
+    await told(rig, origin.root, ['push']);
+    for (const [index, { root, git }] of clones.entries()) {
+      await told(rig, root, ['pull']);
+      writeFiles(root, { ...manyFiles(100, `data/of-${index}/`), 'data/000/00000.txt': `of ${index}` });
+      await told(rig, root, ['commit']);
+      git('commit', '--quiet', '-m', 'mine');
+      git('push', '--quiet', 'origin', `HEAD:refs/heads/b${index}`);
+    }
+    const results = await Promise.all(clones.map(({ root }) => rig.mlv(root, ['--no-progress', 'push'])));
+    expect(results.map(({ code, stderr }) => [code, stderr])).toEqual([
+      [0, ''],
+      [0, ''],
+    ]);
+    for (const index of [0, 1]) {
+      const other = origin.clone(`pushes-check-${index}`);
+      other.git('checkout', '--quiet', `b${index}`);
+      await told(rig, other.root, ['pull']);
+      expect(readFolder(join(other.root, 'data'))).toEqual(readFolder(join(clones[index]?.root ?? '', 'data')));
+    }
+  });
 });
 
-test('two people push to a new remote at once, with much in common', async () => {
-  const common = manyFiles(1_500, 'data/');
-  const project = await shareProject(rig, 'pushes', common, 'data');
-  const people = ['ada', 'ben'].map((name) => ({ name, clone: project.clone(`pushes-${name}`) }));
-  for (const { name, clone } of people) {
-    writeFiles(clone.root, { ...common, [`data/${name}`]: name });
-    await told(rig, clone.root, ['add', '--accept-deletions', 'data']);
-    clone.git('commit', '--quiet', '--all', '-m', name);
-    clone.git('push', '--quiet', 'origin', `HEAD:refs/heads/${name}`);
-  }
-  await told(rig, project.root, ['push']);
-  await Promise.all(people.map(({ clone }) => told(rig, clone.root, ['push'])));
-  for (const { name, clone } of people) {
-    expect(await told(rig, clone.root, ['push'])).toContain('up to date');
-    const reader = project.clone(`pushes-${name}-reader`);
-    reader.git('checkout', '--quiet', `origin/${name}`);
-    await told(rig, reader.root, ['pull']);
-    expect(readFolder(join(reader.root, 'data'))).toEqual(readFolder(join(clone.root, 'data')));
-  }
+describe('interrupted', () => {
+  test('an add leaves the pointer as it was or as it is to be, and can be repeated', async () => {
+    const { root, git } = await rig.project('add-killed');
+    writeFiles(root, { ...manyFiles(600, 'data/'), 'data/large': Buffer.alloc(12_000_000, 'large') });
+    await told(rig, root, ['add', 'data/../data']);
+    git('commit', '--quiet', '-m', '1');
+    const before = readFileSync(join(root, 'data.mlv'), 'utf8');
+    for (let round = 0; round < 6; round++) {
+      writeFiles(root, {
+        ...manyFiles(150, `data/round-${round}/`),
+        'data/large': Buffer.alloc(12_000_000, `large ${round}`),
+      });
+      const { code } = await ended(root, ['add', 'data'], 70 + 25 * round);
+      // What pointer there is, it names what is whole.
+      git('worktree', 'add', '--quiet', '--detach', join(rig.folder, `add-killed-${round}`));
+      const other = join(rig.folder, `add-killed-${round}`);
+      writeFileSync(join(other, 'data.mlv'), readFileSync(join(root, 'data.mlv')));
+      await told(rig, other, ['checkout', 'data/000', 'data/large']);
+      if (code !== 0) await told(rig, root, ['add', 'data']);
+      expect(await isClean(root)).toBe(true);
+      git('commit', '--quiet', '--allow-empty', '-m', String(round));
+      rmSync(other, { recursive: true });
+      git('worktree', 'prune');
+    }
+    expect(readFileSync(join(root, 'data.mlv'), 'utf8')).not.toBe(before);
+    rmSync(join(root, 'data'), { recursive: true });
+    await told(rig, root, ['checkout']);
+    expect(Object.keys(readFolder(join(root, 'data')) ?? {}).length).toBe(1_501);
+  });
+
+  test('pushes and pulls go on where they were', async () => {
+    const files: Files = { ...manyFiles(500, 'data/'), 'data/large': Buffer.alloc(30_000_000, 'large') };
+    const origin = await shareProject(rig, 'transfers', files, 'data');
+    const clone = origin.clone('transfers-clone');
+    for (let delay = 80; delay < 240; delay += 40) await ended(origin.root, ['push'], delay);
+    await told(rig, origin.root, ['push']);
+    for (let delay = 80; delay < 280; delay += 40) {
+      await ended(clone.root, ['pull'], delay);
+      // Whatever there is by now, it is no edit.
+      const { code, stderr } = await rig.mlv(clone.root, ['status']);
+      expect([code, stderr]).toEqual([0, '']);
+    }
+    await told(rig, clone.root, ['pull']);
+    expect(readFolder(join(clone.root, 'data'))).toEqual(
+      asRead(Object.fromEntries(Object.entries(files).map(([path, content]) => [path.slice(5), content]))),
+    );
+    expect(pathsNamed(join(clone.root, 'data'), '.mlv-tmp-')).toEqual([]);
+    expect(await told(rig, clone.root, ['pull'])).toMatch(/up to date\nNothing to check out\n$/);
+    expect(await isClean(clone.root)).toBe(true);
+  });
+
+  test('by Ctrl-C it exits with 130, says how to go on, and nothing is half done', async () => {
+    const { root } = await rig.project('ctrl-c');
+    writeFiles(root, { 'data/large': Buffer.alloc(400_000_000, 'large') });
+    const { code, stderr, stdout } = await ended(root, ['add', 'data'], 130, 'SIGINT');
+    expect([code, stdout]).toEqual([130, '']);
+    expect(stderr).toBe('error: interrupted\nhint: Run the same command again: it continues where this one stopped\n');
+    expect(await told(rig, root, ['status'])).toContain('Nothing is tracked yet');
+    await told(rig, root, ['add', 'data']);
+    expect(await isClean(root)).toBe(true);
+  });
 });
 
-test('a pull during a push has the version it asked for', async () => {
-  const project = await shareProject(rig, 'mixed', manyFiles(500, 'data/'), 'data');
-  await told(rig, project.root, ['push']);
-  const readers = ['one', 'two'].map((name) => project.clone(`mixed-${name}`));
-  await project.version(manyFiles(3_000, 'data/more/'), 'data');
-  const pushing = told(rig, project.root, ['push']);
-  await Promise.all(readers.map(({ root }) => told(rig, root, ['pull'])));
-  expect(await pushing).toContain('sent 3,000 blobs');
-  for (const { root, git } of readers) {
-    expect(readFolder(root, ['.git', '.mlv', '.gitignore', 'data.mlv'])).toEqual(asRead(manyFiles(500, 'data/')));
-    git('pull', '--quiet');
-    await told(rig, root, ['pull']);
-    expect(readFolder(join(root, 'data'))).toEqual(readFolder(join(project.root, 'data')));
-  }
-});
+describe('a file that somebody is writing to', () => {
+  let repository: TestRepository;
+  beforeAll(async () => {
+    repository = await rig.project('writer');
+    writeFiles(repository.root, { 'data/a': '1' });
+    await told(rig, repository.root, ['add', 'data']);
+  });
 
-test('linked worktrees pull into the cache they share at once', async () => {
-  const project = await shareProject(rig, 'shared', manyFiles(1_500, 'data/'), 'data');
-  await told(rig, project.root, ['push']);
-  const clone = project.clone('shared-clone');
-  const linked = join(rig.folder, 'shared-linked');
-  clone.git('worktree', 'add', '--quiet', '-b', 'linked', linked);
-  await Promise.all([clone.root, linked].map((root) => told(rig, root, ['pull'])));
-  for (const root of [clone.root, linked]) {
-    expect(readFolder(join(root, 'data'))).toEqual(readFolder(join(project.root, 'data')));
-    expect(await told(rig, root, ['status'])).toMatch(/^1 path unchanged/);
+  async function whileWriting(script: string, work: () => Promise<void>): Promise<void> {
+    const writer = spawn(process.execPath, ['-e', script], {
+      cwd: repository.root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await new Promise((resolve) => writer.stdout.once('data', resolve));
+      await work();
+    } finally {
+      writer.kill('SIGKILL');
+    }
   }
+
+  test.for([
+    ['grows', 'fs.appendFileSync(path, "more"); '],
+    // The same size, and the whole time within one tick of the clock.
+    ['is overwritten in place', 'fs.writeSync(file, String(Math.random()), 0);'],
+    [
+      'is replaced',
+      'fs.writeFileSync(path + "~", String(Math.random()).repeat(1e5)); fs.renameSync(path + "~", path);',
+    ],
+  ] as const)('one that %s is refused, and the pointer stays as it was', async ([, step]) => {
+    const { root, git } = repository;
+    const pointer = readFileSync(join(root, 'data.mlv'), 'utf8');
+    const path = 'data/busy';
+    const script = `const fs = require('fs'); const path = ${JSON.stringify(path)};
+      fs.writeFileSync(path, Buffer.alloc(6e6)); const file = fs.openSync(path, 'r+'); let told = false;
+      for (const end = Date.now() + 20000; Date.now() < end;) { ${step} if (!told) told = fs.writeSync(1, 'x'); }`;
+    await whileWriting(script, async () => {
+      expect(await refusal(rig, root, ['add', 'data'])).toMatch(
+        /^error: (?:a path|2 paths) in data cannot be added\n(?: {2}busy~: it .*\n)? {2}busy: it (?:changed|vanished) while it was read\n/,
+      );
+    });
+    expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toBe(pointer);
+    expect(git('diff', '--name-only')).toBe('');
+    rmSync(join(root, path));
+    rmSync(join(root, `${path}~`), { force: true });
+    expect(await told(rig, root, ['status'])).toContain('1 path unchanged');
+  });
 });

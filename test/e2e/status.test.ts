@@ -14,7 +14,14 @@ beforeAll(() => {
 });
 afterAll(() => rig.dispose());
 
-const FILES = { 'data/a': '1', 'data/b': '2', 'data/c/d': '3', 'data/none': emptyFolder, 'data/l': link('a'), model: 'weights' };
+const FILES = {
+  'data/a': '1',
+  'data/b': '2',
+  'data/c/d': '3',
+  'data/none': emptyFolder,
+  'data/l': link('a'),
+  model: 'weights',
+};
 
 /** A project whose `data` and `model` are added and committed. */
 async function project(name: string, files: Parameters<typeof writeFiles>[1] = FILES): Promise<TestRepository> {
@@ -26,7 +33,10 @@ async function project(name: string, files: Parameters<typeof writeFiles>[1] = F
 }
 
 /** The same with a remote that has everything, and a clone of it. */
-async function clonedProject(name: string, files?: Parameters<typeof writeFiles>[1]): Promise<{ origin: TestRepository; clone: TestRepository }> {
+async function clonedProject(
+  name: string,
+  files?: Parameters<typeof writeFiles>[1],
+): Promise<{ origin: TestRepository; clone: TestRepository }> {
   const origin = await project(name, files);
   await told(rig, origin.root, ['remote', 'add', '-d', 'store', join(rig.folder, `${name}-remote`)]);
   origin.git('commit', '--quiet', '--all', '-m', 'remote');
@@ -82,7 +92,9 @@ describe('in a project with data', () => {
   });
 
   test('tells of targets alone: tracked paths, paths inside, pointers, folders above, patterns', async () => {
-    expect(await told(rig, root, ['status', 'model'])).toBe('model  modified\n\n  mlv commit  records what was modified\n');
+    expect(await told(rig, root, ['status', 'model'])).toBe(
+      'model  modified\n\n  mlv commit  records what was modified\n',
+    );
     expect(await told(rig, root, ['status', 'data/new', 'data/c'])).toContain(
       'data  modified: 2 added, 1 changed\n    changed  data/c/d\n    added    data/c/e/f\n    added    data/new\n\n',
     );
@@ -91,12 +103,15 @@ describe('in a project with data', () => {
     expect(await told(rig, join(root, 'data'), ['status', '..'])).toContain('model  modified\n');
     expect(await told(rig, root, ['status', 'm*'])).toContain('model  modified\n');
     expect(await refusal(rig, root, ['status', 'nothing', 'data', 'x/y'])).toBe(
-      'error: nothing tracked by mlv matches nothing, x/y\n' + 'hint: "mlv status" lists what is tracked; "mlv add PATH" tracks more.\n',
+      'error: nothing tracked by mlv matches nothing, x/y\nhint: "mlv status" lists what is tracked; "mlv add PATH" tracks more.\n',
     );
   });
 
   test('gives programs the same facts', async () => {
-    const { items, clean } = await data<{ items: Record<string, unknown>[]; clean: boolean }>(rig, root, ['status', 'data']);
+    const { items, clean } = await data<{ items: Record<string, unknown>[]; clean: boolean }>(rig, root, [
+      'status',
+      'data',
+    ]);
     expect(clean).toBe(false);
     expect(items).toEqual([
       {
@@ -205,7 +220,9 @@ describe('in a clone', () => {
     );
     rmSync(join(root, 'data/mine'));
     rmSync(join(root, 'data/b'));
-    expect(await told(rig, root, ['status', 'data'])).toContain('data  modified: 1 removed, 2 of 4 files not checked out\n    removed  data/b\n');
+    expect(await told(rig, root, ['status', 'data'])).toContain(
+      'data  modified: 1 removed, 2 of 4 files not checked out\n    removed  data/b\n',
+    );
   });
 
   test('tells what is there when the cache was lost', async () => {
@@ -213,7 +230,9 @@ describe('in a clone', () => {
     const { root } = clone;
     await told(rig, root, ['pull']);
     rmSync(join(root, '.git/mlv/cache'), { recursive: true });
-    expect(await told(rig, root, ['status'])).toBe('data   not in cache\nmodel  not in cache\n\n  mlv pull  gets what is not here\n');
+    expect(await told(rig, root, ['status'])).toBe(
+      'data   not in cache\nmodel  not in cache\n\n  mlv pull  gets what is not here\n',
+    );
     writeFiles(root, { 'data/a': 'edited' });
     expect(await told(rig, root, ['status', 'data'])).toContain('data  modified, not in cache\n');
     await told(rig, root, ['fetch']);

@@ -1,172 +1,230 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Files } from '../support/folders.ts';
 import { asRead, readFolder, writeFiles } from '../support/folders.ts';
-import type { TestRepository } from '../support/git.ts';
 import type { MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
+import type { SharedProject } from '../support/shared-project.ts';
 import { shareProject } from '../support/shared-project.ts';
-import { refusal, told } from '../support/told.ts';
+import { data, refusal, told } from '../support/told.ts';
 
-/** Nobody's. Root may read and write everything, so these need another user, and only root can become one. */
-const UID = 65_534;
-const reason = whyNot();
-if (reason !== undefined) console.warn(`skipped, what an unprivileged user meets: ${reason}`);
+/** Root may do everything, so the commands run as nobody; whoever is not root already is somebody who may not. */
+const isRoot = process.getuid?.() === 0;
+const NOBODY = 65_534;
+const as = isRoot ? { uid: NOBODY } : {};
 
-function whyNot(): string | undefined {
-  if (process.getuid?.() !== 0) return 'only root can run a program as another user';
-  try {
-    execFileSync(process.execPath, [join(import.meta.dirname, '../../bin/mlv.js'), 'version'], {
-      uid: UID,
-      gid: UID,
-      stdio: 'pipe',
-      cwd: '/',
-    });
-    return undefined;
-  } catch {
-    return 'another user cannot run the program where it lies';
-  }
+let rig: MlvRig;
+beforeAll(() => {
+  rig = makeMlvRig();
+  chmodSync(rig.folder, 0o755);
+});
+afterAll(() => {
+  execFileSync('chmod', ['-R', 'u+rwX', rig.folder]);
+  rig.dispose();
+});
+
+const FILES: Files = { 'data/a': '1', 'data/b': '2', 'data/c/d': '3', 'data/c/e': '4', model: 'm' };
+
+/** A pushed project that belongs to the one whom commands run as. */
+async function ownProject(name: string): Promise<SharedProject> {
+  const project = await shareProject(rig, name, FILES, 'data', 'model');
+  await told(rig, project.root, ['push']);
+  give(project.root, project.remote, join(rig.folder, 'home'));
+  return project;
 }
 
-describe.skipIf(reason !== undefined)('an unprivileged user', () => {
-  let rig: MlvRig;
-  const user = { uid: UID };
-  const files = { 'data/a': '1', 'data/sub/b': '2', model: 'm' };
-  beforeAll(() => {
-    rig = makeMlvRig();
-    chmodSync(rig.folder, 0o755);
-    chownSync(join(rig.folder, 'home'), UID, UID);
-  });
-  afterAll(() => rig.dispose());
+function give(...folders: string[]): void {
+  if (isRoot) execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, ...folders]);
+}
 
-  /** Gives everything in a folder to the user. */
-  function give(folder: string): void {
-    execFileSync('chown', ['-R', `${UID}:${UID}`, folder]);
-  }
+/** What git says, to whom the folder need not belong. */
+function gitStatus({ git }: SharedProject): string {
+  return git('-c', 'safe.directory=*', 'status', '--porcelain', '--untracked-files=no');
+}
 
-  /** Takes away, from everybody, the right to write to a folder and all in it. */
-  function freeze(folder: string): void {
-    execFileSync('chmod', ['-R', 'a-w,a+rX', folder]);
-  }
-
-  /** A project of the user's, with data recorded and committed. */
-  async function projectOf(name: string): Promise<TestRepository> {
-    const project = await shareProject(rig, name, files, 'data', 'model');
-    // A remote's folder is made at the first push, in one that only root may write to.
-    mkdirSync(project.remote);
-    for (const folder of [project.root, project.remote]) give(folder);
-    return project;
-  }
-
-  test('is told which files and folders cannot be read', async () => {
-    const { root } = await projectOf('unreadable');
-    writeFiles(root, { 'data/secret': 's', 'data/closed/x': 'x', 'data/blind/y': 'y', alone: 'z', 'in/closed': 'c' });
-    give(root);
-    for (const path of ['data/secret', 'data/closed', 'alone', 'in']) chmodSync(join(root, path), 0o000);
-    // Its names can be listed, and nothing be asked of them.
-    chmodSync(join(root, 'data/blind'), 0o444);
-    const before = readFolder(root, ['.git', 'data', 'alone', 'in']);
-    expect(await refusal(rig, root, ['add', 'data'], user)).toBe(
-      'error: 3 paths in data cannot be added\n' +
-        '  blind/y: it cannot be read (permission denied)\n' +
-        '  closed: the folder cannot be read\n' +
-        '  secret: it cannot be read (permission denied)\n' +
-        'hint: Nothing was changed. Mend them, or exclude them with lines in .mlvignore, and run the command again.\n',
+describe('files and folders that may not be read', () => {
+  test('are named by add and commit, and no pointer is changed', async () => {
+    const project = await ownProject('unreadable');
+    const { root } = project;
+    writeFiles(root, { 'data/new': 'n' });
+    chmodSync(join(root, 'data/b'), 0);
+    chmodSync(join(root, 'data/c'), 0);
+    utimesNow(join(root, 'data/b'));
+    const expected =
+      'error: 2 paths in data cannot be added\n' +
+      '  c: the folder cannot be read\n' +
+      '  b: it cannot be read (permission denied)\n' +
+      'hint: Nothing was changed. Mend them, or exclude them with lines in .mlvignore, and run the command again.\n';
+    expect(await refusal(rig, root, ['add', 'data', 'model'], as)).toBe(expected);
+    expect(await refusal(rig, root, ['commit'], as)).toBe(expected);
+    expect(await refusal(rig, root, ['add', 'data/c'], as)).toContain('  c: the folder cannot be read\n');
+    expect(await refusal(rig, root, ['add', 'data/c/d'], as)).toMatch(
+      /^error: .*data\/c\/d: permission denied\nhint: /,
     );
-    expect(await refusal(rig, root, ['add', 'alone'], user)).toContain('alone');
-    expect(await refusal(rig, root, ['add', 'in/closed'], user)).toContain('in/closed');
-    expect(readFolder(root, ['.git', 'data', 'alone', 'in'])).toEqual(before);
-    expect(await told(rig, root, ['status'], user)).toBe(
-      'data  modified, 3 paths cannot be recorded\n' +
-        '    refused  data/blind/y: it cannot be read (permission denied)\n' +
-        '    refused  data/closed: the folder cannot be read\n' +
-        '    refused  data/secret: it cannot be read (permission denied)\n' +
-        '1 path unchanged (1 file, 1 B)\n\n  mlv commit  records what was modified\n',
+    expect(await refusal(rig, root, ['remove', '--data', 'data'], as)).toContain(
+      'error: data has edits that were never recorded\n',
     );
+    expect(gitStatus(project)).toBe('');
+    // Of what cannot be read nobody knows whether it changed.
+    expect(await told(rig, root, ['status'], as)).toBe(
+      'data  modified: 1 added, 2 paths cannot be recorded\n' +
+        '    refused  c: the folder cannot be read\n' +
+        '    refused  b: it cannot be read (permission denied)\n' +
+        '    added    data/new\n' +
+        '1 path unchanged (1 file, 1 B)\n' +
+        '\n' +
+        '  mlv commit  records what was modified\n',
+    );
+    expect((await rig.mlv(root, ['status', '--exit-code'], as)).code).toBe(3);
   });
 
-  test('reads in a repository that may not be written to', async () => {
-    const { root } = await projectOf('read-only');
-    await told(rig, root, ['push'], user);
-    freeze(root);
-    const unchanged = '2 paths unchanged (3 files, 3 B)\n';
-    expect(await told(rig, root, ['status'], user)).toBe(unchanged);
-    expect(await told(rig, root, ['status', '--remote'], user)).toBe(unchanged);
-    expect(await told(rig, root, ['root'], user)).toBe(`${root}\n`);
-    expect(await told(rig, root, ['config', 'list'], user)).toContain('store');
-    expect(await told(rig, root, ['remote', 'list'], user)).toContain('store');
-    await told(rig, root, ['doctor'], user);
-    expect(await told(rig, root, ['checkout'], user)).toBe('Nothing to check out\n');
-    // Not even what was checked out is known there.
-    const fresh = join(rig.folder, 'read-only-fresh');
-    execFileSync('git', ['clone', '--quiet', root, fresh], {
-      env: { ...rig.env, GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' },
-    });
-    give(fresh);
-    freeze(fresh);
-    expect(await told(rig, fresh, ['status'], user)).toContain('not checked out');
-    for (const args of [
-      ['pull'],
-      ['init', '--force'],
-      ['remote', 'add', 'x', '/x'],
-      ['config', 'core.autostage', 'false'],
-      ['add', 'data.mlv/..'],
-      ['remove', 'model'],
-    ]) {
-      const { code, stderr } = await rig.mlv(fresh, args, user);
-      expect([code, stderr]).toEqual([1, expect.stringMatching(/^error: .*\n(.*\n)*hint: .*\n$/)]);
-    }
-  });
-
-  test('is told that the cache cannot be written to', async () => {
-    const { root } = await projectOf('frozen-cache');
-    const cache = join(root, '.git/mlv/cache');
-    freeze(cache);
-    writeFiles(root, { new: 'new', 'data/new': 'new' });
-    give(root);
-    for (const args of [['add', 'new'], ['commit'], ['add', 'data/new']]) {
-      const message = await refusal(rig, root, args, user);
-      expect(message).toContain(cache);
-      expect(message).toMatch(/permission denied|cannot be written|cannot write/);
-    }
-    expect(await told(rig, root, ['status', 'model'], user)).toBe('1 path unchanged (1 file, 1 B)\n');
-  });
-
-  test('pulls from a remote that may only be read, and is told that it cannot push there', async () => {
-    const project = await shareProject(rig, 'shared', files, 'data', 'model');
-    await told(rig, project.root, ['push']);
-    freeze(project.remote);
-    const { root } = project.clone('shared-clone');
-    give(root);
-    await told(rig, root, ['pull'], user);
-    expect(readFolder(root, ['.git', '.mlv', '.gitignore', 'data.mlv', 'model.mlv'])).toEqual(asRead(files));
-    expect(await told(rig, root, ['push'], user)).toContain('up to date');
-    writeFiles(root, { model: 'mine' });
-    await told(rig, root, ['commit'], user);
-    const message = await refusal(rig, root, ['push'], user);
-    expect(message).toContain(`error: cannot write to the remote ${project.remote}`);
-    expect(message).toContain('permission denied');
-    const late = project.clone('shared-late').root;
-    give(late);
-    chmodSync(join(project.remote, 'mlv.json'), 0o000);
-    expect(await refusal(rig, late, ['pull'], user)).toContain(`cannot read mlv.json at ${project.remote}`);
-  });
-
-  test('gets a checkout as far as folders can be written to, and is told where they cannot', async () => {
-    const project = await shareProject(rig, 'half', files, 'data', 'model');
-    await told(rig, project.root, ['push']);
-    const { root } = project.clone('half-clone');
-    mkdirSync(join(root, 'data/sub'), { recursive: true });
-    give(root);
-    chmodSync(join(root, 'data/sub'), 0o555);
-    expect(await refusal(rig, root, ['pull'], user)).toContain('  data/sub/b: the folder cannot be written to\n');
-    expect(readFolder(root, ['.git', '.mlv', '.gitignore', 'data.mlv', 'model.mlv'])).toEqual({
-      ...asRead({ 'data/a': '1', model: 'm' }),
-      'data/sub': 'empty',
-    });
-    chmodSync(join(root, 'data/sub'), 0o755);
-    await told(rig, root, ['checkout'], user);
-    expect(readFolder(root, ['.git', '.mlv', '.gitignore', 'data.mlv', 'model.mlv'])).toEqual(asRead(files));
+  test('may be excluded', async () => {
+    const { root } = await ownProject('excluded');
+    writeFiles(root, { 'data/locked/x': '1', '.mlvignore': '/data/locked/\n' });
+    chmodSync(join(root, 'data/locked'), 0);
+    expect(await told(rig, root, ['add', 'data'], as)).toBe('1 path unchanged\n');
   });
 });
+
+describe('folders that may not be written to', () => {
+  test('checkout does all else, names what it could not do, and finishes later', async () => {
+    const { root, git } = await ownProject('read-only');
+    const run = (...args: string[]): string => git('-c', 'safe.directory=*', ...args);
+    writeFiles(root, { 'data/a': '11', 'data/c/d': '33' });
+    rmSync(join(root, 'data/c/e'));
+    await told(rig, root, ['commit'], as);
+    run('commit', '--quiet', '-m', '2');
+    run('checkout', '--quiet', 'HEAD~1');
+    give(root);
+    chmodSync(join(root, 'data/c'), 0o555);
+    expect(await refusal(rig, root, ['checkout'], as)).toBe(
+      'error: 2 paths could not be checked out; everything else was\n' +
+        '  data/c/d: the folder cannot be written to\n' +
+        '  data/c/e: the folder cannot be written to\n' +
+        'hint: For what is not in the cache, run "mlv pull"; mend the rest, then run "mlv checkout" again to finish.\n',
+    );
+    expect(readFolder(join(root, 'data'))).toEqual(asRead({ a: '1', b: '2', 'c/d': '33' }));
+    expect(await told(rig, root, ['status'], as)).toContain('checkout is unfinished');
+    chmodSync(join(root, 'data/c'), 0o755);
+    await told(rig, root, ['checkout'], as);
+    expect(readFolder(join(root, 'data'))).toEqual(asRead({ a: '1', b: '2', 'c/d': '3', 'c/e': '4' }));
+    expect((await data<{ clean: boolean }>(rig, root, ['status'], as)).clean).toBe(true);
+  });
+
+  test('where Git’s folder is read-only, reading commands work, and the others say why not', async () => {
+    const { root } = await ownProject('git-read-only');
+    execFileSync('chmod', ['-R', 'a-w', root]);
+    expect(await told(rig, root, ['status'], as)).toBe('2 paths unchanged (5 files, 5 B)\n');
+    expect(await told(rig, root, ['checkout'], as)).toBe('Nothing to check out\n');
+    expect(await told(rig, root, ['root'], as)).toBe(`${root}\n`);
+    expect(await told(rig, root, ['doctor'], as)).toContain(
+      'disk              cannot be written to: reading commands work\n',
+    );
+    expect(await told(rig, root, ['status', '--remote'], as)).toBe('2 paths unchanged (5 files, 5 B)\n');
+    execFileSync('chmod', ['u+w', root, join(root, 'model'), join(root, 'data'), join(root, 'data/a')]);
+    writeFileSync(join(root, 'data/a'), 'edited');
+    expect(await told(rig, root, ['status'], as)).toContain('changed  data/a\n');
+    expect(await refusal(rig, root, ['add', 'data'], as)).toMatch(/^error: .*permission/);
+    expect(await refusal(rig, root, ['config', 'core.autostage', 'false'], as)).toMatch(/^error: .*permission/);
+    expect(await refusal(rig, root, ['remove', 'model'], as)).toMatch(/^error: .*permission/);
+    expect(await refusal(rig, root, ['move', 'model', 'elsewhere'], as)).toMatch(/^error: .*\n/);
+    expect(lstatSync(join(root, 'model')).isFile()).toBe(true);
+  });
+});
+
+describe('remotes', () => {
+  test('one that may only be read is pulled from; a push says that it may not', async () => {
+    const project = await ownProject('remote');
+    const { root, remote } = project;
+    execFileSync('chmod', ['-R', 'a-w', remote]);
+    rmSync(join(root, '.git/mlv/cache'), { recursive: true });
+    rmSync(join(root, 'data'), { recursive: true });
+    await told(rig, root, ['pull'], as);
+    expect(readFolder(join(root, 'data'))).toEqual(asRead({ a: '1', b: '2', 'c/d': '3', 'c/e': '4' }));
+    expect(await told(rig, root, ['push'], as)).toContain('up to date\n');
+    writeFiles(root, { model: 'better' });
+    give(root);
+    await told(rig, root, ['commit'], as);
+    expect(await refusal(rig, root, ['push'], as)).toMatch(new RegExp(`^error: .*${remote}.*\nhint: `));
+    expect(await told(rig, root, ['status', '--remote'], as)).toContain('model  not on store\n');
+    chmodSync(remote, 0);
+    for (const command of ['push', 'pull', 'fetch', 'status --remote']) {
+      expect(await refusal(rig, root, command.split(' '), as)).toContain(remote);
+    }
+  });
+});
+
+describe('a disk without room', () => {
+  let disk: string | undefined;
+  beforeAll(() => {
+    const folder = join(rig.folder, 'small-disk');
+    mkdirSync(folder);
+    if (!isRoot) return;
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'none', folder], { stdio: 'ignore' });
+      disk = folder;
+    } catch {
+      // told by the tests
+    }
+  });
+  afterAll(() => {
+    if (disk !== undefined) execFileSync('umount', [disk]);
+  });
+
+  test('an add says so, names the place, and changes no pointer; with room it can be repeated', async ({ skip }) => {
+    if (disk === undefined) return skip('no small disk can be mounted here');
+    const root = join(disk, 'project');
+    mkdirSync(root);
+    await told(rig, root, ['init', '--no-git']);
+    writeFiles(root, { 'data/a': 'small' });
+    await told(rig, root, ['add', 'data']);
+    const pointer = readFileSync(join(root, 'data.mlv'), 'utf8');
+    writeFiles(root, { 'data/large': noise(3_000_000) });
+    const full =
+      /^error: no room on the cache's disk while storing .*\nhint: Free some space, or move the cache with .* Nothing was changed; run the command again\.\n$/;
+    expect(await refusal(rig, root, ['add', 'data'])).toMatch(full);
+    for (let index = 0; index < 400; index++) writeFiles(root, { [`data/s/${index}`]: noise(4_000) });
+    expect(await refusal(rig, root, ['add', 'data/s'])).toMatch(full);
+    expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toBe(pointer);
+    expect(await told(rig, root, ['status'])).toContain('data  modified: 401 added\n');
+    rmSync(join(root, 'data/large'));
+    rmSync(join(root, '.mlv/local/cache/tmp'), { recursive: true });
+    for (let index = 200; index < 400; index++) rmSync(join(root, `data/s/${index}`));
+    await told(rig, root, ['add', 'data']);
+    expect((await data<{ clean: boolean }>(rig, root, ['status'])).clean).toBe(true);
+  });
+
+  test('a checkout brings what fits, names the rest, and can be finished elsewhere', async ({ skip }) => {
+    if (disk === undefined) return skip('no small disk can be mounted here');
+    rmSync(join(disk, 'project'), { recursive: true, force: true });
+    const origin = await shareProject(
+      rig,
+      'large',
+      { 'data/1': noise(3_000_000), 'data/2': noise(3_000_000), 'data/3': 'small' },
+      'data',
+    );
+    const root = join(disk, 'clone');
+    origin.git('clone', '--quiet', origin.root, root);
+    await told(rig, root, ['config', '--local', 'cache.dir', join(origin.root, '.git/mlv/cache')]);
+    const error = await refusal(rig, root, ['checkout']);
+    expect(error).toMatch(
+      /^error: 1 path could not be checked out; everything else was\n {2}data\/[12]: no room on the disk\nhint: /,
+    );
+    expect(readFolder(join(root, 'data'))).toMatchObject({ 3: 'file small' });
+    expect(Object.keys(readFolder(join(root, 'data')) ?? {}).length).toBe(2);
+    expect(await told(rig, root, ['status'])).toContain('checkout is unfinished');
+    execFileSync('mount', ['-o', 'remount,size=12m', disk]);
+    await told(rig, root, ['checkout']);
+    expect((await data<{ clean: boolean }>(rig, root, ['status'])).clean).toBe(true);
+  });
+
+  function noise(bytes: number): Buffer {
+    return Buffer.from(Array.from({ length: bytes }, () => 32 + Math.floor(Math.random() * 90)));
+  }
+});
+
+function utimesNow(path: string): void {
+  execFileSync('touch', [path]);
+}

@@ -1,5 +1,14 @@
 /** Whole folders as values that tests compare. */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** What a folder is to hold: text or bytes of a file, or one of `link`, `executable` and `emptyFolder`. */
@@ -55,7 +64,8 @@ export function readFolder(folder: string, skip: readonly string[] = []): Record
     if (stats === undefined) found[path] = 'unnameable';
     else if (stats.isSymbolicLink()) found[path] = `link ${readlinkSync(absolute)}`;
     else if (stats.isDirectory()) found[path] = 'empty';
-    else if (stats.isFile()) found[path] = `${(stats.mode & 0o111) === 0 ? 'file' : 'exec'} ${readFileSync(absolute, 'utf8')}`;
+    else if (stats.isFile())
+      found[path] = `${(stats.mode & 0o111) === 0 ? 'file' : 'exec'} ${readFileSync(absolute, 'utf8')}`;
     else found[path] = 'special';
   }
   return found;
@@ -88,11 +98,20 @@ export function identities(folder: string, skip: readonly string[] = []): Record
 
 /** Paths in a folder whose last name begins so. */
 export function pathsNamed(folder: string, start: string): string[] {
-  return Array.from(walk(folder, []), ([path]) => path).filter((path) => (path.split('/').at(-1) ?? '').startsWith(start));
+  return Array.from(walk(folder, []), ([path]) => path).filter((path) =>
+    (path.split('/').at(-1) ?? '').startsWith(start),
+  );
 }
 
-function* walk(folder: string, skip: readonly string[], withFolders = false, prefix = ''): Generator<[path: string, absolute: string]> {
-  for (const entry of readdirSync(join(folder, prefix), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+function* walk(
+  folder: string,
+  skip: readonly string[],
+  withFolders = false,
+  prefix = '',
+): Generator<[path: string, absolute: string]> {
+  for (const entry of readdirSync(join(folder, prefix), { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )) {
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
     const absolute = join(folder, path);
     if (skip.includes(path)) continue;

@@ -9,7 +9,12 @@ export async function told(rig: MlvRig, cwd: string, args: readonly string[], op
 }
 
 /** What a command prints with `--json`, parsed. */
-export async function data<T = Record<string, unknown>>(rig: MlvRig, cwd: string, args: readonly string[], options?: MlvOptions): Promise<T> {
+export async function data<T = Record<string, unknown>>(
+  rig: MlvRig,
+  cwd: string,
+  args: readonly string[],
+  options?: MlvOptions,
+): Promise<T> {
   return JSON.parse(await told(rig, cwd, ['--json', ...args], options)) as T;
 }
 
@@ -22,7 +27,8 @@ export async function refusal(
 ): Promise<string> {
   const { code, stdout, stderr } = await rig.mlv(cwd, ['--no-progress', ...args], options);
   const lines = stderr.trimEnd().split('\n');
-  const isTold = lines[0]?.startsWith('error: ') === true && lines.at(-1)?.startsWith('hint: ') === true && !/^ +at /m.test(stderr);
+  const isTold =
+    lines[0]?.startsWith('error: ') === true && lines.at(-1)?.startsWith('hint: ') === true && !/^ +at /m.test(stderr);
   if (code === (options?.code ?? 1) && stdout === '' && isTold) return stderr;
   throw new Error(`mlv ${args.join(' ')} exited with ${code}, and not with a proper error:\n${stdout}${stderr}`);
 }
