@@ -174,7 +174,10 @@ describe('a disk without room', () => {
   });
 
   test('an add says so, names the place, and changes no pointer; with room it can be repeated', async ({ skip }) => {
-    if (disk === undefined) return skip('no small disk can be mounted here');
+    if (disk === undefined) {
+      skip('no small disk can be mounted here');
+      return;
+    }
     const root = join(disk, 'project');
     mkdirSync(root);
     await told(rig, root, ['init', '--no-git']);
@@ -197,7 +200,10 @@ describe('a disk without room', () => {
   });
 
   test('a checkout brings what fits, names the rest, and can be finished elsewhere', async ({ skip }) => {
-    if (disk === undefined) return skip('no small disk can be mounted here');
+    if (disk === undefined) {
+      skip('no small disk can be mounted here');
+      return;
+    }
     rmSync(join(disk, 'project'), { recursive: true, force: true });
     const origin = await shareProject(
       rig,
