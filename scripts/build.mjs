@@ -41,20 +41,30 @@ const start = await loadedBy('src/cli/main.ts');
 const status = [...(await loadedBy('src/cli/commands/status.ts')), ...(await loadedBy('src/workspace/open.ts'))];
 const core = new Set(status.filter((id) => !start.includes(id)));
 
-const { output } = await build({
+const written = {
+  dir: dist,
+  // Loading a CommonJS module costs a third of what an ES module does.
+  format: 'cjs',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+  minify: { compress: true, mangle: false, codegen: true },
+};
+const { output: commandLine } = await build({
   ...options,
-  input: { main: 'src/cli/main.ts', worker: 'src/storage/worker.ts' },
+  input: { main: 'src/cli/main.ts' },
   preserveEntrySignatures: 'allow-extension',
   output: {
-    dir: dist,
-    // Loading a CommonJS module costs a third of what an ES module does.
-    format: 'cjs',
-    entryFileNames: '[name].js',
-    chunkFileNames: '[name]-[hash].js',
-    minify: { compress: true, mangle: false, codegen: true },
+    ...written,
     codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: 'core', test: (id) => core.has(id) }] },
   },
 });
+// Threads share no chunk with the command line: in those, main.js may be, and loading it runs a command.
+const { output: worker } = await build({
+  ...options,
+  input: { worker: 'src/storage/worker.ts' },
+  output: { ...written, chunkFileNames: 'worker-[name]-[hash].js' },
+});
+const output = [...commandLine, ...worker];
 
 const glue = require.resolve('blake3/dist/wasm/nodejs/blake3_js.js');
 const wasm = require.resolve('blake3/dist/wasm/nodejs/blake3_js_bg.wasm');

@@ -10,7 +10,7 @@ import { sameEntry } from '../domain/tree-diff.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import type { TreeCursor } from '../domain/tree-reader.ts';
-import { EMPTY_CURSOR } from '../domain/tree-reader.ts';
+import { EMPTY_CURSOR, readEntries } from '../domain/tree-reader.ts';
 import { readAt } from '../platform/read-write.ts';
 import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
 import { isSelected, mayHoldSelected, unfinished } from './checkout-record.ts';
@@ -85,7 +85,7 @@ export function openPlan(workspace: Workspace, situation: CheckoutSituation): Op
         relink: situation.relink,
         restoreDeleted: (entry) => isSelected(situation.restore, entry),
       }),
-    losesEdit: createLossTest(openBase),
+    losesEdit: situation.force ? createLossTest(openBase) : () => false,
   };
 }
 
@@ -102,18 +102,22 @@ function createLossTest(openBase: () => TreeCursor): (step: CheckoutStep) => boo
 }
 
 /**
- * Interrupted checkouts leave entries of what they were bringing, and at most one file a thread that ends early; and what they were
- * to replace or remove may be gone.
+ * Interrupted checkouts leave entries of what they were bringing, at most one file a thread that ends early, and folders that were
+ * just made or emptied; and what they were to replace or remove may be gone.
  */
 function createTraceTests(
   workspace: Workspace,
   { situation, root }: { readonly situation: CheckoutSituation; readonly root: string },
 ): Pick<CheckoutPlan, 'isLeftover' | 'wasTaken'> {
   const { path, record } = situation;
+  const folders = [record.base, ...unfinished(record)].flatMap((content) => (content?.type === 'dir' ? content.hash : []));
   const seekers = unfinished(record).map((content) => createSeeker(openContent(workspace, path, content)));
   return {
     isLeftover(found, want) {
-      if (seekers.length === 0 || found.kind === 'd') return false;
+      if (seekers.length === 0) return false;
+      if (found.kind === 'd') {
+        return folders.some((tree) => readEntries(tree, workspace.cache().read, found.path).next().done !== true);
+      }
       const file = `${root}/${treePathToText(found.path)}`;
       return [...seekers.map((seek) => seek(found.path)), want].some(
         (entry) => entry !== undefined && (sameEntry(found, entry) || isPrefix(workspace, file, entry)),

@@ -24,7 +24,7 @@ export async function move(
   const to = isFolder ? joinRepoPath(named, basename(from)) : named;
   await requireFree(workspace, from, to);
 
-  const isPresent = existsSync(join(root, from));
+  const isPresent = statsAt(join(root, from)) !== undefined;
   if (isPresent) {
     try {
       mkdirSync(dirname(join(root, to)), { recursive: true });
@@ -40,18 +40,28 @@ export async function move(
       });
     }
   }
+  try {
+    moveRecord(workspace, from, to);
+    await writePointers(workspace, [
+      { path: to, pointer: tracked.pointer, text: tracked.text },
+      { path: from, pointer: undefined, text: tracked.text },
+    ]);
+  } catch (error) {
+    // As long as the old pointer is there, its data goes back to it.
+    if (isPresent && statsAt(join(root, pointerPath(from))) !== undefined) renameSync(join(root, to), join(root, from));
+    throw error;
+  }
+  dropCheckoutRecord(workspace, from);
+  return { from, to };
+}
+
+function moveRecord(workspace: Workspace, from: RepoPath, to: RepoPath): void {
   const record = readCheckoutRecord(workspace, from);
   if (record.base !== undefined || record.target !== undefined) {
     writeCheckoutRecord(workspace, { ...record, path: to });
     const before = stateFiles(workspace, from).statCache;
     if (existsSync(before)) renameSync(before, stateFiles(workspace, to).statCache);
   }
-  await writePointers(workspace, [
-    { path: to, pointer: tracked.pointer, text: tracked.text },
-    { path: from, pointer: undefined, text: tracked.text },
-  ]);
-  dropCheckoutRecord(workspace, from);
-  return { from, to };
 }
 
 async function requireFree(workspace: Workspace, from: RepoPath, to: RepoPath): Promise<void> {

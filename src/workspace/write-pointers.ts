@@ -34,7 +34,7 @@ export async function writePointers(
   const settled = unchanged.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
   if (changes.length === 0) return stage(workspace, [], settled);
   const { root, ownFolder } = workspace;
-  const touched = await withLock(join(ownFolder, 'locks'), 'pointers', { command: 'mlv' }, async (lock) => {
+  return withLock(join(ownFolder, 'locks'), 'pointers', { command: 'mlv' }, async (lock) => {
     const paths: RepoPath[] = [];
     for (const { path, pointer, text } of changes) {
       const file = pointerPath(path);
@@ -57,10 +57,10 @@ export async function writePointers(
       // Somebody's own edits of a file that mlv left alone are not mlv's to stage.
       paths.push(file, ...(isIgnoreFileEdited ? [ignoreFile] : []));
     }
-    return [...new Set(paths)];
+    const written = changes.filter(({ pointer }) => pointer !== undefined);
+    // Still locked: Git refuses to stage for two at once.
+    return stage(workspace, [...new Set(paths)], [...settled, ...written.map(({ path }) => ignoreFileOf(path))]);
   });
-  const written = changes.filter(({ pointer }) => pointer !== undefined);
-  return stage(workspace, touched, [...settled, ...written.map(({ path }) => ignoreFileOf(path))]);
 }
 
 function ignoreFileOf(path: RepoPath): RepoPath {
