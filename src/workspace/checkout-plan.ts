@@ -110,7 +110,9 @@ function createTraceTests(
   { situation, root }: { readonly situation: CheckoutSituation; readonly root: string },
 ): Pick<CheckoutPlan, 'isLeftover' | 'wasTaken'> {
   const { path, record } = situation;
-  const folders = [record.base, ...unfinished(record)].flatMap((content) => (content?.type === 'dir' ? content.hash : []));
+  const folders = [record.base, ...unfinished(record)].flatMap((content) =>
+    content?.type === 'dir' ? content.hash : [],
+  );
   const seekers = unfinished(record).map((content) => createSeeker(openContent(workspace, path, content)));
   return {
     isLeftover(found, want) {
