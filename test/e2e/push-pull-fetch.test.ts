@@ -368,7 +368,7 @@ test('20,000 files of every kind come out of a clone as they went in', { timeout
   expect((await data<{ clean: boolean }>(rig, other, ['status'])).clean).toBe(true);
   expect(git('status', '--porcelain')).toBe('');
   console.log(`add, push, clone and pull of 20,000 files: ${seconds.toFixed(1)} s`);
-  expect(seconds).toBeLessThan(20);
+  expect(seconds).toBeLessThan(100);
 });
 
 /** What of a work tree is neither Git's nor mlv's own. */
