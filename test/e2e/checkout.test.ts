@@ -392,17 +392,15 @@ describe('what stands in the way', () => {
 
 const strace = spawnSync('strace', ['-V']).status === 0 ? undefined : 'there is no strace here';
 
-describe('killed just before it renames or removes a file, it can be finished', () => {
+describe('killed just before any change in the workspace, it can be finished', () => {
   const v1: Files = {
     changed: 'c1',
-    exec: executable('e1'),
-    gone: 'g',
+    'deep/gone': 'g',
     l: link('changed'),
-    'deep/gone': 'dg',
     same: 's',
     away: 'a',
   };
-  const v2: Files = { changed: 'c2', exec: executable('e2'), l: link('same'), 'new/one': 'n', same: 's', away: 'a' };
+  const v2: Files = { changed: 'c2', l: link('same'), 'new/one': 'n', same: 's', away: 'a' };
 
   test.for([
     { name: 'an ordinary checkout', args: [] },
@@ -412,12 +410,20 @@ describe('killed just before it renames or removes a file, it can be finished', 
     if (strace !== undefined) skip(strace);
     const { root, git } = await twoVersions(`strace ${name}`, v1, v2);
     const folder = join(root, 'data');
-    for (let call = 1, isKilled = true; isKilled; call++) {
-      const tag = call % 2 === 1 ? 'v2' : 'v1';
+    let tag: 'v1' | 'v2' = 'v1';
+    // Moving aside and removing; then making the file, and the link, that were moved aside.
+    for (const calls of [['rename,unlink'], ['openat', 'changed'], ['symlink', 'l']] as const) {
+      for (let call = 1; await isKilledAndMended(calls, call); call++);
+    }
+
+    async function isKilledAndMended([calls, path]: readonly [string, string?], call: number): Promise<boolean> {
+      tag = tag === 'v1' ? 'v2' : 'v1';
       writeFiles(folder, { same: 'edited', mine: 'm' });
       rmSync(join(folder, 'away'), { force: true });
       git('checkout', '--quiet', tag);
-      isKilled = killedAtCall(root, ['checkout', ...args], call);
+      const file = path === undefined ? [] : ['-P', join(folder, path)];
+      const inject = ['-e', `trace=${calls}`, ...file, '-e', `inject=${calls}:signal=SIGKILL:when=${call}`];
+      const isKilled = isKilledBy(inject, root, ['checkout', ...args]);
       // Were the files that a kill left in the air taken for deleted, this would keep them so.
       await told(rig, root, ['checkout']);
       const expected: Record<string, string> = {
@@ -437,21 +443,13 @@ describe('killed just before it renames or removes a file, it can be finished', 
         delete found[path];
       }
       expect(found).toEqual(expected);
+      return isKilled;
     }
   });
 
-  function killedAtCall(root: string, args: readonly string[], call: number): boolean {
-    const inject = [
-      '-qq',
-      '-e',
-      'trace=rename,unlink',
-      '-e',
-      `inject=rename,unlink:signal=SIGKILL:when=${call}`,
-      '-o',
-      '/dev/null',
-    ];
-    const { signal } = spawnSync('strace', [...inject, process.execPath, BIN, ...args], { cwd: root, env: rig.env });
-    return signal === 'SIGKILL';
+  function isKilledBy(inject: readonly string[], root: string, args: readonly string[]): boolean {
+    const strace = ['-qq', '-o', '/dev/null', ...inject, process.execPath, BIN, ...args];
+    return spawnSync('strace', strace, { cwd: root, env: rig.env }).signal === 'SIGKILL';
   }
 });
 
@@ -469,7 +467,7 @@ test('killed at any moment, it can be finished, and nothing is lost', async () =
   rmSync(join(folder, 'stays/000/00001.txt'));
   const contents = { v1: edited(v1), v2: edited(v2) };
   let killed = 0;
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 6; round++) {
     const tag = round % 2 === 0 ? 'v2' : 'v1';
     git('checkout', '--quiet', tag);
     const delay = 75 + 8 * round;
@@ -485,7 +483,7 @@ test('killed at any moment, it can be finished, and nothing is lost', async () =
     expect(readFolder(folder)).toEqual(expected);
     expect(pathsNamed(folder, '.mlv-tmp-')).toEqual([]);
   }
-  expect(killed).toBeGreaterThan(1);
+  expect(killed).toBeGreaterThan(0);
   expect(await told(rig, root, ['status'])).toContain('modified: 2 added, 1 changed, 1 removed\n');
 
   function edited(files: Files): Record<string, string> {
@@ -496,7 +494,7 @@ test('killed at any moment, it can be finished, and nothing is lost', async () =
 });
 
 test('killed while a deleted folder comes back, the rest of it is not taken for deleted', async () => {
-  const v1 = manyFiles(500);
+  const v1 = manyFiles(300);
   const { root } = await twoVersions('killed-back', v1, { a: '1' });
   const folder = join(root, 'data');
   for (const delay of [90, 120, 160]) {
@@ -505,7 +503,7 @@ test('killed while a deleted folder comes back, the rest of it is not taken for 
     setTimeout(() => running.process.kill('SIGKILL'), delay);
     await running.result;
     await told(rig, root, ['checkout']);
-    expect(Object.keys(readFolder(folder) ?? {}).length).toBe(500);
+    expect(Object.keys(readFolder(folder) ?? {}).length).toBe(300);
     expect((await data<{ clean: boolean }>(rig, root, ['status'])).clean).toBe(true);
   }
   expect(readFolder(folder)).toEqual(asRead(v1));

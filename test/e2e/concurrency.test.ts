@@ -64,7 +64,7 @@ describe('commands at the same time', () => {
 
   test('adds and looks of one directory that others are writing to', async () => {
     const { root } = await rig.project('looks');
-    writeFiles(root, manyFiles(1_500, 'data/'));
+    writeFiles(root, manyFiles(1_200, 'data/'));
     await told(rig, root, ['add', 'data']);
     for (let round = 0; round < 2; round++) {
       writeFiles(root, { 'data/000/00000.txt': `edited ${round}`, [`data/zzz/${round}`]: 'new' });
@@ -111,12 +111,12 @@ describe('interrupted', () => {
     await told(rig, root, ['add', 'data/../data']);
     git('commit', '--quiet', '-m', '1');
     const before = readFileSync(join(root, 'data.mlv'), 'utf8');
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       writeFiles(root, {
         ...manyFiles(150, `data/round-${round}/`),
         'data/large': Buffer.alloc(12_000_000, `large ${round}`),
       });
-      const { code } = await ended(root, ['add', 'data'], 70 + 25 * round);
+      const { code } = await ended(root, ['add', 'data'], 75 + 40 * round);
       // What pointer there is, it names what is whole.
       git('worktree', 'add', '--quiet', '--detach', join(rig.folder, `add-killed-${round}`));
       const other = join(rig.folder, `add-killed-${round}`);
@@ -131,7 +131,7 @@ describe('interrupted', () => {
     expect(readFileSync(join(root, 'data.mlv'), 'utf8')).not.toBe(before);
     rmSync(join(root, 'data'), { recursive: true });
     await told(rig, root, ['checkout']);
-    expect(Object.keys(readFolder(join(root, 'data')) ?? {}).length).toBe(1_501);
+    expect(Object.keys(readFolder(join(root, 'data')) ?? {}).length).toBe(1_201);
   });
 
   test('pushes and pulls go on where they were', async () => {
@@ -157,7 +157,7 @@ describe('interrupted', () => {
 
   test('by Ctrl-C it exits with 130, says how to go on, and nothing is half done', async () => {
     const { root } = await rig.project('ctrl-c');
-    writeFiles(root, { 'data/large': Buffer.alloc(400_000_000, 'large') });
+    writeFiles(root, { 'data/large': Buffer.alloc(200_000_000, 'large') });
     const { code, stderr, stdout } = await ended(root, ['add', 'data'], 130, 'SIGINT');
     expect([code, stdout]).toEqual([130, '']);
     expect(stderr).toBe('error: interrupted\nhint: Run the same command again: it continues where this one stopped\n');
@@ -191,7 +191,6 @@ describe('a file that somebody is writing to', () => {
   test.for([
     ['grows', 'fs.appendFileSync(path, "more");'],
     ['is overwritten in place', 'fs.writeSync(file, String(Math.random()), 0);'],
-    ['is replaced', 'fs.copyFileSync(path, path + "~"); fs.renameSync(path + "~", path);'],
   ] as const)('one that %s is refused, and the pointer stays as it was', async ([, step]) => {
     const { root, git } = repository;
     const pointer = readFileSync(join(root, 'data.mlv'), 'utf8');
@@ -200,14 +199,15 @@ describe('a file that somebody is writing to', () => {
       fs.writeFileSync(path, Buffer.alloc(1e8)); const file = fs.openSync(path, 'r+'); let told = false;
       for (const end = Date.now() + 20000; Date.now() < end;) { ${step} if (!told) told = fs.writeSync(1, 'x'); }`;
     await whileWriting(script, async () => {
-      expect(await refusal(rig, root, ['add', 'data'])).toMatch(
-        /^error: (?:a path|2 paths) in data cannot be added\n(?: {2}busy~: it .*\n)? {2}busy: it (?:changed|vanished) while it was read\n/,
+      expect(await refusal(rig, root, ['add', 'data'])).toBe(
+        'error: a path in data cannot be added\n' +
+          '  busy: it changed while it was read\n' +
+          'hint: Nothing was changed. Mend them, or exclude them with lines in .mlvignore, and run the command again.\n',
       );
     });
     expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toBe(pointer);
     expect(git('diff', '--name-only')).toBe('');
     rmSync(join(root, path));
-    rmSync(join(root, `${path}~`), { force: true });
     expect(await told(rig, root, ['status'])).toContain('1 path unchanged');
   });
 });

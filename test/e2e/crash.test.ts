@@ -1,6 +1,6 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asRead, type Files, manyFiles, pathsNamed, readFolder, writeFiles } from '../support/folders.ts';
 import type { TestRepository } from '../support/git.ts';
 import type { MlvRig } from '../support/mlv.ts';
@@ -164,4 +164,36 @@ test('checkout, killed at any moment, is finished by the next one and keeps edit
   await go('v1');
   expectData(root, { ...expected(version('v1')), ...mine });
   expect(await told(rig, root, ['add', 'data'])).toContain('1 added, 1 changed');
+});
+
+describe('a checkout that was killed when it had emptied a folder', () => {
+  /** A workspace at its first version, on the way to the second, which has no folder `a`. */
+  async function interrupted(name: string): Promise<TestRepository> {
+    const project = await shareProject(rig, name, { 'data/a/x': 'x', 'data/b': '1' }, 'data');
+    const { root, git } = project;
+    git('branch', 'v1');
+    const records = join(root, '.git/mlv/checkout');
+    const file = join(records, readdirSync(records)[0] ?? '');
+    const first = JSON.parse(readFileSync(file, 'utf8')) as { base: unknown };
+    rmSync(join(root, 'data/a'), { recursive: true });
+    await project.version({ 'data/b': '2' }, 'data');
+    const second = JSON.parse(readFileSync(file, 'utf8')) as { base: unknown };
+    mkdirSync(join(root, 'data/a'));
+    writeFileSync(file, JSON.stringify({ ...first, target: { content: second.base, selected: 'all' } }));
+    return project;
+  }
+
+  test('leaves no empty folder once it is finished', async () => {
+    const { root } = await interrupted('emptied');
+    await told(rig, root, ['checkout']);
+    expect(dataIn(root)).toEqual({ b: 'file 2' });
+  });
+
+  test('has deleted nothing of a version that one goes back to', async () => {
+    const { root, git } = await interrupted('back');
+    git('checkout', '--quiet', 'v1');
+    await told(rig, root, ['checkout']);
+    expect(dataIn(root)).toEqual({ 'a/x': 'file x', b: 'file 1' });
+    expect(await told(rig, root, ['status'])).toMatch(/^1 path unchanged/);
+  });
 });

@@ -24,7 +24,7 @@ let rig: MlvRig;
 beforeAll(() => {
   rig = makeMlvRig();
 });
-afterAll(() => rig.dispose());
+afterAll(() => rig.dispose(), 120_000);
 
 interface Pushed {
   readonly remotes: readonly {
