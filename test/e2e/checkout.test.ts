@@ -390,7 +390,7 @@ describe('what stands in the way', () => {
   });
 });
 
-const strace = spawnSync('strace', ['-V']).status === 0 ? undefined : 'there is no strace here';
+const withoutStrace = spawnSync('strace', ['-V']).status === 0 ? undefined : 'there is no strace here';
 
 describe('killed just before any change in the workspace, it can be finished', () => {
   const v1: Files = {
@@ -407,7 +407,7 @@ describe('killed just before any change in the workspace, it can be finished', (
     { name: 'a forced one', args: ['--force'] },
     { name: 'one that makes all anew', args: ['--relink'] },
   ])('$name', async ({ name, args }, { skip }) => {
-    if (strace !== undefined) skip(strace);
+    if (withoutStrace !== undefined) skip(withoutStrace);
     const { root, git } = await twoVersions(`strace ${name}`, v1, v2);
     const folder = join(root, 'data');
     let tag: 'v1' | 'v2' = 'v1';
@@ -416,12 +416,12 @@ describe('killed just before any change in the workspace, it can be finished', (
       for (let call = 1; await isKilledAndMended(calls, call); call++);
     }
 
-    async function isKilledAndMended([calls, path]: readonly [string, string?], call: number): Promise<boolean> {
+    async function isKilledAndMended([calls, only]: readonly [string, string?], call: number): Promise<boolean> {
       tag = tag === 'v1' ? 'v2' : 'v1';
       writeFiles(folder, { same: 'edited', mine: 'm' });
       rmSync(join(folder, 'away'), { force: true });
       git('checkout', '--quiet', tag);
-      const file = path === undefined ? [] : ['-P', join(folder, path)];
+      const file = only === undefined ? [] : ['-P', join(folder, only)];
       const inject = ['-e', `trace=${calls}`, ...file, '-e', `inject=${calls}:signal=SIGKILL:when=${call}`];
       const isKilled = isKilledBy(inject, root, ['checkout', ...args]);
       // Were the files that a kill left in the air taken for deleted, this would keep them so.
