@@ -153,7 +153,8 @@ function pageOf(
   const sorted = sortedKeys(bucket);
   const newest = call.fault?.kind === 'stale-listing' ? call.fault.after : Infinity;
   // A page may have ended with a prefix that stands for many keys.
-  const skipped = delimiter !== '' && after.endsWith(delimiter) && after.startsWith(prefix) ? after : undefined;
+  const isPrefix = delimiter !== '' && after.startsWith(prefix) && after.indexOf(delimiter, prefix.length) >= 0;
+  const skipped = isPrefix && after.endsWith(delimiter) ? after : undefined;
   const lines: Line[] = [];
   for (let index = lowerBound(sorted, after > prefix ? after : prefix); index < sorted.length; index++) {
     const bytes = sorted[index] ?? '';

@@ -4,6 +4,8 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { type S3Server, type S3ServerOptions, startS3Server } from './server.ts';
 import type { Credential } from './signature.ts';
 
+type Address = Pick<S3Server, 'port'>;
+
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -38,7 +40,7 @@ export function startRig(options: Partial<S3ServerOptions> = {}): Promise<S3Serv
 }
 
 /** Sends a request as it is. Rejects where the connection breaks. */
-export function send({ port }: S3Server, { method = 'GET', url, headers = {}, body }: RawRequest): Promise<Answer> {
+export function send({ port }: Address, { method = 'GET', url, headers = {}, body }: RawRequest): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const host = headers['host'] ?? `127.0.0.1:${port}`;
     const sent = request({ port, host: '127.0.0.1', method, path: url, headers: { ...headers, host }, agent: false });
@@ -58,7 +60,7 @@ export function send({ port }: S3Server, { method = 'GET', url, headers = {}, bo
 }
 
 /** Signs a request and sends it. */
-export function sendSigned(server: S3Server, raw: RawRequest, signer: Signer = {}): Promise<Answer> {
+export function sendSigned(server: Address, raw: RawRequest, signer: Signer = {}): Promise<Answer> {
   return send(server, sign(raw, { host: `127.0.0.1:${server.port}`, ...signer }));
 }
 

@@ -111,7 +111,7 @@ async function sendBody(
     if (downLink.pass !== undefined) await downLink.pass(bytes.length);
     if (res.destroyed) return;
     record.bytesOut += bytes.length;
-    if (!res.write(bytes)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+    if (!res.write(bytes)) await drained(res);
     if (sent >= limit) break;
   }
   if (cut === undefined) {
@@ -122,6 +122,14 @@ async function sendBody(
   await new Promise<void>((resolve) => void req.socket.write('', () => resolve()));
   if (fault?.kind === 'reset') resetConnection(req);
   else req.socket.destroySoon();
+}
+
+/** Resolves when more can be written, or nothing ever can. */
+async function drained(res: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
+  over.abort();
 }
 
 /** The body as it leaves: altered, or drop by drop. */

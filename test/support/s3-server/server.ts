@@ -209,6 +209,7 @@ async function endsEarly(fault: FaultAction | undefined, req: IncomingMessage): 
       await sleep(fault.ms);
       return false;
     case 'hang':
+      req.resume();
       return true;
     case 'reset':
       if (fault.afterRequestBytes !== undefined || fault.afterResponseBytes !== undefined) return false;
