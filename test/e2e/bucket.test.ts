@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asRead, executable, readFolder, writeFiles } from '../support/folders.ts';
-import { repositoryAt } from '../support/git.ts';
+import type { TestRepository } from '../support/git.ts';
 import type { MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
 import { OWNER, startRig } from '../support/s3-server/rig.ts';
@@ -31,7 +31,7 @@ afterAll(async () => {
   rig.dispose();
 });
 
-async function projectWithBucket(name: string): Promise<ReturnType<typeof repositoryAt>> {
+async function projectWithBucket(name: string): Promise<TestRepository> {
   const project = await rig.project(name);
   await told(rig, project.root, ['remote', 'add', '-d', 'store', `s3://data/${name}`]);
   await told(rig, project.root, ['config', 'remotes.store.endpoint', server.endpoint]);
