@@ -437,10 +437,10 @@ describe('killed just before any change in the workspace, it can be finished', (
       // An edit that was to be overwritten is there, or is not, or has been set aside.
       const leftovers = pathsNamed(folder, '.mlv-tmp-');
       if (args[0] === '--force' && found['same'] === 'file s') expected['same'] = 'file s';
-      for (const path of args[0] === '--force' ? leftovers : []) {
-        expect(readFileSync(join(folder, path), 'utf8')).toBe('edited');
-        rmSync(join(folder, path));
-        delete found[path];
+      for (const leftover of args[0] === '--force' ? leftovers : []) {
+        expect(readFileSync(join(folder, leftover), 'utf8')).toBe('edited');
+        rmSync(join(folder, leftover));
+        delete found[leftover];
       }
       expect(found).toEqual(expected);
       return isKilled;
@@ -448,8 +448,8 @@ describe('killed just before any change in the workspace, it can be finished', (
   });
 
   function isKilledBy(inject: readonly string[], root: string, args: readonly string[]): boolean {
-    const strace = ['-qq', '-o', '/dev/null', ...inject, process.execPath, BIN, ...args];
-    return spawnSync('strace', strace, { cwd: root, env: rig.env }).signal === 'SIGKILL';
+    const traced = ['-qq', '-o', '/dev/null', ...inject, process.execPath, BIN, ...args];
+    return spawnSync('strace', traced, { cwd: root, env: rig.env }).signal === 'SIGKILL';
   }
 });
 

@@ -1,0 +1,73 @@
+import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { Home } from './home.ts';
+import { headObject, putObject } from './s3-put.ts';
+import { openS3Reader } from './s3-read.ts';
+import type { S3HomeOptions } from './s3-store.ts';
+import { openS3Store } from './s3-store.ts';
+import { openS3Uploader } from './s3-upload.ts';
+import { TransientError } from './transient-error.ts';
+
+/** A remote in a bucket. Nothing is asked of it until something is wanted. */
+export function openS3Home(options: S3HomeOptions): Home {
+  const store = openS3Store(options);
+  const reader = openS3Reader(store);
+  const uploader = openS3Uploader(store);
+
+  function listPage(prefix: string, token: string | undefined, signal: AbortSignal | undefined) {
+    const command = {
+      ...store.common,
+      Prefix: store.keyOf(prefix),
+      EncodingType: 'url' as const,
+      ...(token !== undefined && { ContinuationToken: token }),
+    };
+    return store.request({ action: 's3:ListBucket', key: '', signal }, async (client, stop) => {
+      const page = await client.send(new ListObjectsV2Command(command), { abortSignal: stop });
+      if (page.IsTruncated === true && (page.NextContinuationToken ?? token) === token) {
+        throw new TransientError('a listing came that does not say how it goes on');
+      }
+      return page;
+    });
+  }
+
+  return {
+    name: store.name,
+    limits: store.engine.limits,
+
+    async *list(prefix, signal) {
+      const skipped = store.keyOf('').length;
+      let token: string | undefined;
+      do {
+        const page = await listPage(prefix, token, signal);
+        for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
+          const key = page.EncodingType === 'url' ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key;
+          // Consoles make "folders": empty objects whose key ends so.
+          if (!key.endsWith('/')) yield { key: key.slice(skipped), size: Size, modified: LastModified?.getTime() ?? 0 };
+        }
+        token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+      } while (token !== undefined);
+    },
+
+    size: (key, signal) => headObject(store, key, signal),
+
+    async read(key, { offset, length, into = Buffer.allocUnsafeSlow(length) }, signal) {
+      signal?.throwIfAborted();
+      // There is no range of no bytes.
+      return length === 0 ? into : reader.readRange(key, { offset, length, into }, signal);
+    },
+
+    readAll: (key, limit, signal) => reader.readWhole(key, limit, signal),
+
+    clone: async () => false,
+
+    write: (key, chunks, signal) => putObject(store, key, chunks, signal),
+
+    writeFile: (key, source, signal) => uploader.uploadFile(key, source, signal),
+
+    async delete(key, signal) {
+      const command = { ...store.common, Key: store.keyOf(key) };
+      await store.request({ action: 's3:DeleteObject', key, signal }, (client, stop) =>
+        client.send(new DeleteObjectCommand(command), { abortSignal: stop }),
+      );
+    },
+  };
+}
