@@ -76,6 +76,33 @@ test.each<[what: string, raw: RawRequest, expected: [number, string]]>([
   expect((await server.bucket().get('key')).toString()).toBe('bytes');
 });
 
+describe('a body in chunks that are not signed', () => {
+  const chunked = (length: number, body: string): RawRequest => ({
+    ...put({
+      'content-encoding': 'aws-chunked',
+      'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      'x-amz-decoded-content-length': String(length),
+      'x-amz-trailer': 'x-amz-checksum-crc32',
+    }),
+    body,
+  });
+  const trailer = 'x-amz-checksum-crc32:jNwWgw==\r\n\r\n';
+
+  test.each<[what: string, length: number, body: string, expected: unknown]>([
+    ['is taken', 1, `1\r\nx\r\n0\r\n${trailer}`, fine],
+    ['of another length', 2, `1\r\nx\r\n0\r\n${trailer}`, [400, 'IncompleteBody']],
+    ['that ends too early', 1, '1\r\nx\r\n0\r\n', [400, 'IncompleteBody']],
+    ['that goes on', 1, `1\r\nx\r\n0\r\n${trailer}x`, [400, 'IncompleteBody']],
+    ['in short chunks', 2, `1\r\nx\r\n1\r\nx\r\n0\r\n${trailer}`, [403, 'InvalidChunkSizeError']],
+    ['with another checksum', 1, `1\r\ny\r\n0\r\n${trailer}`, [400, 'BadDigest']],
+    ['without its trailer', 1, '1\r\nx\r\n0\r\n\r\n', [400, 'MalformedTrailerError']],
+  ])('%s', async (_, length, body, expected) => {
+    const server = await start();
+    expect(await outcome(server, chunked(length, body))).toEqual(expected);
+    expect(server.bucket().objects().size).toBe(expected === fine ? 1 : 0);
+  });
+});
+
 test('what is in an archive can be seen, not read', async () => {
   const server = await start();
   await sendSigned(server, put({ 'x-amz-storage-class': 'DEEP_ARCHIVE' }));
