@@ -130,7 +130,8 @@ export function parsePackTable(options: {
   return blobs;
 }
 
-function invalidPack(name: string, what: string): MlvError {
+/** The error for a pack that is not what its name says. */
+export function invalidPack(name: string, what: string): MlvError {
   return new MlvError({
     code: 'pack-invalid',
     kind: 'corrupt',
