@@ -136,6 +136,6 @@ export function invalidPack(name: string, what: string): MlvError {
     code: 'pack-invalid',
     kind: 'corrupt',
     message: `pack ${name} is damaged: ${what}`,
-    hint: 'Fetch the data again, or restore the pack from another copy.',
+    hint: 'Run "mlv verify --repair", with --remote where it is the remote\'s: it brings good copies from the other side.',
   });
 }

@@ -87,7 +87,7 @@ export function isWanted({ below }: DownloadRoot, path: TreePath): boolean {
 }
 
 /** True when paths after `after`, up to `last`, can be wanted. */
-export export function overlaps({ below }: DownloadRoot, after: string, last: TreePath): boolean {
+export function overlaps({ below }: DownloadRoot, after: string, last: TreePath): boolean {
   // '0' follows '/': what is inside a folder comes before `folder0`.
   return below === undefined || below.some((folder) => last >= folder && after < `${folder}0`);
 }

@@ -84,7 +84,7 @@ export function compareRows(
 }
 
 /** All rows of an index as cells, some at a time. */
-function* rowChunks({ head, readCells }: IndexFile): Generator<Buffer> {
+export function* rowChunks({ head, readCells }: IndexFile): Generator<Buffer> {
   for (let first = 0; first < head.rows; first += CHUNK_ROWS)
     yield readCells(first, Math.min(CHUNK_ROWS, head.rows - first));
 }

@@ -42,7 +42,7 @@ export function* reach(root: ReachRoot, options: ReachOptions): Generator<Reache
   const parsed = parse(digest, options, (bytes) => {
     const found = parseRoot(bytes, digest);
     const sums = sumNodes(found.nodes);
-    if (sums.bytes !== size || sums.files !== files) throw wrongSums(name, sums);
+    if (sums.bytes !== size || sums.files !== files) options.onInvalid(wrongSums(name, sums), digest);
     return found;
   });
   if (parsed !== undefined) yield* reachNodes(root, { ...parsed, isLast: true, after: '' }, options);

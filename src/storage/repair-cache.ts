@@ -1,9 +1,20 @@
-import { closeSync, copyFileSync, existsSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
-import { digestToBytes } from '../domain/digest.ts';
+import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
-import type { PackKind } from '../domain/pack.ts';
+import type { PackedBlob } from '../domain/pack.ts';
 import { fsyncFolder, randomName, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { cacheFolders, loosePath, prepareCache } from './cache-layout.ts';
@@ -14,7 +25,7 @@ import { findDamaged } from './pack-reader.ts';
 import { addIndex, writeIndex } from './publish-rows.ts';
 import type { PackedRows } from './packed-rows.ts';
 import type { CacheSurvey, DamagedPack, SurveyOptions } from './verify-cache.ts';
-import { blobsOf, rangeReader } from './verify-task.ts';
+import { rangeReader } from './verify-task.ts';
 
 /** Puts good copies of blobs into the writer as far as it has them; every one is compared with its digest. */
 export type GoodCopies = (wanted: readonly Digest[], writer: CacheWriter) => Promise<void>;
@@ -43,7 +54,7 @@ export async function repairCache(options: {
 }): Promise<RepairedCache> {
   const { survey, damagedFolder, packBelow, sources, run } = options;
   const folders = cacheFolders(survey.folder);
-  const isNothingToDo = survey.damages.length + survey.unindexed.length === 0;
+  const isNothingToDo = survey.damages.length + survey.untold.size === 0;
   if (isNothingToDo) return { restored: 0, lost: [], reindexed: 0, setAside: [] };
   prepareCache(survey.folder);
   const setAside = keepDamage(survey, damagedFolder);
@@ -53,68 +64,72 @@ export async function repairCache(options: {
   const need = (digest: Digest): void => {
     if (survey.locate(digest, true) === undefined) displaced.add(digest);
   };
-  for (const { rows } of survey.damagedPacks.values()) for (const { digest } of blobsOf(rows)) need(digest);
+  for (const { blobs } of survey.damagedPacks.values()) for (const { digest } of blobs) need(digest);
   for (const { digests } of survey.damages) digests.forEach(need);
   const repairing = createRepairWriter({ survey, packBelow, displaced });
-  for (const pack of survey.damagedPacks.values()) await salvage(pack, survey, repairing.writer);
+  for (const [name, pack] of survey.damagedPacks) await salvage(name, pack, survey, repairing.writer);
   const before = displaced.size;
   for (const source of sources) if (displaced.size > 0) await source([...displaced], repairing.writer);
   const restored = before - displaced.size;
   const written = await repairing.finish();
 
   const relearned: PackedRows[] = [];
-  for (const name of survey.unindexed) {
+  for (const name of new Set(survey.untold.values())) {
     const { pack } = await run({ type: 'verify', loose: [], pack: { name } });
-    if (pack !== undefined && pack.reason === undefined) relearned.push({ rows: pack.rows, packs: [name] });
+    if (pack !== undefined && pack.reason === undefined && pack.damaged.length === 0)
+      relearned.push({ rows: cellsOf(pack.blobs), packs: [name] });
   }
-  addIndex(folders.index, [...written, ...relearned]);
-  const stale = dropRows(survey, folders.index, new Set(written.flatMap(({ packs }) => packs)));
+  const added = addIndex(folders.index, [...written, ...relearned]);
+  const rewritten = new Set(written.flatMap(({ packs }) => packs));
+  const stale = dropRows(survey, folders.index, rewritten);
 
   renewGeneration(folders.generation);
-  for (const name of [...survey.damagedIndexes, ...stale]) {
-    moveIfThere(join(folders.index, name), join(damagedFolder, `index-${name}`));
-    setAside.push(`index-${name}`);
-  }
-  for (const name of survey.damagedPacks.keys()) {
-    if (!written.some(({ packs }) => packs.includes(name)))
-      rmSync(join(folders.packs, `${name}.pack`), { force: true });
-  }
-  for (const digest of survey.damagedLoose) {
-    if (!repairing.replaced.has(digest)) rmSync(loosePath(survey.folder, digest), { force: true, recursive: true });
-  }
+  const remove = (path: string): void => rmSync(path, { force: true, recursive: true });
+  for (const name of [...survey.damagedIndexes, ...stale]) if (name !== added) remove(join(folders.index, name));
+  for (const name of survey.damagedPacks.keys()) if (!rewritten.has(name)) remove(join(folders.packs, `${name}.pack`));
+  for (const digest of survey.damagedLoose)
+    if (!repairing.replaced.has(digest)) remove(loosePath(survey.folder, digest));
   for (const folder of [folders.index, folders.packs]) fsyncFolder(folder);
   renewGeneration(folders.generation);
   return { restored, lost: [...displaced], reindexed: relearned.length, setAside };
 }
 
-/** Before anything else, what is damaged gets a second name: from then on its place may be taken by a good copy. */
+/**
+ * Before anything else, what is damaged gets a second name: from then on its place may be taken by a good copy, or be cleared.
+ * Returns the names.
+ */
 function keepDamage(survey: CacheSurvey, damagedFolder: string): string[] {
-  const { packs } = cacheFolders(survey.folder);
-  const kept = [
+  const { packs, index } = cacheFolders(survey.folder);
+  const places = [
     ...[...survey.damagedLoose].map((digest) => [loosePath(survey.folder, digest), digest] as const),
     ...[...survey.damagedPacks.keys()].map((name) => [join(packs, `${name}.pack`), `${name}.pack`] as const),
-  ];
-  if (kept.length + survey.damages.length > 0) mkdirSync(damagedFolder, { recursive: true });
-  for (const [path, name] of kept) {
-    const target = freePath(join(damagedFolder, name));
+    ...survey.damagedIndexes.map((name) => [join(index, name), `${name}.index`] as const),
+  ].filter(([path]) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
+  if (places.length === 0) return [];
+  mkdirSync(damagedFolder, { recursive: true });
+  const names = places.map(([path, name]) => keep(path, damagedFolder, name));
+  fsyncFolder(damagedFolder);
+  return names;
+}
+
+/** What was kept before under this name stays, unless it is the same file. */
+function keep(path: string, folder: string, name: string): string {
+  const { ino } = lstatSync(path);
+  for (let attempt = 0; ; attempt++) {
+    const free = attempt === 0 ? name : `${name}-${attempt}`;
+    const target = join(folder, free);
+    const before = lstatSync(target, { throwIfNoEntry: false });
+    if (before?.ino === ino) return free;
+    if (before !== undefined) continue;
     try {
       linkSync(path, target);
     } catch (error) {
-      if (hasErrorCode(error, 'ENOENT')) continue;
-      // A disk without links; or a folder or the like in the place of a file, which is moved.
-      if (hasErrorCode(error, 'EPERM', 'ENOTSUP', 'EMLINK', 'EACCES')) copyOrMove(path, target);
-      else throw error;
+      // A disk without links; or a folder or the like in the place of a file.
+      if (!hasErrorCode(error, 'EPERM', 'ENOTSUP', 'EMLINK', 'EACCES', 'EXDEV')) throw error;
+      if (lstatSync(path).isFile()) copyFileSync(path, target);
+      else renameSync(path, target);
     }
-  }
-  if (existsSync(damagedFolder)) fsyncFolder(damagedFolder);
-  return kept.map(([, name]) => name);
-}
-
-function copyOrMove(path: string, target: string): void {
-  try {
-    copyFileSync(path, target);
-  } catch {
-    renameSync(path, target);
+    return free;
   }
 }
 
@@ -159,35 +174,37 @@ function createRepairWriter(options: {
     async finish(): Promise<PackedRows[]> {
       const rows = await inner.flush();
       // A blob that went into a pack leaves its damaged file where it was.
-      const packed = new Set(blobsOf(rows.rows).map(({ digest }) => digest));
-      for (const digest of packed) replaced.delete(digest);
+      const cells = Buffer.from(rows.rows.buffer, rows.rows.byteOffset, rows.rows.byteLength);
+      for (let at = 0; at < cells.length; at += CELL_BYTES) replaced.delete(digestFromBytes(cells, at));
       return rows.packs.length === 0 ? [] : [rows];
     },
   };
 }
 
 /** Good blobs of a pack that will be set aside go elsewhere first. */
-async function salvage(pack: DamagedPack, survey: CacheSurvey, writer: CacheWriter): Promise<void> {
-  const path = join(cacheFolders(survey.folder).packs, `${pack.name}.pack`);
-  const damaged = new Set(pack.damaged);
-  const good = blobsOf(pack.rows).filter(({ digest }) => !damaged.has(digest));
+async function salvage(name: Digest, pack: DamagedPack, survey: CacheSurvey, writer: CacheWriter): Promise<void> {
+  const good = pack.blobs.filter(({ digest }) => !pack.damaged.has(digest));
   if (good.length === 0) return;
-  const file = openSync(path, 'r');
+  const file = openSync(join(cacheFolders(survey.folder).packs, `${name}.pack`), 'r');
   try {
-    const kind: PackKind = pack.kind;
-    await findDamaged(rangeReader(file), good, {
-      size: Infinity,
-      onGood: ({ digest }, bytes) => writer.put(digestToBytes(digest), bytes, kind),
-    });
+    const onGood = ({ digest }: PackedBlob, bytes: Buffer): void => writer.put(digestToBytes(digest), bytes, 'data');
+    await findDamaged(rangeReader(file), good, { size: Infinity, onGood });
   } finally {
     closeSync(file);
   }
 }
 
+/** Blobs of one pack as rows that name key 0. */
+function cellsOf(blobs: readonly PackedBlob[]): Buffer {
+  const cells = Buffer.alloc(blobs.length * CELL_BYTES);
+  for (const [index, { digest, offset, length }] of blobs.entries())
+    writeRow(cells, index * CELL_BYTES, { digest: digestToBytes(digest), key: 0, offset, length });
+  return cells;
+}
+
 /** Indexes that name packs which are gone, or will be, are written anew without those rows. Returns the names of the old ones. */
 function dropRows(survey: CacheSurvey, folder: string, rewritten: ReadonlySet<Digest>): Digest[] {
-  const isGone = (name: Digest): boolean =>
-    survey.missingPacks.has(name) || (survey.damagedPacks.has(name) && !rewritten.has(name));
+  const isGone = (name: Digest): boolean => survey.damagedPacks.has(name) && !rewritten.has(name);
   const stale = survey.indexes.filter((index) => index.keys().some(({ hash }) => isGone(hash)));
   for (const index of stale) {
     const inputs = [index];
@@ -200,17 +217,4 @@ function dropRows(survey: CacheSurvey, folder: string, rewritten: ReadonlySet<Di
 /** What stat caches say is stored must be looked at again. */
 function renewGeneration(path: string): void {
   writeFileDurably(path, randomName());
-}
-
-function moveIfThere(path: string, target: string): void {
-  try {
-    renameSync(path, freePath(target));
-  } catch (error) {
-    if (!hasErrorCode(error, 'ENOENT')) throw error;
-  }
-}
-
-/** What was set aside before is not overwritten. */
-function freePath(path: string): string {
-  return existsSync(path) ? join(dirname(path), `${basename(path)}-${randomName().slice(0, 6)}`) : path;
 }

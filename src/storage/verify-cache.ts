@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
+import type { PackedBlob } from '../domain/pack.ts';
 import { keyPath } from '../domain/remote-layout.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { cacheFolders, loosePath } from './cache-layout.ts';
@@ -14,14 +15,28 @@ import { compareRows, knownKeys, rowsOfKey } from './index-rows.ts';
 import type { BlobLocation } from './local-cache.ts';
 import type { VerifyResult, VerifyTask } from './verify-task.ts';
 
+/** A pack that is damaged, or gone. */
+export interface DamagedPack {
+  /** All that it should have, in order of offsets. */
+  readonly blobs: readonly PackedBlob[];
+  readonly damaged: ReadonlySet<Digest>;
+}
+
 /** A cache as it was found: everything read and hashed once. */
 export interface CacheSurvey {
+  readonly folder: string;
   readonly counts: { readonly loose: number; readonly packs: number; readonly indexes: number; readonly bytes: number };
   readonly damages: readonly Damage[];
   /** Good blobs that no good index names, and their packs: what an interrupted command leaves, or a lost index. */
   readonly untold: ReadonlyMap<Digest, Digest>;
-  /** Where good bytes of a blob are. */
-  locate(digest: Digest): BlobLocation | undefined;
+  readonly damagedLoose: ReadonlySet<Digest>;
+  readonly damagedPacks: ReadonlyMap<Digest, DamagedPack>;
+  /** Good indexes, some of whose rows may name damaged packs. */
+  readonly indexes: readonly IndexFile[];
+  /** Indexes that are damaged, or say what is not so. */
+  readonly damagedIndexes: readonly Digest[];
+  /** Where good bytes of a blob are; when `isSound`, not in a pack that is damaged elsewhere. */
+  locate(digest: Digest, isSound?: boolean): BlobLocation | undefined;
   close(): void;
 }
 
@@ -48,10 +63,10 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   const names = listNames(folders.packs).flatMap((file) => packName(file));
   const there = new Set(names);
   const damagedLoose = new Set<Digest>();
-  const damagedPacks = new Map<Digest, ReadonlySet<Digest>>();
+  const damagedPacks = new Map<Digest, DamagedPack>();
   const untold = new Map<Digest, Digest>();
   const wrong = new Map<IndexFile, number>();
-  const counts = { loose: 0, packs: names.length, indexes: opened.count, bytes: 0 };
+  const counts = { loose: 0, packs: names.length, indexes: opened.good.length + opened.bad.length, bytes: 0 };
 
   function count(bytes: number, blobs: number): void {
     counts.bytes += bytes;
@@ -59,8 +74,12 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     options.onProgress?.({ files: counts.loose, bytes: counts.bytes });
   }
 
-  function notePack(name: Digest, reason: string, digests: readonly Digest[]): void {
-    damagedPacks.set(name, new Set(digests));
+  function notePack(
+    name: Digest,
+    reason: string,
+    { blobs, damaged: digests }: { readonly blobs: readonly PackedBlob[]; readonly damaged: readonly Digest[] },
+  ): void {
+    damagedPacks.set(name, { blobs, damaged: new Set(digests) });
     damages.push({ kind: 'pack', where: join(folders.packs, `${name}.pack`), reason, digests });
   }
 
@@ -72,10 +91,9 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     if (pack.reason !== undefined) {
       const blobs = keyed.holders.size === 0 ? [] : rowsOfKey(keyed);
       const again = await run({ type: 'verify', loose: [], pack: { name, blobs } });
-      notePack(name, pack.reason, again.pack?.damaged ?? []);
-      return;
+      return notePack(name, pack.reason, again.pack ?? { blobs, damaged: [] });
     }
-    if (pack.damaged.length > 0) notePack(name, manyDamaged(pack.damaged.length), pack.damaged);
+    if (pack.damaged.length > 0) notePack(name, manyDamaged(pack.damaged.length), pack);
     const compared = compareRows(keyed, pack.blobs);
     for (const [index, rows] of compared.wrong) wrong.set(index, (wrong.get(index) ?? 0) + rows);
     const damaged = new Set(pack.damaged);
@@ -101,8 +119,9 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     for (const keyed of known.values()) {
       const { hash } = keyed.key;
       if (there.has(hash)) continue;
-      const digests = rowsOfKey(keyed).map(({ digest }) => digest);
-      notePack(hash, `it is gone, and an index says that it has ${digests.length} blobs`, digests);
+      const blobs = rowsOfKey(keyed);
+      const damaged = blobs.map(({ digest }) => digest);
+      notePack(hash, `it is gone, and an index says that it has ${blobs.length} blobs`, { blobs, damaged });
     }
   } catch (error) {
     close();
@@ -112,14 +131,26 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     const reason = `${rows} of its rows say what is not so`;
     damages.push({ kind: 'index', where: join(folders.index, index.head.name), reason, digests: [] });
   }
+  // What wrong ones alone know is as good as unknown.
+  const indexes = opened.good.filter((index) => !wrong.has(index));
+  for (const keyed of known.values()) {
+    if (damagedPacks.has(keyed.key.hash) || [...keyed.holders.keys()].some((index) => !wrong.has(index))) continue;
+    for (const { digest } of rowsOfKey(keyed)) untold.set(digest, keyed.key.hash);
+  }
   return {
+    folder,
     counts,
     damages,
     untold,
-    locate(digest) {
-      for (const index of opened.good) {
+    damagedLoose,
+    damagedPacks,
+    indexes,
+    damagedIndexes: [...opened.bad, ...[...wrong.keys()].map(({ head }) => head.name)],
+    locate(digest, isSound = false) {
+      for (const index of indexes) {
         for (const { key, offset, length } of index.find(digestToBytes(digest))) {
-          if (!there.has(key.hash) || damagedPacks.get(key.hash)?.has(digest) === true) continue;
+          const damaged = damagedPacks.get(key.hash);
+          if (!there.has(key.hash) || (damaged !== undefined && (isSound || damaged.damaged.has(digest)))) continue;
           return { path: join(folders.packs, `${key.hash}.pack`), offset, length, isPacked: true };
         }
       }
@@ -132,9 +163,9 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   };
 }
 
-function openIndexes(folder: string, damages: Damage[]): { readonly good: IndexFile[]; readonly count: number } {
+function openIndexes(folder: string, damages: Damage[]): { readonly good: IndexFile[]; readonly bad: Digest[] } {
   const good: IndexFile[] = [];
-  let count = 0;
+  const bad: Digest[] = [];
   for (const name of listNames(folder).filter(isDigest)) {
     let index: IndexFile | undefined;
     try {
@@ -145,11 +176,11 @@ function openIndexes(folder: string, damages: Damage[]): { readonly good: IndexF
     } catch (error) {
       index?.close();
       if (hasErrorCode(error, 'ENOENT')) continue; // merged away just now
+      bad.push(name);
       damages.push({ kind: 'index', where: join(folder, name), reason: damageReason(error), digests: [] });
     }
-    count += 1;
   }
-  return { good, count };
+  return { good, bad };
 }
 
 function packPath(hash: Digest): string {

@@ -88,7 +88,7 @@ async function checkPack(
 let buffer: Buffer | undefined;
 
 /** Ranges of an open file, in memory that is used again. */
-function rangeReader(file: number): ReadRange {
+export function rangeReader(file: number): ReadRange {
   return async (offset, length) => {
     if (length <= SPAN_BYTES) buffer ??= Buffer.allocUnsafeSlow(SPAN_BYTES);
     const target = buffer !== undefined && length <= SPAN_BYTES ? buffer : Buffer.allocUnsafe(length);

@@ -10,13 +10,20 @@ import type { Remote } from '../storage/remote.ts';
 import { openRemote } from '../storage/remote.ts';
 import type { Workspace } from './open.ts';
 
-/** A configured remote, opened. */
-export interface NamedRemote {
+/** Where a configured remote is. */
+export interface NamedHome {
   readonly name: string;
   readonly url: string;
-  readonly remote: Remote;
+  readonly home: Home;
   /** This clone's own notes about the remote. */
   readonly folder: string;
+  /** Its indexes, as far as this machine has them. */
+  readonly mirrorFolder: string;
+}
+
+/** A configured remote, opened. */
+export interface NamedRemote extends NamedHome {
+  readonly remote: Remote;
 }
 
 /** Name of the remote that data with this pointer belongs to; `asked` (-r) comes first. Throws `remote-none`, `remote-unknown`. */
@@ -48,13 +55,19 @@ export function remoteNameFor(
   });
 }
 
-/** Opens a remote by name and lists it once. */
-export async function openNamedRemote(workspace: Workspace, name: string, signal?: AbortSignal): Promise<NamedRemote> {
+/** Where the remote of this name is; nothing of it is looked at. */
+export function openNamedHome(workspace: Workspace, name: string): NamedHome {
   const url = workspace.settings.remotes.get(name)?.url ?? '';
-  const home = openHome(workspace, name, url);
   const id = hashEngine().hash(Buffer.from(url, 'utf8')).toString('hex', 0, 16);
   const folder = join(workspace.sharedFolder, 'remotes', id);
-  return { name, url, folder, remote: await openRemote({ home, mirrorFolder: join(folder, 'index'), signal }) };
+  return { name, url, folder, home: openHome(workspace, name, url), mirrorFolder: join(folder, 'index') };
+}
+
+/** Opens a remote by name and lists it once. */
+export async function openNamedRemote(workspace: Workspace, name: string, signal?: AbortSignal): Promise<NamedRemote> {
+  const named = openNamedHome(workspace, name);
+  const { home, mirrorFolder } = named;
+  return { ...named, remote: await openRemote({ home, mirrorFolder, signal }) };
 }
 
 function openHome(workspace: Workspace, name: string, url: string): Home {

@@ -1,4 +1,5 @@
 import type { Digest } from '../domain/digest.ts';
+import type { MlvError } from '../domain/errors.ts';
 import type { Damage } from '../storage/damage.ts';
 
 /** Something that is not as it should be. */
@@ -35,7 +36,7 @@ export interface VerifiedSide {
   readonly indexes: number;
   /** Read and hashed. */
   readonly bytes: number;
-  /** Bytes in packs and objects that no index names: an interrupted push, or a lost index. */
+  /** Packs, and large objects, that no index names: an interrupted command, or a lost index. */
   readonly unindexed: number;
 }
 
@@ -72,3 +73,30 @@ export interface VerifyResult {
 }
 
 export const MAX_PATHS = 1_000;
+
+/** Paths that were met for digests. */
+export interface PathNotes {
+  readonly all: ReadonlyMap<Digest, readonly string[]>;
+  add(digest: Digest, path: string): void;
+  /** The first `MAX_PATHS` of these digests, sorted. */
+  pathsOf(digests: readonly Digest[]): string[];
+}
+
+export function createPathNotes(): PathNotes {
+  const all = new Map<Digest, string[]>();
+  return {
+    all,
+    add(digest, path) {
+      const paths = all.get(digest);
+      if (paths === undefined) all.set(digest, [path]);
+      else if (!paths.includes(path) && paths.length < MAX_PATHS) paths.push(path);
+    },
+    pathsOf: (digests) => [...new Set(digests.flatMap((digest) => all.get(digest) ?? []))].sort().slice(0, MAX_PATHS),
+  };
+}
+
+/** For what is hashed right and yet is no tree, or does not fit its pointer. */
+export function treeProblem(side: string, error: MlvError, path: string): Problem {
+  const kind = error.code === 'pointer-sums' ? 'pointer' : 'tree';
+  return { side, kind, where: path, reason: error.message, blobs: 0, paths: [path], hint: error.hint ?? '' };
+}

@@ -4,7 +4,7 @@ import { MlvError } from '../domain/errors.ts';
 import type { ReachOptions, Reached, ReachRoot } from '../storage/reach.ts';
 import { reach } from '../storage/reach.ts';
 import type { Selection } from './checkout-record.ts';
-import { isSelected, mayHoldSelected, readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { readCheckoutRecord, sameContent } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { hasRevisionScope } from './push.ts';
 import { selectedPaths } from './targets.ts';
@@ -86,25 +86,30 @@ function checkedOut(workspace: Workspace, { path, pointer }: WantedVersion, prob
   }
 }
 
-/** True for what must be there, rather than may be on a remote only. */
-export function isExpected({ expected, pointer }: ScopedVersion, { range, inner }: Reached): boolean {
-  if (expected === 'all' || pointer.type === 'file') return expected === 'all' || expected.length > 0;
-  if (inner !== undefined) return isSelected(expected, inner);
-  return range === undefined ? expected.length > 0 : mayHoldSelected(expected, range.after, range.last);
-}
-
-/** Everything that the versions name, each with its version; what versions share comes once. */
+/**
+ * Everything that the versions name, each with its version; what versions share comes once. With `part: 'expected'` only what
+ * must be there.
+ */
 export function* reachAll(
   versions: readonly ScopedVersion[],
-  options: Omit<ReachOptions, 'seen'>,
+  part: 'all' | 'expected',
+  options: {
+    readonly read: ReachOptions['read'];
+    readonly onInvalid?: (error: MlvError, version: ScopedVersion) => void;
+  },
 ): Generator<{ readonly version: ScopedVersion; readonly item: Reached }> {
   const seen = new Set<Digest>();
-  for (const version of versions)
-    for (const item of reach(rootOf(version), { ...options, seen })) yield { version, item };
+  for (const version of versions) {
+    const selection = part === 'all' ? version.selection : version.expected;
+    if (selection !== 'all' && selection.length === 0) continue;
+    const onInvalid = (error: MlvError): void => options.onInvalid?.(error, version);
+    const root = rootOf({ ...version, selection });
+    for (const item of reach(root, { read: options.read, onInvalid, seen })) yield { version, item };
+  }
 }
 
-/** The version as transfers take it. */
+/** The version, or the part of it that its selection says, as transfers take it. */
 export function rootOf({ pointer, selection, name }: ScopedVersion): ReachRoot {
-  const { hash: digest, type, size, files } = pointer;
-  return { digest, type, size, files, name, below: selectedPaths(selection) };
+  const { hash: digest, type, size, files = 1 } = pointer;
+  return { digest, type, size, files, name, below: type === 'file' ? undefined : selectedPaths(selection) };
 }
