@@ -1,9 +1,11 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import type { MlvError } from '../domain/errors.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { readAt } from '../platform/read-write.ts';
+import { cacheFolders } from '../storage/cache-layout.ts';
 import type { BlobLocation } from '../storage/local-cache.ts';
 import type { CacheSurvey } from '../storage/verify-cache.ts';
 import { surveyCache } from '../storage/verify-cache.ts';
@@ -16,6 +18,7 @@ import { createPathNotes, MAX_PATHS, treeProblem } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
 import { reachAll } from './verify-scope.ts';
 
+const THREADS_FROM = 64 << 20;
 const HINT = 'mlv verify --repair';
 
 /** Verifies the cache, and what the versions name in it. */
@@ -27,7 +30,7 @@ export async function verifyCache(
   const { signal, onProgress } = options;
   const tasks = createStorageTasks(workspace.cache(), signal);
   try {
-    await tasks.useThreads();
+    if (isMuch(workspace.cacheFolder)) await tasks.useThreads();
     const survey = await surveyCache({
       folder: workspace.cacheFolder,
       run: (task) => tasks.run(task),
@@ -63,6 +66,20 @@ export async function verifyCache(
   } finally {
     await tasks.close();
   }
+}
+
+/** True when reading it all takes longer than starting threads. */
+function isMuch(cacheFolder: string): boolean {
+  const { loose, packs } = cacheFolders(cacheFolder);
+  let bytes = 0;
+  for (const folder of [packs, loose]) {
+    if (!existsSync(folder)) continue;
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
+      if (bytes > THREADS_FROM) return true;
+    }
+  }
+  return false;
 }
 
 interface Findings {
