@@ -3,7 +3,7 @@ import { MlvError } from '../domain/errors.ts';
 
 /** Something in a cache or on a remote that is not as it was written. */
 export interface Damage {
-  readonly kind: 'blob' | 'pack' | 'object' | 'index' | 'tombstones' | 'description' | 'tree' | 'root';
+  readonly kind: 'blob' | 'pack' | 'object' | 'index' | 'tombstones' | 'description' | 'tree' | 'root' | 'unreadable';
   /** Path on this disk, or key on the remote; of a tree or root its digest. */
   readonly where: string;
   readonly reason: string;

@@ -38,8 +38,10 @@ export interface RemoteRepairOptions {
   readonly locate: (digest: Digest) => BlobLocation | undefined;
   /** A tree object as this machine has it, compared with its digest. */
   readonly readTree: (digest: Digest) => Buffer | undefined;
-  /** A small file of the remote as this machine has kept it. */
+  /** Tombstones as this machine has kept them. */
   readonly kept: (name: string) => Buffer | undefined;
+  /** So has it the description. */
+  readonly description: Buffer | undefined;
   /** A new folder for a while. */
   readonly scratch: string;
   /** Below `damaged/`: the day. */
@@ -192,7 +194,9 @@ async function repairSmallFiles(options: RemoteRepairOptions): Promise<string[]>
     const name = parseIndexName(key);
     if (name?.kind === 'index') continue;
     const isDescription = key === DESCRIPTION_KEY;
-    const good = isDescription ? Buffer.from(formatDescription()) : kept(key.slice(INDEX_FOLDER.length));
+    const good = isDescription
+      ? (options.description ?? Buffer.from(formatDescription()))
+      : kept(key.slice(INDEX_FOLDER.length));
     setAside.push(...(await moveAside(options, key)));
     if (good === undefined) continue;
     if (name !== undefined) parseTombstones(good, name.hash, hashEngine().hash);

@@ -55,8 +55,8 @@ const JOBS = 4;
 export async function surveyIndexes(options: {
   readonly home: Home;
   readonly scratch: string;
-  /** True when this machine has seen a good description there, which never changes. */
-  readonly isKnown: boolean;
+  /** The description as this machine has seen it: it never changes. */
+  readonly description: Buffer | undefined;
   readonly signal?: AbortSignal | undefined;
 }): Promise<SurveyedIndexes> {
   const { home, scratch, signal } = options;
@@ -111,13 +111,13 @@ export async function surveyIndexes(options: {
     else if (name !== undefined) tombstones.push(name.hash);
   }
   try {
-    const description = await home.readAll(DESCRIPTION_KEY, MAX_SMALL_BYTES, signal);
-    checkDescription(description.toString('utf8'), home.name);
+    const found = await home.readAll(DESCRIPTION_KEY, MAX_SMALL_BYTES, signal);
+    if (options.description?.equals(found) === false) throw notAsItWas(home);
+    checkDescription(found.toString('utf8'), home.name);
   } catch (error) {
     signal?.throwIfAborted();
-    if (isMissing(error) && listed.length === 0 && !options.isKnown) {
-      // Nothing was ever pushed there.
-    } else note('description', DESCRIPTION_KEY, options.isKnown ? described(home, error) : error);
+    const isNew = isMissing(error) && listed.length === 0 && options.description === undefined;
+    if (!isNew) note('description', DESCRIPTION_KEY, error);
   }
   await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
   await forEachParallel(listed, { jobs: JOBS, signal }, ({ name, size }, stop) => readIndex(name, size, stop));
@@ -192,9 +192,7 @@ function notAsNamed(name: Digest): MlvError {
   return new MlvError({ code: 'index-invalid', kind: 'corrupt', message: `index ${name} is damaged: its version` });
 }
 
-/** A description that was right before and is not now has not become that of a later version. */
-function described(home: Home, error: unknown): unknown {
-  if (!(error instanceof MlvError) || error.kind !== 'unsupported') return error;
+function notAsItWas(home: Home): MlvError {
   const message = `${DESCRIPTION_KEY} at ${home.name} is not what it was`;
   return new MlvError({ code: 'remote-invalid', kind: 'corrupt', message });
 }

@@ -60,7 +60,8 @@ export interface RemoteSurveyOptions {
   readonly home: Home;
   /** A new folder for a while. */
   readonly scratch: string;
-  readonly isKnown: boolean;
+  /** The description as this machine has seen it. */
+  readonly description: Buffer | undefined;
   /** Which packs and objects of data are read: a share from 0 to 1, and what its choice depends on. Tree objects are always read. */
   readonly share: number;
   readonly seed: number;
@@ -195,7 +196,7 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
         const digests = lost.map(({ digest }) => digest);
         // Removed, or cut short, since it was listed. What only cannot be read today is told, and not counted out.
         if (isDamage(error)) noteDamage(entry.key, packReason(error), lost, digests);
-        else damages.push({ kind: 'pack', where: keyPath(entry.key), reason: error.message, digests });
+        else damages.push({ kind: 'unreadable', where: keyPath(entry.key), reason: error.message, digests });
       } finally {
         memory.release();
       }

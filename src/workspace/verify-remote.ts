@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { DESCRIPTION_KEY } from '../domain/remote-layout.ts';
+import { checkDescription, DESCRIPTION_KEY } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { repairRemote } from '../storage/repair-remote.ts';
 import { upload } from '../storage/upload.ts';
@@ -46,8 +46,11 @@ export async function verifyRemotes(
   const problems = [...scope.problems, ...results.flatMap((result) => result.problems)];
   const missing = results.flatMap((result) => result.missing);
   const repaired = results.flatMap((result) => result.repaired ?? []);
-  const isMended = (problem: Problem): boolean =>
-    repaired.some(({ side }) => side === problem.side) && !['pointer', 'checkout-record'].includes(problem.kind);
+  const isMended = ({ side, kind, blobs }: Problem): boolean =>
+    repaired.some((each) => each.side === side) &&
+    !['pointer', 'checkout-record', 'unreadable'].includes(kind) &&
+    // A tree that is not well formed was so when it was stored.
+    (kind !== 'tree' || blobs > 0);
   const isBrought = missing.length === 0 || repaired.length > 0;
   return {
     versions: scope.versions.length,
@@ -77,7 +80,7 @@ async function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemot
     const survey = await surveyRemote({
       home,
       scratch: join(scratch, 'index'),
-      isKnown: existsSync(join(named.mirrorFolder, DESCRIPTION_KEY)),
+      description: keptDescription(named),
       share: (options.percent ?? 100) / 100,
       seed,
       jobs,
@@ -163,7 +166,8 @@ async function mend(
     survey,
     locate: (digest) => ifSound(() => cache.locate(digest)),
     readTree: (digest) => readLocally(cache, digest),
-    kept: (name) => readKept(join(named.mirrorFolder, name)),
+    kept: (name) => readKept(named, name),
+    description: keptDescription(named),
     scratch,
     label: new Date(now).toISOString().slice(0, 10),
     roots,
@@ -215,12 +219,24 @@ function pushedTree(
   return isRoot ? [{ digest, type: 'dir', name: `b3:${digest}` }] : [];
 }
 
-/** A small file that is what its name says. */
-function readKept(path: string): Buffer | undefined {
-  if (!existsSync(path)) return undefined;
-  const bytes = readFileSync(path);
-  const name = path.split(/[/\\]/).at(-1)?.slice(0, 64);
-  return digestFromBytes(hashEngine().hash(bytes)) === name ? bytes : undefined;
+/** A small file of the remote as this machine has kept it, where that is what its name says. */
+function readKept({ mirrorFolder }: NamedHome, name: string): Buffer | undefined {
+  const path = join(mirrorFolder, name);
+  const bytes = existsSync(path) ? readFileSync(path) : undefined;
+  return bytes !== undefined && name.startsWith(digestFromBytes(hashEngine().hash(bytes))) ? bytes : undefined;
+}
+
+/** What was good when it was read first. */
+function keptDescription({ mirrorFolder, name }: NamedHome): Buffer | undefined {
+  const path = join(mirrorFolder, DESCRIPTION_KEY);
+  const bytes = existsSync(path) ? readFileSync(path) : undefined;
+  try {
+    if (bytes !== undefined) checkDescription(bytes.toString('utf8'), name);
+    return bytes;
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    return undefined;
+  }
 }
 
 function ifSound<T>(find: () => T | undefined): T | undefined {

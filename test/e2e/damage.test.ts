@@ -122,7 +122,16 @@ async function expectClean(root: string, args: readonly string[]): Promise<void>
 }
 
 const ACTIONS: readonly Action[] = ['flip', 'flip', 'truncate', 'swap', 'delete'];
-const PLACES = ['loose', 'packs', 'index', 'remote packs', 'remote objects', 'remote index', 'remote', 'pointer'] as const;
+const PLACES = [
+  'loose',
+  'packs',
+  'index',
+  'remote packs',
+  'remote objects',
+  'remote index',
+  'remote',
+  'pointer',
+] as const;
 const CACHE = { loose: 'b3', packs: 'packs', index: 'index' } as const;
 const REMOTE = { 'remote packs': 'packs', 'remote objects': 'objects', 'remote index': 'index', remote: '' } as const;
 
@@ -192,6 +201,7 @@ async function inPointer(folder: string): Promise<void> {
 }
 
 test(`${ROUNDS} rounds of damage: found, never passed on, mended`, { timeout: ROUNDS * 30_000 }, async () => {
+  let mended = 0;
   for (let round = 0; round < ROUNDS; round++) {
     // Each round can be repeated alone.
     random = (seed * 1_000 + round) >>> 0;
@@ -206,5 +216,7 @@ test(`${ROUNDS} rounds of damage: found, never passed on, mended`, { timeout: RO
       throw new Error(`round ${round} (${place}) of MLV_DAMAGE_SEED=${seed}`, { cause: error });
     }
     rmSync(folder, { recursive: true, force: true });
+    mended += 1;
   }
+  expect(mended).toBe(ROUNDS);
 });
