@@ -115,6 +115,6 @@ export function invalidIndex(name: string, what: string): MlvError {
     code: 'index-invalid',
     kind: 'corrupt',
     message: `index ${name} is damaged: ${what}`,
-    hint: 'Restore it from a copy of the remote or cache.',
+    hint: 'Run "mlv verify --repair", with --remote where it is the remote\'s: it makes indexes anew from the packs.',
   });
 }

@@ -130,11 +130,12 @@ export function parsePackTable(options: {
   return blobs;
 }
 
-function invalidPack(name: string, what: string): MlvError {
+/** The error for a pack that is not what its name says. */
+export function invalidPack(name: string, what: string): MlvError {
   return new MlvError({
     code: 'pack-invalid',
     kind: 'corrupt',
     message: `pack ${name} is damaged: ${what}`,
-    hint: 'Fetch the data again, or restore the pack from another copy.',
+    hint: 'Run "mlv verify --repair", with --remote where it is the remote\'s: it brings good copies from the other side.',
   });
 }

@@ -29,6 +29,15 @@ export function keyPath({ kind, hash, nonce }: StorageKey): string {
   return `${FOLDERS[kind]}/${hash.slice(0, 2)}/${hash}${nonce === undefined ? '' : `.${nonce}`}`;
 }
 
+const DATA_PATH = /^(packs|objects)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:\.([0-9a-f]{16}))?$/;
+
+/** What has this path: a pack (of either kind) or an object. Undefined for anything else. */
+export function parseDataPath(path: string): StorageKey | undefined {
+  const [, folder, hash = '', nonce] = DATA_PATH.exec(path) ?? [];
+  if (!isDigest(hash)) return undefined;
+  return { kind: folder === 'packs' ? 'pack' : 'object', hash, ...(nonce !== undefined && { nonce }) };
+}
+
 /** What a name below `index/` is; undefined for what this mlv does not know. */
 export function parseIndexName(
   key: string,
@@ -53,7 +62,7 @@ export function checkDescription(text: string, remote: string): void {
       code: 'remote-invalid',
       kind: 'corrupt',
       message: `${DESCRIPTION_KEY} at ${remote} does not describe a remote of mlv`,
-      hint: 'Give the remote a folder or prefix of its own, or restore that file from another remote.',
+      hint: 'Give the remote a folder or prefix of its own; if it is one of mlv and that file is damaged: "mlv verify --remote --repair".',
     });
   }
   throw new MlvError({
@@ -101,6 +110,6 @@ export function parseTombstones(bytes: Buffer, name: Digest, hash: HashFunction)
     code: isLater ? 'tombstones-version' : 'tombstones-invalid',
     kind: isLater ? 'unsupported' : 'corrupt',
     message: isLater ? `tombstones ${name} are of a later format` : `tombstones ${name} are damaged`,
-    hint: isLater ? 'Install a later mlv.' : 'Restore that file of the remote from a copy.',
+    hint: isLater ? 'Install a later mlv.' : 'Run "mlv verify --remote --repair": it sets that file aside.',
   });
 }

@@ -76,15 +76,18 @@ export async function fetchPages(
 
 /** The wanted entries of a page that have content. */
 export function wantedEntries(page: WantedPage, cache: LocalCache): TreeEntry[] {
-  const { below } = page.root;
   return parsePage(cache.read(page.node.digest), page).filter(
-    ({ kind, path }) =>
-      kind !== 'd' && (below === undefined || below.some((folder) => path === folder || path.startsWith(`${folder}/`))),
+    ({ kind, path }) => kind !== 'd' && isWanted(page.root, path),
   );
 }
 
+/** True for a path that is wanted. */
+export function isWanted({ below }: DownloadRoot, path: TreePath): boolean {
+  return below === undefined || below.some((folder) => path === folder || path.startsWith(`${folder}/`));
+}
+
 /** True when paths after `after`, up to `last`, can be wanted. */
-function overlaps({ below }: DownloadRoot, after: string, last: TreePath): boolean {
+export function overlaps({ below }: DownloadRoot, after: string, last: TreePath): boolean {
   // '0' follows '/': what is inside a folder comes before `folder0`.
   return below === undefined || below.some((folder) => last >= folder && after < `${folder}0`);
 }

@@ -124,9 +124,7 @@ export function corrupt(digest: Digest, location: BlobLocation): MlvError {
     code: 'blob-corrupt',
     kind: 'corrupt',
     message: `b3:${digest} is damaged in the cache: ${location.path}`,
-    hint: location.isPacked
-      ? 'Move that pack away and run "mlv fetch" to get good copies from a remote.'
-      : 'Delete that file and run "mlv fetch" to get a good copy from a remote, or "mlv add" to store it again.',
+    hint: 'Run "mlv verify --repair": it sets the damage aside and gets a good copy from a remote, or from the workspace.',
   });
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { fsyncFolder, writeFileDurably } from '../platform/durable-write.ts';
@@ -18,14 +19,21 @@ const KEEP_REPLACED_MS = 60 * 60 * 1000;
 
 /** Writes an index of packs that are durable, and merges small indexes when there are many. */
 export function publishRows(indexFolder: string, parts: readonly PackedRows[]): void {
-  const { rows, packs } = joinRows(parts);
-  if (rows.length === 0) return;
-  const { hash } = hashEngine();
-  writeIndex(indexFolder, buildIndex({ rows, keys: packs.map((name) => ({ kind: 'pack', hash: name })), hash }));
-  mergeSmallIndexes(indexFolder);
+  if (addIndex(indexFolder, parts) !== undefined) mergeSmallIndexes(indexFolder);
 }
 
-function writeIndex(folder: string, index: BuiltIndex): void {
+/** The same without looking at other indexes, which may be damaged. Returns its name; undefined when there are no rows. */
+export function addIndex(indexFolder: string, parts: readonly PackedRows[]): Digest | undefined {
+  const { rows, packs } = joinRows(parts);
+  if (rows.length === 0) return undefined;
+  const { hash } = hashEngine();
+  const index = buildIndex({ rows, keys: packs.map((name) => ({ kind: 'pack', hash: name })), hash });
+  writeIndex(indexFolder, index);
+  return index.name;
+}
+
+/** Writes an index durably under its name. */
+export function writeIndex(folder: string, index: BuiltIndex): void {
   writeFileDurably(join(folder, index.name), Buffer.concat(index.chunks));
 }
 

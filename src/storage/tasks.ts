@@ -7,6 +7,8 @@ import type { MaterialiseResult, MaterialiseTask } from './materialise-task.ts';
 import { runMaterialiseTask } from './materialise-task.ts';
 import type { IngestResult, IngestTask, ScanResult, ScanTask } from './scan-task.ts';
 import { runIngestTask, runScanTask } from './scan-task.ts';
+import type { VerifyResult, VerifyTask } from './verify-task.ts';
+import { runVerifyTask } from './verify-task.ts';
 
 /** Makes durable what a thread has stored, and hands over the rows of its packs. */
 export interface FlushTask {
@@ -19,8 +21,10 @@ export interface FlushResult {
 }
 
 /** What threads can be asked to do; every task says which cache it is about. */
-export type Task = (ScanTask | IngestTask | MaterialiseTask | FlushTask) & { readonly cache: CacheOptions };
-export type TaskResult = ScanResult | IngestResult | MaterialiseResult | FlushResult;
+export type Task = (ScanTask | IngestTask | MaterialiseTask | VerifyTask | FlushTask) & {
+  readonly cache: CacheOptions;
+};
+export type TaskResult = ScanResult | IngestResult | MaterialiseResult | VerifyResult | FlushResult;
 
 export interface CacheOptions {
   readonly folder: string;
@@ -52,6 +56,8 @@ export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskRe
         return runIngestTask(task, store);
       case 'materialise':
         return runMaterialiseTask(task, opened);
+      case 'verify':
+        return runVerifyTask(task, opened.folder);
       case 'flush':
         return flush(writer);
       default:

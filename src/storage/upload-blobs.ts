@@ -29,7 +29,7 @@ export interface Sent {
 }
 
 export interface SendOptions {
-  readonly remote: Remote;
+  readonly remote: Pick<Remote, 'home' | 'isDead'>;
   readonly rows: RowCollector;
   /** Bounds the bytes under way. */
   readonly pool: BufferPool;
@@ -127,7 +127,7 @@ async function sendPack(
 }
 
 /** All of a pack but its content, which the digests and lengths determine. */
-function framePack(blobs: readonly PendingBlob[], kind: PackKind, remote: Remote) {
+function framePack(blobs: readonly PendingBlob[], kind: PackKind, remote: SendOptions['remote']) {
   const table = Buffer.allocUnsafe(blobs.length * PACK_ROW_BYTES);
   let tableOffset = PACK_HEADER_BYTES;
   const placed = blobs.map(({ digest: hex, location: { length } }, index) => {

@@ -16,13 +16,20 @@ import type { Workspace } from './open.ts';
 /** A disk gets slower from too many at once, and an error of its that stays for seconds stays. */
 const FOLDER = { start: 4, most: 8, tries: 5 };
 
-/** A configured remote, opened. */
-export interface NamedRemote {
+/** Where a configured remote is. */
+export interface NamedHome {
   readonly name: string;
   readonly url: string;
-  readonly remote: Remote;
+  readonly home: Home;
   /** This clone's own notes about the remote. */
   readonly folder: string;
+  /** Its indexes, as far as this machine has them. */
+  readonly mirrorFolder: string;
+}
+
+/** A configured remote, opened. */
+export interface NamedRemote extends NamedHome {
+  readonly remote: Remote;
 }
 
 /** Name of the remote that data with this pointer belongs to; `asked` (-r) comes first. Throws `remote-none`, `remote-unknown`. */
@@ -54,18 +61,25 @@ export function remoteNameFor(
   });
 }
 
-/** Opens a remote by name and lists it once. `jobs` bounds the requests at once. */
-export async function openNamedRemote(
-  workspace: Workspace,
-  name: string,
-  { signal, jobs }: { readonly signal?: AbortSignal | undefined; readonly jobs?: number | undefined } = {},
-): Promise<NamedRemote> {
+/** Where the remote of this name is; nothing of it is looked at. `jobs` bounds the requests at once. */
+export async function openNamedHome(workspace: Workspace, name: string, jobs?: number): Promise<NamedHome> {
   const settings = workspace.settings.remotes.get(name) ?? { url: '' };
   const { url } = settings;
   const id = hashEngine().hash(Buffer.from(url, 'utf8')).toString('hex', 0, 16);
   const folder = join(workspace.sharedFolder, 'remotes', id);
   const home = await openHome(workspace, settings, { folder, jobs });
-  return { name, url, folder, remote: await openRemote({ home, mirrorFolder: join(folder, 'index'), signal }) };
+  return { name, url, folder, home, mirrorFolder: join(folder, 'index') };
+}
+
+/** Opens a remote by name and lists it once. */
+export async function openNamedRemote(
+  workspace: Workspace,
+  name: string,
+  { signal, jobs }: { readonly signal?: AbortSignal | undefined; readonly jobs?: number | undefined } = {},
+): Promise<NamedRemote> {
+  const named = await openNamedHome(workspace, name, jobs);
+  const { home, mirrorFolder } = named;
+  return { ...named, remote: await openRemote({ home, mirrorFolder, signal }) };
 }
 
 async function openHome(

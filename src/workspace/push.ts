@@ -71,12 +71,12 @@ export function hasRevisionScope(options: TransferOptions): boolean {
 }
 
 /** Versions in order, by the remote they belong to. */
-export function groupByRemote(
+export function groupByRemote<T extends WantedVersion>(
   workspace: Workspace,
-  versions: readonly WantedVersion[],
+  versions: readonly T[],
   asked: string | undefined,
-): Map<string, WantedVersion[]> {
-  const groups = new Map<string, WantedVersion[]>();
+): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
   for (const version of versions) {
     const name = remoteNameFor(workspace, version.pointer, asked);
     const group = groups.get(name);

@@ -21,6 +21,16 @@ export interface Tracked {
 
 /** Everything tracked in the project, sorted by path. One walk, which does not enter tracked directories or what Git ignores. */
 export async function listTracked(workspace: Workspace): Promise<Tracked[]> {
+  const tracked: Tracked[] = [];
+  for (const path of listPointers(workspace)) {
+    const one = await readTracked(workspace, path);
+    if (one !== undefined) tracked.push(one);
+  }
+  return tracked;
+}
+
+/** The paths that have a pointer, whatever is in it. */
+export function listPointers(workspace: Workspace): RepoPath[] {
   const { root, layout } = workspace;
   const pointers = findFiles(
     { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
@@ -30,13 +40,7 @@ export async function listTracked(workspace: Workspace): Promise<Tracked[]> {
         existsSync(`${root}/${folder}${POINTER_SUFFIX}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
     },
   );
-  const tracked: Tracked[] = [];
-  for (const pointer of pointers) {
-    const path = parseRepoPath(pointer.slice(0, -POINTER_SUFFIX.length));
-    const one = await readTracked(workspace, path);
-    if (one !== undefined) tracked.push(one);
-  }
-  return tracked;
+  return pointers.map((pointer) => parseRepoPath(pointer.slice(0, -POINTER_SUFFIX.length)));
 }
 
 /** What the pointer of `path` says; undefined where there is none. */

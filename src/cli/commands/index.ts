@@ -73,6 +73,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fetch.ts')).fetch,
   },
   {
+    name: 'verify',
+    summary: 'whether data is whole, here or on a remote',
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
     name: 'doctor',
     summary: 'what this machine, disk and project can do',
     load: async () => (await import('./doctor.ts')).doctor,

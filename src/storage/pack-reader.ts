@@ -1,0 +1,73 @@
+import { digestFromBytes } from '../domain/digest.ts';
+import type { Digest } from '../domain/digest.ts';
+import type { PackedBlob, PackKind } from '../domain/pack.ts';
+import {
+  invalidPack,
+  PACK_FOOTER_BYTES,
+  PACK_HEADER_BYTES,
+  parsePackFooter,
+  parsePackHeader,
+  parsePackTable,
+} from '../domain/pack.ts';
+import { hashEngine } from '../platform/hash.ts';
+
+/** Gives `length` bytes at `offset`, fewer where there are no more; good until the next call. */
+export type ReadRange = (offset: number, length: number) => Promise<Buffer>;
+
+/** So much is read at once; a larger blob alone. */
+export const SPAN_BYTES = 16 << 20;
+/** Footer and table of most packs. */
+const TAIL_BYTES = 256 << 10;
+
+/** A pack's own table. Throws `pack-invalid` where header, table or footer are not what the name says. */
+export async function readPackTable(
+  read: ReadRange,
+  size: number,
+  name: Digest,
+): Promise<{ readonly kind: PackKind; readonly blobs: PackedBlob[] }> {
+  if (size < PACK_HEADER_BYTES + PACK_FOOTER_BYTES) throw invalidPack(name, 'its size');
+  const start = Math.max(0, size - TAIL_BYTES);
+  const tail = Buffer.from(await read(start, size - start));
+  const { tableOffset, tableLength } = parsePackFooter(tail.subarray(-PACK_FOOTER_BYTES), name, size);
+  const table =
+    tableOffset >= start
+      ? tail.subarray(tableOffset - start, tableOffset - start + tableLength)
+      : Buffer.from(await read(tableOffset, tableLength));
+  const header = start === 0 ? tail.subarray(0, PACK_HEADER_BYTES) : Buffer.from(await read(0, PACK_HEADER_BYTES));
+  const { hash } = hashEngine();
+  // Only what the name vouches for may say that it is of a later version.
+  const blobs = parsePackTable({ header, table, tableOffset, name, hash });
+  return { kind: parsePackHeader(header, name), blobs };
+}
+
+/** Hashes blobs, which are in order of their offsets. Returns the digests that their bytes do not have. */
+export async function findDamaged(
+  read: ReadRange,
+  blobs: readonly PackedBlob[],
+  options: {
+    readonly size: number;
+    /** Called for each good blob; the bytes are lent. */
+    readonly onGood?: (blob: PackedBlob, bytes: Buffer) => void;
+  },
+): Promise<Digest[]> {
+  const damaged: Digest[] = [];
+  for (let first = 0; first < blobs.length;) {
+    const start = blobs[first]?.offset ?? 0;
+    let next = first;
+    let end = start;
+    for (let blob = blobs[next]; blob !== undefined; blob = blobs[++next]) {
+      const last = blob.offset + blob.length;
+      if (next > first && Math.max(end, last) - start > SPAN_BYTES) break;
+      end = Math.max(end, last);
+    }
+    const bytes = start >= options.size ? Buffer.alloc(0) : await read(start, Math.min(end, options.size) - start);
+    for (const blob of blobs.slice(first, next)) {
+      const at = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
+      if (at.length !== blob.length || digestFromBytes(hashEngine().hash(at)) !== blob.digest)
+        damaged.push(blob.digest);
+      else options.onGood?.(blob, at);
+    }
+    first = next;
+  }
+  return damaged;
+}

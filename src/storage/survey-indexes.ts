@@ -1,0 +1,198 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StorageKey } from '../domain/blob-index.ts';
+import type { Digest } from '../domain/digest.ts';
+import { digestToBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import { indexHeadLength, parseIndexHead } from '../domain/index-head.ts';
+import {
+  checkDescription,
+  DESCRIPTION_KEY,
+  INDEX_FOLDER,
+  keyPath,
+  parseIndexName,
+  parseTombstones,
+} from '../domain/remote-layout.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { forEachParallel } from '../platform/parallel.ts';
+import type { BuiltIndex } from './build-index.ts';
+import type { Damage } from './damage.ts';
+import { damageReason } from './damage.ts';
+import type { Home } from './home.ts';
+import type { IndexFile, LocatedRow } from './index-file.ts';
+import { openIndexFile } from './index-file.ts';
+import { replacedBy } from './merge-indexes.ts';
+import { isMissing } from './remote.ts';
+
+/** What a remote says of itself, each byte read from it and compared with the name: none of it from this machine's mirror. */
+export interface SurveyedIndexes {
+  readonly damages: readonly Damage[];
+  /** Those that are good. */
+  readonly all: readonly IndexFile[];
+  /** Those that count: good, and not replaced by others. */
+  readonly live: () => readonly IndexFile[];
+  /** Keys, below `index/` or the description, that are damaged. */
+  readonly damagedKeys: readonly string[];
+  isDead(key: StorageKey): boolean;
+  /** Rows of living keys. */
+  find(digest: Digest): LocatedRow[];
+  /** Takes into account what has been written just now. */
+  add(index: BuiltIndex): void;
+  /** From now on these do not count. */
+  drop(names: ReadonlySet<Digest>): void;
+  close(): void;
+}
+
+const PIECE_BYTES = 8 << 20;
+const MAX_SMALL_BYTES = 64 << 20;
+const JOBS = 4;
+
+/**
+ * Reads description, tombstones and indexes of a remote into `scratch`, a new folder. Throws `remote-missing`, and `unsupported`
+ * errors for what a later mlv wrote.
+ */
+export async function surveyIndexes(options: {
+  readonly home: Home;
+  readonly scratch: string;
+  /** The description as this machine has seen it: it never changes. */
+  readonly description: Buffer | undefined;
+  readonly signal?: AbortSignal | undefined;
+}): Promise<SurveyedIndexes> {
+  const { home, scratch, signal } = options;
+  const damages: Damage[] = [];
+  const damagedKeys: string[] = [];
+  const dead = new Set<string>();
+  const opened = new Map<Digest, IndexFile>();
+  mkdirSync(scratch, { recursive: true });
+
+  function note(kind: Damage['kind'], key: string, error: unknown): void {
+    if (error instanceof MlvError && error.kind === 'unsupported') throw error;
+    damages.push({ kind, where: key, reason: damageReason(error), digests: [] });
+    damagedKeys.push(key);
+  }
+
+  async function readIndex(name: Digest, size: number, stop: AbortSignal): Promise<void> {
+    const path = join(scratch, name);
+    try {
+      await copyTo(home, { key: INDEX_FOLDER + name, size, path, signal: stop });
+      const file = openIndexFile(path, name);
+      try {
+        file.verify();
+        file.keys();
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      opened.set(name, file);
+    } catch (error) {
+      stop.throwIfAborted();
+      if (isMissing(error)) return; // merged away since it was listed
+      note('index', INDEX_FOLDER + name, (await isFlippedVersion(home, name, size)) ? notAsNamed(name) : error);
+    }
+  }
+
+  async function readTombstones(name: Digest): Promise<void> {
+    const key = `${INDEX_FOLDER}${name}.gc`;
+    try {
+      const bytes = await home.readAll(key, MAX_SMALL_BYTES, signal);
+      for (const each of parseTombstones(bytes, name, hashEngine().hash)) dead.add(each);
+    } catch (error) {
+      signal?.throwIfAborted();
+      note('tombstones', key, error);
+    }
+  }
+
+  const listed: { name: Digest; size: number }[] = [];
+  const tombstones: Digest[] = [];
+  for await (const { key, size } of home.list(INDEX_FOLDER, signal)) {
+    const name = parseIndexName(key);
+    if (name?.kind === 'index') listed.push({ name: name.hash, size });
+    else if (name !== undefined) tombstones.push(name.hash);
+  }
+  try {
+    const found = await home.readAll(DESCRIPTION_KEY, MAX_SMALL_BYTES, signal);
+    if (options.description?.equals(found) === false) throw notAsItWas(home);
+    checkDescription(found.toString('utf8'), home.name);
+  } catch (error) {
+    signal?.throwIfAborted();
+    const isNew = isMissing(error) && listed.length === 0 && options.description === undefined;
+    if (!isNew) note('description', DESCRIPTION_KEY, error);
+  }
+  await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
+  await forEachParallel(listed, { jobs: JOBS, signal }, ({ name, size }, stop) => readIndex(name, size, stop));
+
+  let live: IndexFile[] | undefined;
+  const findLive = (): IndexFile[] => {
+    const all = [...opened.values()];
+    const isReplaced = replacedBy(all.map(({ head }) => head));
+    return all.filter(({ head }) => !isReplaced(head));
+  };
+  const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
+  return {
+    damages,
+    damagedKeys,
+    all: [...opened.values()],
+    live: () => (live ??= findLive()),
+    isDead,
+    find(digest) {
+      const bytes = digestToBytes(digest);
+      return (live ??= findLive()).flatMap((index) => index.find(bytes)).filter(({ key }) => !isDead(key));
+    },
+    add(index) {
+      const path = join(scratch, index.name);
+      writeFileSync(path, Buffer.concat(index.chunks));
+      opened.set(index.name, openIndexFile(path, index.name));
+      live = undefined;
+    },
+    drop(names) {
+      for (const name of names) {
+        opened.get(name)?.close();
+        opened.delete(name);
+      }
+      live = undefined;
+    },
+    close() {
+      for (const index of opened.values()) index.close();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+async function copyTo(
+  home: Home,
+  given: { readonly key: string; readonly size: number; readonly path: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const { key, size, path, signal } = given;
+  const file = await open(path, 'w');
+  try {
+    for (let offset = 0; offset < size; offset += PIECE_BYTES) {
+      const length = Math.min(PIECE_BYTES, size - offset);
+      await file.writeFile(await home.read(key, { offset, length }, signal));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** An index of another version that is right as soon as the version is put right was not written by a later mlv. */
+async function isFlippedVersion(home: Home, name: Digest, size: number): Promise<boolean> {
+  try {
+    const head = await home.read(INDEX_FOLDER + name, { offset: 0, length: Math.min(size, PIECE_BYTES) });
+    if (head.readUInt32LE(8) === 0) return false;
+    head.writeUInt32LE(0, 8);
+    parseIndexHead(head.subarray(0, indexHeadLength(head, name)), name, hashEngine().hash);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function notAsNamed(name: Digest): MlvError {
+  return new MlvError({ code: 'index-invalid', kind: 'corrupt', message: `index ${name} is damaged: its version` });
+}
+
+function notAsItWas(home: Home): MlvError {
+  const message = `${DESCRIPTION_KEY} at ${home.name} is not what it was`;
+  return new MlvError({ code: 'remote-invalid', kind: 'corrupt', message });
+}

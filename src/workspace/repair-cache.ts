@@ -1,0 +1,203 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import { createBufferPool } from '../platform/buffer-pool.ts';
+import type { CacheWriter } from '../storage/cache-writer.ts';
+import { download } from '../storage/download.ts';
+import { fetchBlobs } from '../storage/download-blobs.ts';
+import { hashFile, ingestFile } from '../storage/ingest.ts';
+import type { GoodCopies } from '../storage/repair-cache.ts';
+import { repairCache } from '../storage/repair-cache.ts';
+import type { CacheSurvey } from '../storage/verify-cache.ts';
+import { forgetCompleteRoots } from './complete-roots.ts';
+import type { Workspace } from './open.ts';
+import type { NamedRemote } from './open-remote.ts';
+import { openNamedRemote } from './open-remote.ts';
+import { groupByRemote } from './push.ts';
+import type { StorageTasks } from './task-runner.ts';
+import type { VerifyOptions } from './verify.ts';
+import type { Missing, Repaired } from './verify-result.ts';
+import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
+import { reachAll, rootOf } from './verify-scope.ts';
+
+const BYTES_IN_FLIGHT = 192 << 20;
+const JOBS = 4;
+
+interface RepairOptions {
+  readonly survey: CacheSurvey;
+  readonly scope: VerifyScope;
+  readonly tasks: StorageTasks;
+  readonly hits: ReadonlyMap<Digest, readonly string[]>;
+  readonly options: VerifyOptions;
+}
+
+/**
+ * Mends the cache: what is damaged, then what the workspace or the named versions must have and is missing, each from a remote or,
+ * where none has it, from the workspace. A remote that cannot be asked is noted and passed over.
+ */
+export async function repairFromOthers(workspace: Workspace, given: RepairOptions): Promise<Repaired> {
+  const { survey, scope, tasks, hits, options } = given;
+  const { remotes, notes } = await openRemotes(workspace, options.signal);
+  try {
+    const sources = [...remotes.map((named) => copiesFromRemote(named, options)), copiesFromWorkspace(workspace, hits)];
+    const folder = damagedFolder(workspace, new Date());
+    const packBelow = (): number => workspace.cache().packBelow();
+    forgetCompleteRoots(workspace);
+    const mended = await repairCache({
+      survey,
+      damagedFolder: folder,
+      packBelow,
+      sources,
+      run: (task) => tasks.run(task),
+    });
+    const brought = await bringMissing(workspace, scope, remotes, options);
+    // Nothing else can tell about damage that no version names: it is lost, and was of no use to any of them.
+    const lost = mended.lost
+      .filter((digest) => !brought.wasMissing.has(digest) && !workspace.cache().has(digest))
+      .map((digest) => ({ path: hits.get(digest)?.join(', ') ?? `b3:${digest}`, digest, files: 1 }));
+    return {
+      side: 'cache',
+      restored: mended.restored + brought.restored,
+      reindexed: mended.reindexed,
+      setAside: mended.setAside.map((name) => join(folder, name)),
+      lost: [...brought.lost, ...lost],
+      notes,
+    };
+  } finally {
+    for (const { remote } of remotes) remote.close();
+  }
+}
+
+async function openRemotes(
+  workspace: Workspace,
+  signal: AbortSignal | undefined,
+): Promise<{ remotes: NamedRemote[]; notes: string[] }> {
+  const { remotes: known, values } = workspace.settings;
+  const names = [...known.keys()].sort((a, b) => Number(b === values.remote) - Number(a === values.remote));
+  const remotes: NamedRemote[] = [];
+  const notes: string[] = [];
+  for (const name of names) {
+    try {
+      const named = await openNamedRemote(workspace, name, { signal });
+      named.remote.requirePresent();
+      remotes.push(named);
+    } catch (error) {
+      if (!(error instanceof MlvError)) throw error;
+      notes.push(`${name} could not be asked: ${error.message}`);
+    }
+  }
+  if (names.length === 0) notes.push('there is no remote to get good copies from');
+  return { remotes, notes };
+}
+
+function copiesFromRemote({ remote }: NamedRemote, { jobs = JOBS, signal, onProgress }: VerifyOptions): GoodCopies {
+  return async (wanted, writer) => {
+    const pool = createBufferPool(BYTES_IN_FLIGHT);
+    const done = { files: 0, bytes: 0 };
+    await fetchBlobs(
+      wanted.map((digest) => ({ digest, path: digest })),
+      {
+        remote,
+        writer,
+        kind: 'data',
+        pool,
+        jobs,
+        signal,
+        onFetched({ blobs, bytes }) {
+          done.files += blobs;
+          done.bytes += bytes;
+          onProgress?.({ phase: 'repairing', ...done });
+        },
+        // Another source may have it.
+        onMissing: () => {},
+        onDamaged: () => {},
+      },
+    );
+  };
+}
+
+/** A file that was not edited has the bytes that its version names. */
+function copiesFromWorkspace(workspace: Workspace, hits: RepairOptions['hits']): GoodCopies {
+  return async (wanted, writer) => {
+    for (const digest of wanted) takeFromWorkspace(workspace, { digest, paths: hits.get(digest) ?? [], writer });
+  };
+}
+
+/** True when one of the paths had it. */
+function takeFromWorkspace(
+  workspace: Workspace,
+  given: { readonly digest: Digest; readonly paths: readonly string[]; readonly writer: CacheWriter },
+): boolean {
+  return given.paths.some((path) => {
+    const file = join(workspace.root, path);
+    const stats = lstatSync(file, { throwIfNoEntry: false });
+    // A link into the cache is no copy.
+    if (stats?.isFile() !== true) return false;
+    if (digestFromBytes(hashFile(file)) !== given.digest) return false;
+    const taken = ingestFile(file, stats, given.writer);
+    return !('problem' in taken) && digestFromBytes(taken.digest) === given.digest;
+  });
+}
+
+interface Brought {
+  readonly restored: number;
+  readonly lost: readonly Missing[];
+  readonly wasMissing: ReadonlySet<Digest>;
+}
+
+/** Brings what must be in the cache and is not, page by page: what a lost page names is known only when it is back. */
+async function bringMissing(
+  workspace: Workspace,
+  scope: VerifyScope,
+  remotes: readonly NamedRemote[],
+  options: VerifyOptions,
+): Promise<Brought> {
+  const before = missingIn(workspace, scope.versions);
+  let missing = before;
+  const expected = scope.versions.flatMap((version) =>
+    version.expected === 'all' || version.expected.length > 0 ? [{ ...version, selection: version.expected }] : [],
+  );
+  const { signal } = options;
+  if (missing.size > 0 && remotes.length > 0) {
+    for (const [name, group] of groupByRemote(workspace, expected, undefined)) {
+      const named = remotes.find((remote) => remote.name === name);
+      const cache = workspace.cache();
+      if (named !== undefined) await download({ remote: named.remote, cache, wanted: group.map(rootOf), signal });
+    }
+    missing = missingIn(workspace, scope.versions);
+  }
+  if (missing.size > 0) {
+    const writer = workspace.cache().openWriter();
+    for (const [digest, { paths }] of missing) takeFromWorkspace(workspace, { digest, paths, writer });
+    await writer.finish();
+    missing = missingIn(workspace, scope.versions);
+  }
+  const lost = [...missing].map(([digest, { paths, files }]) => ({ path: paths.join(', '), digest, files }));
+  const restored = [...before.keys()].filter((digest) => !missing.has(digest)).length;
+  return { restored, lost, wasMissing: new Set(before.keys()) };
+}
+
+function missingIn(
+  workspace: Workspace,
+  versions: readonly ScopedVersion[],
+): Map<Digest, { paths: string[]; files: number }> {
+  const cache = workspace.cache();
+  const missing = new Map<Digest, { paths: string[]; files: number }>();
+  const read = (digest: Digest): Buffer | undefined => (cache.has(digest) ? cache.read(digest) : undefined);
+  for (const { item } of reachAll(versions, 'expected', { read })) {
+    if (cache.has(item.digest)) continue;
+    const known = missing.get(item.digest);
+    if (known === undefined) missing.set(item.digest, { paths: [item.path], files: item.files });
+    else known.paths.push(item.path);
+  }
+  return missing;
+}
+
+/** Where damage of the cache is put, on the same disk. */
+function damagedFolder(workspace: Workspace, at: Date): string {
+  const isOwn = workspace.cacheFolder === join(workspace.sharedFolder, 'cache');
+  const parent = isOwn ? workspace.sharedFolder : workspace.cacheFolder;
+  return join(parent, 'damaged', at.toISOString().slice(0, 10));
+}

@@ -1,0 +1,142 @@
+import { closeSync, existsSync, openSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import type { MlvError } from '../domain/errors.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { readAt } from '../platform/read-write.ts';
+import { cacheFolders } from '../storage/cache-layout.ts';
+import type { BlobLocation } from '../storage/local-cache.ts';
+import type { CacheSurvey } from '../storage/verify-cache.ts';
+import { surveyCache } from '../storage/verify-cache.ts';
+import type { Workspace } from './open.ts';
+import { repairFromOthers } from './repair-cache.ts';
+import { createStorageTasks } from './task-runner.ts';
+import type { VerifyOptions } from './verify.ts';
+import type { Missing, Problem, VerifyResult } from './verify-result.ts';
+import { createPathNotes, MAX_PATHS, treeProblem } from './verify-result.ts';
+import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
+import { reachAll } from './verify-scope.ts';
+
+const THREADS_FROM = 64 << 20;
+const HINT = 'mlv verify --repair';
+
+/** Verifies the cache, and what the versions name in it. */
+export async function verifyCache(
+  workspace: Workspace,
+  scope: VerifyScope,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const { signal, onProgress } = options;
+  const tasks = createStorageTasks(workspace.cache(), signal);
+  try {
+    if (isMuch(workspace.cacheFolder)) await tasks.useThreads();
+    const survey = await surveyCache({
+      folder: workspace.cacheFolder,
+      run: (task) => tasks.run(task),
+      jobs: tasks.capacity(),
+      onProgress: onProgress && (({ files, bytes }) => onProgress({ phase: 'verifying', files, bytes })),
+      signal,
+    });
+    try {
+      const found = examine(survey, scope);
+      const { loose, packs, indexes, bytes } = survey.counts;
+      const side = { side: 'cache', where: survey.folder, blobs: loose, packs, indexes, bytes };
+      const problems = [...scope.problems, ...found.problems];
+      const result = {
+        versions: scope.versions.length,
+        sides: [{ ...side, unindexed: new Set(survey.untold.values()).size }],
+        problems,
+        missing: found.missing.slice(0, MAX_PATHS),
+        missingFiles: found.missing.reduce((sum, { files }) => sum + files, 0),
+        notInCache: found.notInCache,
+        repaired: [],
+        seed: undefined,
+        clean: problems.length + found.missing.length === 0,
+      };
+      const needsRepair = found.missing.length + survey.damages.length + survey.untold.size > 0;
+      if (options.repair !== true || !needsRepair) return result;
+      const repaired = await repairFromOthers(workspace, { survey, scope, tasks, hits: found.hits, options });
+      // What the cache cannot mend: pointers, records, trees that are not well formed.
+      const isMended = problems.every(({ kind }) => ['blob', 'pack', 'index'].includes(kind));
+      return { ...result, repaired: [repaired], clean: isMended && repaired.lost.length === 0 };
+    } finally {
+      survey.close();
+    }
+  } finally {
+    await tasks.close();
+  }
+}
+
+/** True when reading it all takes longer than starting threads. */
+function isMuch(cacheFolder: string): boolean {
+  const { loose, packs } = cacheFolders(cacheFolder);
+  let bytes = 0;
+  for (const folder of [packs, loose]) {
+    if (!existsSync(folder)) continue;
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
+      if (bytes > THREADS_FROM) return true;
+    }
+  }
+  return false;
+}
+
+interface Findings {
+  readonly problems: readonly Problem[];
+  readonly missing: readonly Missing[];
+  readonly notInCache: number;
+  /** Paths of what is damaged or missing, by digest. */
+  readonly hits: ReadonlyMap<Digest, readonly string[]>;
+}
+
+/** What the versions name, as far as the survey found it good. */
+function examine(survey: CacheSurvey, { versions }: VerifyScope): Findings {
+  const problems: Problem[] = [];
+  const missing = new Map<Digest, Missing>();
+  const damaged = new Set(survey.damages.flatMap(({ digests }) => digests));
+  const notes = createPathNotes();
+  let notInCache = 0;
+  const read = (digest: Digest): Buffer | undefined => {
+    const location = survey.locate(digest);
+    return location === undefined ? undefined : readLocation(location, digest);
+  };
+  for (const { item } of reachAll(versions, 'expected', { read })) {
+    const { digest, path, files } = item;
+    if (survey.locate(digest) === undefined && !damaged.has(digest)) missing.set(digest, { path, digest, files });
+  }
+  const onInvalid = (error: MlvError, { path }: ScopedVersion): void => {
+    problems.push(treeProblem('cache', error, path));
+  };
+  for (const { version, item } of reachAll(versions, 'all', { read, onInvalid })) {
+    const location = survey.locate(item.digest);
+    const { path, pointer } = version;
+    if (location === undefined) {
+      notes.add(item.digest, item.path);
+      if (!damaged.has(item.digest) && !missing.has(item.digest)) notInCache += item.files;
+    } else if (pointer.type === 'file' && location.length !== pointer.size) {
+      const reason = `its pointer says ${pointer.size} bytes, and its content has ${location.length}`;
+      const hint = `git restore ${path}.mlv`;
+      problems.push({ side: 'workspace', kind: 'pointer', where: version.name, reason, blobs: 0, paths: [path], hint });
+    }
+  }
+  for (const { kind, where, reason, digests } of survey.damages) {
+    const lost = digests.filter((digest) => survey.locate(digest) === undefined);
+    const paths = notes.pathsOf(lost);
+    problems.push({ side: 'cache', kind, where, reason, blobs: digests.length, paths, hint: HINT });
+  }
+  return { problems, missing: [...missing.values()], notInCache, hits: notes.all };
+}
+
+/** Bytes of a tree object, compared once more: what is parsed is what was hashed. */
+function readLocation({ path, offset, length }: BlobLocation, digest: Digest): Buffer | undefined {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.allocUnsafe(length);
+    const isGood =
+      readAt(file, bytes, offset, length) === length && digestFromBytes(hashEngine().hash(bytes)) === digest;
+    return isGood ? bytes : undefined;
+  } finally {
+    closeSync(file);
+  }
+}

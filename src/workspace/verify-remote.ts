@@ -1,0 +1,255 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import { checkDescription, DESCRIPTION_KEY } from '../domain/remote-layout.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { repairRemote } from '../storage/repair-remote.ts';
+import { upload } from '../storage/upload.ts';
+import type { RemoteSurvey } from '../storage/verify-remote.ts';
+import { surveyRemote } from '../storage/verify-remote.ts';
+import type { Workspace } from './open.ts';
+import type { NamedHome } from './open-remote.ts';
+import { openNamedHome, openNamedRemote } from './open-remote.ts';
+import { groupByRemote } from './push.ts';
+import type { FindPlaces, RemoteTrees } from './remote-trees.ts';
+import { findIncomplete, listMissing, openRemoteTrees, readLocally } from './remote-trees.ts';
+import type { VerifyOptions } from './verify.ts';
+import type { Missing, PathNotes, Problem, Repaired, VerifiedSide, VerifyResult } from './verify-result.ts';
+import { createPathNotes, MAX_PATHS, treeProblem } from './verify-result.ts';
+import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
+import { reachAll } from './verify-scope.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const HINT = 'mlv verify --remote --repair';
+
+interface VerifiedRemote {
+  readonly side: VerifiedSide;
+  readonly problems: readonly Problem[];
+  readonly missing: readonly Missing[];
+  readonly repaired: Repaired | undefined;
+}
+
+/** Verifies remotes: all that they say they have, and what the versions name there. */
+export async function verifyRemotes(
+  workspace: Workspace,
+  scope: VerifyScope,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const seed = options.percent === undefined ? undefined : (options.seed ?? 1 + (Date.now() % 1_000_000));
+  const asked = typeof options.remote === 'string' ? options.remote : undefined;
+  const results: VerifiedRemote[] = [];
+  for (const [name, versions] of groupByRemote(workspace, scope.versions, asked))
+    results.push(
+      await verifyOne(workspace, await openNamedHome(workspace, name, options.jobs), {
+        versions,
+        seed: seed ?? 0,
+        options,
+      }),
+    );
+  const problems = [...scope.problems, ...results.flatMap((result) => result.problems)];
+  const missing = results.flatMap((result) => result.missing);
+  const repaired = results.flatMap((result) => result.repaired ?? []);
+  const isMended = ({ side, kind, blobs }: Problem): boolean =>
+    repaired.some((each) => each.side === side) &&
+    !['pointer', 'checkout-record', 'unreadable'].includes(kind) &&
+    // A tree that is not well formed was so when it was stored.
+    (kind !== 'tree' || blobs > 0);
+  const isBrought = missing.length === 0 || repaired.length > 0;
+  return {
+    versions: scope.versions.length,
+    sides: results.map(({ side }) => side),
+    problems,
+    missing: missing.slice(0, MAX_PATHS),
+    missingFiles: missing.reduce((sum, { files }) => sum + files, 0),
+    notInCache: 0,
+    repaired,
+    seed,
+    clean: isBrought && problems.every(isMended) && repaired.every(({ lost }) => lost.length === 0),
+  };
+}
+
+interface OneRemote {
+  readonly versions: readonly ScopedVersion[];
+  readonly seed: number;
+  readonly options: VerifyOptions;
+}
+
+async function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Promise<VerifiedRemote> {
+  const { versions, seed, options } = given;
+  const { signal, jobs, onProgress } = options;
+  const { home, name } = named;
+  const scratch = mkdtempSync(join(tmpdir(), 'mlv-verify-'));
+  try {
+    const survey = await surveyRemote({
+      home,
+      scratch: join(scratch, 'index'),
+      description: keptDescription(named),
+      share: (options.percent ?? 100) / 100,
+      seed,
+      jobs,
+      onProgress: onProgress && (({ files, bytes }) => onProgress({ phase: `verifying ${name}`, files, bytes })),
+      signal,
+    });
+    try {
+      const find: FindPlaces = async (digests, as) => digests.map((digest) => survey.places(digest, as)[0]);
+      const trees = openRemoteTrees(workspace, { home, find, scratch: join(scratch, 'trees'), signal });
+      try {
+        const { problems, missing, notes } = await examine(survey, { name, versions, trees, find });
+        const { counts, unindexed } = survey;
+        const side = { side: name, where: named.url, ...counts, unindexed: unindexed.length };
+        const needsRepair = problems.length + missing.length > 0;
+        const repaired =
+          options.repair === true && needsRepair
+            ? await mend(workspace, { named, survey, versions, notes, scratch, options })
+            : undefined;
+        return { side, problems, missing, repaired };
+      } finally {
+        trees.close();
+      }
+    } finally {
+      survey.close();
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function examine(
+  survey: RemoteSurvey,
+  given: {
+    readonly name: string;
+    readonly versions: readonly ScopedVersion[];
+    readonly trees: RemoteTrees;
+    readonly find: FindPlaces;
+  },
+): Promise<{ problems: Problem[]; missing: Missing[]; notes: PathNotes }> {
+  const { name, versions, trees, find } = given;
+  const problems: Problem[] = [];
+  const notes = createPathNotes();
+  const incomplete = await findIncomplete(versions, find);
+  const damaged = new Set(survey.damages.flatMap(({ digests }) => digests));
+  const listed = incomplete.length > 0 ? await listMissing(incomplete, trees, find) : [];
+  // What is damaged is told with the damage.
+  const missing = listed.filter(({ digest }) => !damaged.has(digest));
+  if (damaged.size > 0) {
+    await trees.load(versions);
+    const onInvalid = (error: MlvError, { path }: ScopedVersion): void => {
+      problems.push(treeProblem(name, error, path));
+    };
+    for (const { item } of reachAll(versions, 'all', { read: trees.read, onInvalid }))
+      if (damaged.has(item.digest)) notes.add(item.digest, item.path);
+  }
+  for (const { kind, where, reason, digests } of survey.damages) {
+    const lost = digests.filter((digest) => survey.places(digest).length === 0);
+    const paths = notes.pathsOf(lost);
+    problems.push({ side: name, kind, where, reason, blobs: digests.length, paths, hint: HINT });
+  }
+  return { problems, missing, notes };
+}
+
+/** Mends the remote from itself and from the cache; then what the versions name and it does not have is pushed. */
+async function mend(
+  workspace: Workspace,
+  given: {
+    readonly named: NamedHome;
+    readonly survey: RemoteSurvey;
+    readonly versions: readonly ScopedVersion[];
+    readonly notes: PathNotes;
+    readonly scratch: string;
+    readonly options: VerifyOptions;
+  },
+): Promise<Repaired> {
+  const { named, survey, versions, notes, scratch, options } = given;
+  const { jobs, signal } = options;
+  const cache = workspace.cache();
+  const now = Date.now();
+  const day = Math.floor(now / DAY_MS);
+  const roots = versions.map(({ pointer: { hash: digest, type }, name }) => ({ digest, type, name }));
+  const mended = await repairRemote({
+    survey,
+    locate: (digest) => ifSound(() => cache.locate(digest)),
+    readTree: (digest) => readLocally(cache, digest),
+    kept: (name) => readKept(named, name),
+    description: keptDescription(named),
+    scratch,
+    label: new Date(now).toISOString().slice(0, 10),
+    roots,
+    day,
+    jobs,
+    signal,
+  });
+  const { remote } = await openNamedRemote(workspace, named.name, { signal, jobs });
+  try {
+    const find: FindPlaces = (digests, as) => remote.find(digests, as, signal);
+    // Roots that were pushed once, of versions that nobody named now, come back as well where the cache has them.
+    const pushed = [...survey.absent].flatMap((digest) => pushedTree(cache, digest));
+    const incomplete = await findIncomplete(versions, find);
+    const wanted = [
+      ...incomplete.map(({ pointer: { hash: digest, type }, name }) => ({ digest, type, name })),
+      ...pushed,
+    ];
+    const sent = wanted.length === 0 ? undefined : await upload({ remote, cache, roots: wanted, day, signal });
+    const still = await findIncomplete(versions, find);
+    const trees = openRemoteTrees(workspace, { home: named.home, find, scratch: join(scratch, 'after'), signal });
+    try {
+      const missing = still.length === 0 ? [] : await listMissing(still, trees, find);
+      const told = new Set(missing.map(({ digest }) => digest));
+      const places = await find(mended.lost, 'blob');
+      const lost = mended.lost
+        .filter((digest, index) => places[index] === undefined && !told.has(digest))
+        .map((digest) => ({ path: notes.all.get(digest)?.join(', ') ?? `b3:${digest}`, digest, files: 1 }));
+      return {
+        side: named.name,
+        restored: mended.restored + (sent?.blobs ?? 0),
+        reindexed: mended.reindexed,
+        setAside: mended.setAside,
+        lost: [...missing, ...lost],
+        notes: [],
+      };
+    } finally {
+      trees.close();
+    }
+  } finally {
+    remote.close();
+  }
+}
+
+function pushedTree(
+  cache: ReturnType<Workspace['cache']>,
+  digest: Digest,
+): { digest: Digest; type: 'dir'; name: string }[] {
+  const isRoot = readLocally(cache, digest)?.toString('latin1', 0, 9) === 'mlv-tree ';
+  return isRoot ? [{ digest, type: 'dir', name: `b3:${digest}` }] : [];
+}
+
+/** A small file of the remote as this machine has kept it, where that is what its name says. */
+function readKept({ mirrorFolder }: NamedHome, name: string): Buffer | undefined {
+  const path = join(mirrorFolder, name);
+  const bytes = existsSync(path) ? readFileSync(path) : undefined;
+  return bytes !== undefined && name.startsWith(digestFromBytes(hashEngine().hash(bytes))) ? bytes : undefined;
+}
+
+/** What was good when it was read first. */
+function keptDescription({ mirrorFolder, name }: NamedHome): Buffer | undefined {
+  const path = join(mirrorFolder, DESCRIPTION_KEY);
+  const bytes = existsSync(path) ? readFileSync(path) : undefined;
+  try {
+    if (bytes !== undefined) checkDescription(bytes.toString('utf8'), name);
+    return bytes;
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    return undefined;
+  }
+}
+
+function ifSound<T>(find: () => T | undefined): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    return undefined;
+  }
+}

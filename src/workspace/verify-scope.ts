@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import type { ReachOptions, Reached, ReachRoot } from '../storage/reach.ts';
+import { reach } from '../storage/reach.ts';
+import type { Selection } from './checkout-record.ts';
+import { readCheckoutRecord, sameContent } from './checkout-record.ts';
+import type { Workspace } from './open.ts';
+import { hasRevisionScope } from './push.ts';
+import { selectedPaths } from './targets.ts';
+import { contentOf, listPointers, pointerPath, readTracked } from './tracked.ts';
+import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
+import { wantedVersions } from './transfer-scope.ts';
+import type { Problem } from './verify-result.ts';
+
+/** A version that is looked at, and the part of it that must be there. */
+export interface ScopedVersion extends WantedVersion {
+  /** How messages call it. */
+  readonly name: string;
+  /** Of the selection: what was asked for by name, or is checked out. The rest may as well be on a remote only. */
+  readonly expected: Selection;
+}
+
+export interface VerifyScope {
+  readonly versions: readonly ScopedVersion[];
+  /** Pointers and records that cannot be read. */
+  readonly problems: readonly Problem[];
+}
+
+/** The versions that the options mean. Pointers of the workspace that cannot be read are told, and left out. */
+export async function readVerifyScope(workspace: Workspace, options: TransferOptions): Promise<VerifyScope> {
+  const problems: Problem[] = [];
+  const isNamed = options.targets.length > 0 || hasRevisionScope(options);
+  const versions = isNamed ? await wantedVersions(workspace, options) : await readAll(workspace, problems);
+  return {
+    versions: versions.map((version) => ({
+      ...version,
+      name: version.revision === undefined ? version.path : `${version.path} (as of ${version.revision})`,
+      expected: isNamed ? version.selection : checkedOut(workspace, version, problems),
+    })),
+    problems,
+  };
+}
+
+async function readAll(workspace: Workspace, problems: Problem[]): Promise<WantedVersion[]> {
+  const versions: WantedVersion[] = [];
+  for (const path of listPointers(workspace)) {
+    try {
+      const tracked = await readTracked(workspace, path);
+      if (tracked !== undefined)
+        versions.push({ path, pointer: tracked.pointer, selection: 'all', revision: undefined });
+    } catch (error) {
+      if (!(error instanceof MlvError)) throw error;
+      const file = pointerPath(path);
+      problems.push({
+        side: 'workspace',
+        kind: 'pointer',
+        where: join(workspace.root, file),
+        reason: error.message,
+        blobs: 0,
+        paths: [path],
+        hint: `Take it back from Git: git restore ${file}`,
+      });
+    }
+  }
+  return versions;
+}
+
+/** What the workspace was brought to, where that is the version that its pointer names. */
+function checkedOut(workspace: Workspace, { path, pointer }: WantedVersion, problems: Problem[]): Selection {
+  try {
+    const { base, selected } = readCheckoutRecord(workspace, path);
+    return sameContent(base, contentOf(pointer)) ? selected : [];
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    problems.push({
+      side: 'workspace',
+      kind: 'checkout-record',
+      where: path,
+      reason: error.message,
+      blobs: 0,
+      paths: [path],
+      hint: error.hint ?? '',
+    });
+    return [];
+  }
+}
+
+/**
+ * Everything that the versions name, each with its version; what versions share comes once. With `part: 'expected'` only what
+ * must be there.
+ */
+export function* reachAll(
+  versions: readonly ScopedVersion[],
+  part: 'all' | 'expected',
+  options: {
+    readonly read: ReachOptions['read'];
+    readonly onInvalid?: (error: MlvError, version: ScopedVersion) => void;
+  },
+): Generator<{ readonly version: ScopedVersion; readonly item: Reached }> {
+  const seen = new Set<Digest>();
+  for (const version of versions) {
+    const selection = part === 'all' ? version.selection : version.expected;
+    if (selection !== 'all' && selection.length === 0) continue;
+    const onInvalid = (error: MlvError): void => options.onInvalid?.(error, version);
+    const root = rootOf({ ...version, selection });
+    for (const item of reach(root, { read: options.read, onInvalid, seen })) yield { version, item };
+  }
+}
+
+/** The version, or the part of it that its selection says, as transfers take it. */
+export function rootOf({ pointer, selection, name }: ScopedVersion): ReachRoot {
+  const { hash: digest, type, size, files = 1 } = pointer;
+  return { digest, type, size, files, name, below: type === 'file' ? undefined : selectedPaths(selection) };
+}
