@@ -54,9 +54,16 @@ export async function findAddTargets(
   return targets;
 }
 
+const RECORD_FOLLOWS_MS = 300;
+
 /** The target for a path that has a pointer, recorded as a whole. */
 export function targetOfTracked(workspace: Workspace, tracked: Tracked, acceptDeletions: boolean): AddTarget {
-  const stored = readCheckoutRecord(workspace, tracked.path);
+  let stored = readCheckoutRecord(workspace, tracked.path);
+  if (stored.base !== undefined && !sameContent(stored.base, contentOf(tracked.pointer))) {
+    // Another command writes the pointer first and the record right after it.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RECORD_FOLLOWS_MS);
+    stored = readCheckoutRecord(workspace, tracked.path);
+  }
   return { path: tracked.path, tracked, inner: undefined, stored, record: baseFor(tracked, stored, acceptDeletions) };
 }
 

@@ -8,7 +8,7 @@ import { makeMlvRig } from '../support/mlv.ts';
 import { told } from '../support/told.ts';
 
 /** Few, so that `npm test` stays short; `npm run test:damage` sets more. A seed in the environment repeats a run. */
-const ROUNDS = Number(process.env['MLV_DAMAGE_ROUNDS'] ?? 8);
+const ROUNDS = Number(process.env['MLV_DAMAGE_ROUNDS'] ?? 3);
 const seed = Number(process.env['MLV_DAMAGE_SEED'] ?? Date.now() % 1_000_000);
 
 const EVERYTHING = '--all-commits';
