@@ -48,6 +48,8 @@ function lazyStream(open: () => NodeJS.WriteStream): OutputStream {
 }
 
 async function main(): Promise<void> {
+  // The S3 SDK would tell users of mlv which Node its own later versions need.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   process.exitCode = await run({
     argv: process.argv.slice(2),
     cwd: process.cwd(),

@@ -8,7 +8,7 @@ export interface PooledBuffer {
 }
 
 export interface BufferPool {
-  /** Waits until the pool has room, in the order asked. At most the pool's limit can be asked for. */
+  /** Waits until the pool has room, in the order asked. Whoever asks for more than the limit gets it, and is alone then. */
   take(bytes: number, signal?: AbortSignal): Promise<PooledBuffer>;
 }
 
@@ -37,7 +37,8 @@ export function createBufferPool(limit: number): BufferPool {
 
   return {
     async take(bytes, signal) {
-      const size = Math.min(limit, Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(Math.max(1, bytes)))));
+      const rounded = 2 ** Math.ceil(Math.log2(Math.max(SMALLEST, bytes)));
+      const size = Math.max(bytes, Math.min(limit, rounded));
       const giveBack = await budget.take(size, signal);
       const buffer = allocate(size);
       let isHeld = true;

@@ -39,11 +39,10 @@ export interface DownloadOptions {
   readonly treesOnly?: boolean | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Transfers at once. */
-  readonly jobs?: number | undefined;
 }
 
 const BYTES_IN_FLIGHT = 192 << 20;
+/** Transfers at once where no request engine says how many. */
 const JOBS = 4;
 /** So much is planned, sorted by place, fetched and made durable at a time. */
 const BATCH_BLOBS = 65_536;
@@ -54,13 +53,14 @@ const BATCH_BYTES = 8 * 2 ** 30;
  * anything of the blobs is fetched when the disk has no room for them. Interrupted, it may be called again.
  */
 export async function download(options: DownloadOptions): Promise<DownloadResult> {
-  const { remote, cache, wanted, onProgress, signal, jobs = JOBS } = options;
+  const { remote, cache, wanted, onProgress, signal } = options;
   remote.requirePresent();
   const missing = new Map<Digest, WantedBlob>();
   const damaged = new Map<Digest, WantedBlob>();
   const done = { blobs: 0, bytes: 0 };
   const total = { blobs: 0, bytes: 0 };
-  const pool = createBufferPool(BYTES_IN_FLIGHT);
+  const { limits } = remote.home;
+  const pool = limits?.pool ?? createBufferPool(BYTES_IN_FLIGHT);
   const report = (): void => onProgress?.({ ...done, totalBlobs: total.blobs, totalBytes: total.bytes });
 
   async function fetch(blobs: readonly WantedBlob[], kind: FetchOptions['kind']): Promise<void> {
@@ -71,7 +71,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         writer,
         kind,
         pool,
-        jobs,
+        jobs: limits?.jobs ?? JOBS,
         signal,
         onFetched(fetched) {
           done.blobs += kind === 'data' ? fetched.blobs : 0;

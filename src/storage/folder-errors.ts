@@ -1,4 +1,8 @@
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { TransientError } from './transient-error.ts';
+
+/** Disks in a network have bad moments. */
+const PASSING = ['EIO', 'ESTALE', 'EAGAIN', 'EBUSY', 'ETIMEDOUT'] as const;
 
 /** The folder itself is not there, or is no folder. */
 export function remoteMissing(folder: string): MlvError {
@@ -10,9 +14,11 @@ export function remoteMissing(folder: string): MlvError {
   });
 }
 
-/** What to throw for an error of the file system while reading; anything else comes back as it is. */
+/** What to throw for an error of the file system while reading, a `TransientError` perhaps; anything else comes back as it is. */
 export function readError(error: unknown, folder: string, key: string): unknown {
   if (!(error instanceof Error) || !('syscall' in error)) return error;
+  if (hasErrorCode(error, ...PASSING))
+    return new TransientError(error.message, { cause: error, hint: 'Look at the disk, and try again.' });
   return new MlvError({
     code: 'remote-read-failed',
     kind: 'io',
@@ -27,6 +33,8 @@ export function readError(error: unknown, folder: string, key: string): unknown 
 /** The same while writing. */
 export function writeError(error: unknown, folder: string, path: string): unknown {
   if (!(error instanceof Error) || !('syscall' in error)) return error;
+  if (hasErrorCode(error, ...PASSING))
+    return new TransientError(error.message, { cause: error, hint: 'Look at the disk, and try again.' });
   const options = { kind: 'io', cause: error } as const;
   if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) {
     return new MlvError({

@@ -1,4 +1,5 @@
 import { MlvError } from '../domain/errors.ts';
+import type { TransferLimits } from './request-engine.ts';
 
 /** A stored object as a listing tells of it. */
 export interface StoredObject {
@@ -34,6 +35,8 @@ export interface ByteRange {
 export interface Home {
   /** How messages name it: the folder, or `s3://bucket/prefix`. */
   readonly name: string;
+  /** What transfers may use at once; undefined where no request engine bounds them. */
+  readonly limits?: TransferLimits;
   /** Everything whose key starts with `prefix`, in no order, without what is still being written. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
   /** Size in bytes; undefined when there is no such key. */
@@ -46,7 +49,7 @@ export interface Home {
   clone(key: string, path: string): Promise<boolean>;
   write(key: string, chunks: readonly Buffer[], signal?: AbortSignal): Promise<void>;
   /**
-   * Stores part of a file of any size, in bounded memory. What is stored is what was hashed: bytes that are not what the
+   * Stores part of a file of any size, in bounded memory of its own (of `limits`, where there are any). What is stored is what was hashed: bytes that are not what the
    * digest says never get the key, and `source-damaged` is thrown.
    */
   writeFile(key: string, source: FileSource, signal?: AbortSignal): Promise<void>;

@@ -17,8 +17,6 @@ import type { PendingBlob } from './upload-plan.ts';
 
 /** A pack is full at about this many bytes. */
 const PACK_BYTES = 32 << 20;
-/** What a large object may have in memory on its way, whatever its size. */
-const OBJECT_BYTES = 32 << 20;
 /** Asking whether a pack is there already costs less than sending one of this size. */
 const ASK_BYTES = 1 << 20;
 
@@ -46,13 +44,12 @@ export interface SendOptions {
 /** Stores blobs in packs and as objects, hashed again as they are read; `rows` gets what is durable. */
 export async function sendBlobs(blobs: readonly PendingBlob[], kind: PackKind, options: SendOptions): Promise<void> {
   await forEachParallel(shipments(blobs, kind), options, async (shipment, signal) => {
-    const size = shipment.reduce((sum, { location }) => sum + location.length, 0);
     const [first] = shipment;
-    const isObject = first !== undefined && isLarge(first, kind);
-    const memory = await options.pool.take(isObject ? OBJECT_BYTES : size, signal);
+    if (first !== undefined && isLarge(first, kind)) return sendObject(first, { ...options, signal });
+    const size = shipment.reduce((sum, { location }) => sum + location.length, 0);
+    const memory = await options.pool.take(size, signal);
     try {
-      if (isObject) await sendObject(first, { ...options, signal });
-      else await sendPack(shipment, kind, { ...options, signal, memory: memory.bytes });
+      await sendPack(shipment, kind, { ...options, signal, memory: memory.bytes });
     } finally {
       memory.release();
     }

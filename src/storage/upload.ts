@@ -33,11 +33,10 @@ export interface UploadOptions {
   readonly day: number;
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Transfers at once. */
-  readonly jobs?: number | undefined;
 }
 
 const BYTES_IN_FLIGHT = 192 << 20;
+/** Transfers at once where no request engine says how many. */
 const JOBS = 4;
 /** Rows of what has been stored are published at the end of each batch, and at least this often. */
 const INDEX_MS = 10 * 60 * 1000;
@@ -64,7 +63,8 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
   return run.result();
 }
 
-function createRun({ remote, cache, day, onProgress, signal, jobs = JOBS }: UploadOptions) {
+function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
+  const { limits } = remote.home;
   const rows = createRowCollector();
   const sent: Sent = { blobs: 0, bytes: 0, packs: 0, objects: 0 };
   const damaged = new Map<Digest, UnsentBlob>();
@@ -88,8 +88,8 @@ function createRun({ remote, cache, day, onProgress, signal, jobs = JOBS }: Uplo
   const sending: SendOptions = {
     remote,
     rows,
-    pool: createBufferPool(BYTES_IN_FLIGHT),
-    jobs,
+    pool: limits?.pool ?? createBufferPool(BYTES_IN_FLIGHT),
+    jobs: limits?.jobs ?? JOBS,
     signal,
     async onSent(more) {
       count(more);

@@ -74,7 +74,7 @@ async function fetchPages(
   const { tracked, root, around, attempt, signal } = given;
   const { path, pointer } = tracked;
   const cache = workspace.cache();
-  const named = await openNamedRemote(workspace, remoteNameFor(workspace, pointer, undefined), signal);
+  const named = await openNamedRemote(workspace, remoteNameFor(workspace, pointer, undefined), { signal });
   const fetch = async (below: readonly TreePath[] | undefined): Promise<void> => {
     const wanted = [{ digest: root, type: 'dir' as const, size: pointer.size, name: path, below }];
     const { missing, damaged } = await download({ remote: named.remote, cache, wanted, treesOnly: true, signal });

@@ -42,7 +42,7 @@ export async function fetch(
   const remotes: FetchedRemote[] = [];
   const missing: string[] = [];
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
-    const named = await openNamedRemote(workspace, name, options.signal);
+    const named = await openNamedRemote(workspace, name, options);
     try {
       const complete = readCompleteRoots(workspace);
       const unknown = group.filter(({ pointer }) => !complete.has(pointer.hash));
@@ -98,7 +98,7 @@ function receive(
   workspace: Workspace,
   { remote }: NamedRemote,
   versions: readonly WantedVersion[],
-  { jobs, signal, onProgress }: TransferOptions,
+  { signal, onProgress }: TransferOptions,
 ): Promise<DownloadResult> {
   return download({
     remote,
@@ -110,7 +110,6 @@ function receive(
       name: revision === undefined ? path : `${path} (as of ${revision})`,
       below: selectedPaths(selection),
     })),
-    jobs,
     signal,
     onProgress:
       onProgress &&

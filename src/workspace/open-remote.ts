@@ -3,12 +3,18 @@ import { join, resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import { parseRemoteUrl } from '../domain/remote-url.ts';
+import type { RemoteSettings } from '../domain/setting-table.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { openFolderHome } from '../storage/folder-home.ts';
 import type { Home } from '../storage/home.ts';
 import type { Remote } from '../storage/remote.ts';
 import { openRemote } from '../storage/remote.ts';
+import { createRequestEngine } from '../storage/request-engine.ts';
+import { withEngine } from '../storage/with-engine.ts';
 import type { Workspace } from './open.ts';
+
+/** A disk gets slower from too many at once, and an error of its that stays for seconds stays. */
+const FOLDER = { start: 4, most: 8, tries: 5 };
 
 /** A configured remote, opened. */
 export interface NamedRemote {
@@ -48,25 +54,35 @@ export function remoteNameFor(
   });
 }
 
-/** Opens a remote by name and lists it once. */
-export async function openNamedRemote(workspace: Workspace, name: string, signal?: AbortSignal): Promise<NamedRemote> {
-  const url = workspace.settings.remotes.get(name)?.url ?? '';
-  const home = openHome(workspace, name, url);
+/** Opens a remote by name and lists it once. `jobs` bounds the requests at once. */
+export async function openNamedRemote(
+  workspace: Workspace,
+  name: string,
+  { signal, jobs }: { readonly signal?: AbortSignal | undefined; readonly jobs?: number | undefined } = {},
+): Promise<NamedRemote> {
+  const settings = workspace.settings.remotes.get(name) ?? { url: '' };
+  const { url } = settings;
   const id = hashEngine().hash(Buffer.from(url, 'utf8')).toString('hex', 0, 16);
   const folder = join(workspace.sharedFolder, 'remotes', id);
+  const home = await openHome(workspace, settings, { folder, jobs });
   return { name, url, folder, remote: await openRemote({ home, mirrorFolder: join(folder, 'index'), signal }) };
 }
 
-function openHome(workspace: Workspace, name: string, url: string): Home {
-  const parsed = parseRemoteUrl(url);
+async function openHome(
+  workspace: Workspace,
+  settings: RemoteSettings,
+  { folder, jobs }: { readonly folder: string; readonly jobs: number | undefined },
+): Promise<Home> {
+  const parsed = parseRemoteUrl(settings.url);
+  const { environment } = workspace;
   if (parsed.kind === 's3') {
-    throw new MlvError({
-      code: 'remote-s3-unsupported',
-      kind: 'unsupported',
-      message: `remote "${name}" is a bucket (${url}), and this version of mlv transfers to folders only`,
-      hint: 'Use a folder for now (a mounted bucket will do): mlv remote add NAME /path/to/folder',
-    });
+    // The SDK is large: only who has a bucket pays for it.
+    const { openS3Home } = await import('../storage/s3-home.ts');
+    const engine = createRequestEngine({ name: settings.url, ...(jobs !== undefined && { most: jobs }) });
+    return openS3Home({ ...parsed, settings, environment, folder, engine });
   }
-  const bases = { absolute: '/', home: workspace.environment['HOME'] ?? homedir(), repository: workspace.root };
-  return openFolderHome(resolve(bases[parsed.base], parsed.path));
+  const bases = { absolute: '/', home: environment['HOME'] ?? homedir(), repository: workspace.root };
+  const path = resolve(bases[parsed.base], parsed.path);
+  const most = Math.min(jobs ?? FOLDER.most, FOLDER.most);
+  return withEngine(openFolderHome(path), createRequestEngine({ ...FOLDER, name: path, most }));
 }

@@ -46,7 +46,7 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
   const remotes: PushedRemote[] = [];
   const missing: string[] = [];
   for (const [name, group] of groups) {
-    const named = await openNamedRemote(workspace, name, options.signal);
+    const named = await openNamedRemote(workspace, name, options);
     try {
       const history = isDefault ? await unpushedHistory(workspace, named, options) : undefined;
       const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
@@ -141,7 +141,7 @@ async function send(
   versions: readonly WantedVersion[],
   options: TransferOptions,
 ): Promise<UploadResult> {
-  const { jobs, signal, onProgress } = options;
+  const { signal, onProgress } = options;
   // Each version is compared with the one before it, the oldest with what was pushed last: what both share need not be looked up.
   const before = new Map<string, Digest>(await pushedRoots(workspace, folder, versions));
   const roots = new Map<string, UploadRoot>();
@@ -160,7 +160,6 @@ async function send(
     cache: workspace.cache(),
     roots: [...roots.values()],
     day: Math.floor(Date.now() / DAY_MS),
-    jobs,
     signal,
     onProgress: onProgress && (({ blobs, bytes }) => onProgress({ phase: 'uploading', files: blobs, bytes })),
   });

@@ -1,0 +1,93 @@
+/** S3 servers that were not written here, as far as this machine has them. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface RealServer {
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}
+
+export const ACCESS_KEY = 'AKIDTESTTESTTESTTEST';
+export const SECRET_KEY = 'secret-of-the-tests';
+
+const START_MS = 20_000;
+
+/** What starts each server; all take the credentials above. */
+const COMMANDS: Readonly<Record<string, (port: number, folder: string) => readonly string[]>> = {
+  versitygw: (port, folder) => [
+    '--access',
+    ACCESS_KEY,
+    '--secret',
+    SECRET_KEY,
+    '--port',
+    `127.0.0.1:${port}`,
+    'posix',
+    folder,
+  ],
+  minio: (port, folder) => ['server', '--quiet', '--address', `127.0.0.1:${port}`, folder],
+  moto_server: (port) => ['-H', '127.0.0.1', '-p', String(port)],
+};
+
+/** Servers found in the folders of `MLV_S3_SERVERS` or of `PATH`: name and program. */
+export function findServers(): { name: string; program: string | undefined }[] {
+  const folders = `${process.env['MLV_S3_SERVERS'] ?? ''}${delimiter}${process.env['PATH'] ?? ''}`.split(delimiter);
+  return Object.keys(COMMANDS).map((name) => ({
+    name,
+    program: folders
+      .filter((folder) => folder !== '')
+      .map((folder) => join(folder, name))
+      .find((path) => existsSync(path)),
+  }));
+}
+
+/** Starts a server on loopback, with an empty store. */
+export async function startServer(name: string, program: string): Promise<RealServer> {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), `mlv-${name}-`));
+  mkdirSync(join(folder, 'data'));
+  const server = spawn(program, COMMANDS[name]?.(port, join(folder, 'data')) ?? [], {
+    cwd: folder,
+    stdio: 'ignore',
+    env: {
+      PATH: process.env['PATH'],
+      HOME: folder,
+      MINIO_ROOT_USER: ACCESS_KEY,
+      MINIO_ROOT_PASSWORD: SECRET_KEY,
+    },
+  });
+  const ended = new Promise<void>((resolve) => server.once('close', () => resolve()));
+  const endpoint = `http://127.0.0.1:${port}`;
+  for (const until = Date.now() + START_MS; !(await answers(endpoint)); await sleep(50)) {
+    if (Date.now() > until || server.exitCode !== null) throw new Error(`${name} did not start`);
+  }
+  return {
+    endpoint,
+    async stop() {
+      server.kill('SIGKILL');
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function answers(endpoint: string): Promise<boolean> {
+  return fetch(endpoint).then(
+    () => true,
+    () => false,
+  );
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
