@@ -7,5 +7,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     // The default leaves one core idle, half of a small machine.
     maxWorkers: '100%',
+    // The S3 SDK warns of the end of Node 20 on every start.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
   },
 });
