@@ -252,9 +252,10 @@ describe('which remote', () => {
     const nowhere = join(rig.folder, 'not-mounted/store');
     await told(rig, root, ['remote', 'add', 'nowhere', nowhere]);
     for (const command of ['push', 'pull', 'fetch']) {
-      expect(await refusal(rig, root, [command])).toBe(
-        'error: remote "bucket" is a bucket (s3://some-bucket/prefix), and this version of mlv transfers to folders only\n' +
-          'hint: Use a folder for now (a mounted bucket will do): mlv remote add NAME /path/to/folder\n',
+      const env = { AWS_EC2_METADATA_DISABLED: 'true' };
+      expect(await refusal(rig, root, [command], { env })).toBe(
+        'error: there are no credentials for s3://some-bucket/prefix: Could not load credentials from any providers\n' +
+          'hint: Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws: mlv remote modify --local NAME profile PROFILE\n',
       );
       expect(await refusal(rig, root, [command, '-r', 'nowhere'])).toContain(
         `the remote's folder does not exist: ${nowhere}\n`,
