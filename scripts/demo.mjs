@@ -1,6 +1,8 @@
-// The main job of mlv on real data: three people, a Git server and a folder as remote, in a temporary folder of its own.
+// The main job of mlv on real data: three people, a Git server and a remote, in a temporary folder of its own.
 // Prints every command before it runs it; stops, with exit code 1, at the first thing that is not as it should be.
-//   npm run demo              npm run demo -- --keep   (leaves the folder for a look around)
+//   npm run demo              with a folder as remote
+//   npm run demo:s3           with a bucket, of a server that this starts: the strict one that the tests use
+//   npm run demo -- --keep    leaves the folder for a look around
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -21,6 +23,7 @@ const VEGA = fileURLToPath(new URL('../node_modules/vega-datasets', import.meta.
 const BIN = fileURLToPath(new URL('../bin/mlv.js', import.meta.url));
 const WIDTH = 80;
 const PEOPLE = { ada: 'Ada', ben: 'Ben', cleo: 'Cleo' };
+const CREDENTIALS = { accessKeyId: 'AKIADEMODEMODEMODEMO', secretAccessKey: 'known-to-this-demo-alone' };
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'mlv-demo-')));
 const isKept = process.argv.includes('--keep');
@@ -41,6 +44,8 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 
+const store = process.argv.includes('--s3') ? await bucketStore() : folderStore();
+
 try {
   prepare();
   const start = performance.now();
@@ -50,6 +55,8 @@ try {
   console.log(`\n${red('✗')} ${bold('The demo failed:')} ${error instanceof Failure ? error.message : error.stack}`);
   if (!isKept) console.log('  npm run demo -- --keep leaves the folder for a look around');
   process.exitCode = 1;
+} finally {
+  await store.close();
 }
 
 async function story() {
@@ -75,7 +82,7 @@ async function story() {
   );
 
   section('2  She shares it');
-  await run('ada', 'mlv remote add -d store ../store', 'Where the data goes: here a folder, such as a mounted disk.');
+  for (const [command, why] of store.setUp) await run('ada', command, why);
   await run(
     'ada',
     'git commit --quiet -m "Name the remote"',
@@ -98,9 +105,9 @@ async function story() {
   await run('ben', 'mlv status', 'mlv tells what differs.');
   await run('ben', 'mlv commit', 'Records the edits as a new version: what is as it was is not stored again.');
   await run('ben', 'git commit --quiet -m "Add an airport and a sample"', 'The new pointer goes into Git.');
-  const before = bytesIn('store');
+  const before = store.bytes();
   await run('ben', 'mlv push && git push --quiet', 'Only what is new travels.');
-  const sent = bytesIn('store') - before;
+  const sent = store.bytes() - before;
   check(
     `The store grew by ${size(sent)} for a new version of ${size(total(dataOf('ben')))}`,
     sent > 0 && sent < 1_000_000,
@@ -141,6 +148,36 @@ function prepare() {
   git('server.git', 'symbolic-ref', 'HEAD', 'refs/heads/main');
 }
 
+/** What the remote is, and how many bytes it has. */
+function folderStore() {
+  return {
+    setUp: [['mlv remote add -d store ../store', 'Where the data goes: here a folder, such as a mounted disk.']],
+    environment: {},
+    bytes: () => total(filesOf(join(folder, 'store'))),
+    close: async () => {},
+  };
+}
+
+async function bucketStore() {
+  const { loadS3Server } = await import('../test/support/s3-server/load.mjs');
+  const { startS3Server } = await loadS3Server();
+  const server = await startS3Server({ buckets: ['team'], credentials: [CREDENTIALS] });
+  return {
+    setUp: [
+      ['mlv remote add -d store s3://team/data', 'Where the data goes: here a bucket,'],
+      [`mlv remote modify store endpoint ${server.endpoint}`, 'of a store that is not AWS.'],
+    ],
+    // Credentials never come from mlv's own settings.
+    environment: {
+      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
+    bytes: () => [...server.bucket().objects().values()].reduce((sum, object) => sum + object.size, 0),
+    close: () => server.close(),
+  };
+}
+
 /** Shows a command and why it is run, runs it as a shell would, and fails where it does. */
 async function run(person, command, why) {
   print('', faint(`  ${why}`), `  ${faint(`${person} $`)} ${cyan(command)}`);
@@ -178,6 +215,7 @@ function environment(person) {
     GIT_COMMITTER_NAME: name,
     GIT_COMMITTER_EMAIL: email,
     VEGA,
+    ...store.environment,
     ...(isColoured ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }),
   };
 }
@@ -207,10 +245,6 @@ function filesOf(top) {
   const files = readdirSync(top, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
   const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
   return new Map(paths.map((path) => [relative(top, path), readFileSync(path)]));
-}
-
-function bytesIn(name) {
-  return total(filesOf(join(folder, name)));
 }
 
 function total(files) {

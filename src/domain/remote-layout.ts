@@ -41,14 +41,14 @@ export function parseIndexName(
 
 /** The content of `mlv.json`. */
 export function formatDescription(): string {
-  return `${JSON.stringify({ format: REMOTE_VERSION, limits: { packBelow: PACK_BELOW } })}\n`;
+  return `${JSON.stringify({ version: REMOTE_VERSION })}\n`;
 }
 
 /** Throws `remote-version` for a later format, `remote-invalid` for anything that is no description of a remote. */
 export function checkDescription(text: string, remote: string): void {
-  const format = parseFormat(text);
-  if (format === REMOTE_VERSION) return;
-  if (format === undefined) {
+  const version = parseVersion(text);
+  if (version === REMOTE_VERSION) return;
+  if (version === undefined) {
     throw new MlvError({
       code: 'remote-invalid',
       kind: 'corrupt',
@@ -59,16 +59,16 @@ export function checkDescription(text: string, remote: string): void {
   throw new MlvError({
     code: 'remote-version',
     kind: 'unsupported',
-    message: `the remote ${remote} has format ${format}, this mlv knows ${REMOTE_VERSION}`,
+    message: `the remote ${remote} has format ${version}, this mlv knows ${REMOTE_VERSION}`,
     hint: 'Install a later mlv.',
   });
 }
 
-function parseFormat(text: string): number | undefined {
+function parseVersion(text: string): number | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
-    return typeof format === 'number' && Number.isSafeInteger(format) && format >= 0 ? format : undefined;
+    const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
+    return typeof version === 'number' && Number.isSafeInteger(version) && version >= 0 ? version : undefined;
   } catch {
     return undefined;
   }
@@ -92,9 +92,11 @@ export function formatTombstones(
 export function parseTombstones(bytes: Buffer, name: Digest, hash: HashFunction): string[] {
   const text = bytes.toString('latin1');
   const isRight = digestFromBytes(hash(bytes)) === name && text.endsWith('\n');
-  if (isRight && text.startsWith(TOMBSTONES_HEADER))
-    return text.slice(TOMBSTONES_HEADER.length, -1).split('\n').filter(Boolean);
-  const isLater = isRight && TOMBSTONES_VERSION.test(text);
+  if (isRight && text.startsWith(TOMBSTONES_HEADER)) {
+    const keys = text.slice(TOMBSTONES_HEADER.length).split('\n').slice(0, -1);
+    if (keys.every((key, index) => key > (keys[index - 1] ?? ''))) return keys;
+  }
+  const isLater = isRight && !text.startsWith(TOMBSTONES_HEADER) && TOMBSTONES_VERSION.test(text);
   throw new MlvError({
     code: isLater ? 'tombstones-version' : 'tombstones-invalid',
     kind: isLater ? 'unsupported' : 'corrupt',

@@ -18,10 +18,8 @@ export interface SettingValues {
   readonly 'cache.links': readonly LinkType[];
   /** Bytes. */
   readonly 'cache.packBelow': number | 'auto';
-  readonly 'cache.shared': 'user' | 'group';
   /** Name of the default remote. */
   readonly remote: string | undefined;
-  readonly 'runCache.trust': 'all' | 'mine';
 }
 
 /** Settings of one remote, under `remotes.NAME`. */
@@ -77,14 +75,12 @@ export const SETTINGS: { readonly [K in keyof SettingValues]: Setting<NonNullabl
     expected: '"auto" or a size such as 16KiB',
     parse: (given) => (given === 'auto' ? given : parseByteSize(given)),
   },
-  'cache.shared': { ...oneOf('who may write to the cache', ['user', 'group']), default: 'user', tracked: false },
   remote: {
     doc: 'the remote that push, pull and fetch use unless told otherwise',
     tracked: true,
     expected: "a remote's name",
     parse: (given) => (isRemoteName(given) ? given : undefined),
   },
-  'runCache.trust': { ...oneOf('whose results of stages are used', ['all', 'mine']), default: 'all', tracked: true },
 };
 
 export const REMOTE_SETTINGS: { readonly [K in keyof RemoteSettings]-?: Setting<NonNullable<RemoteSettings[K]>> } = {

@@ -31,9 +31,10 @@ export function discoverLayout(start: string, overrides: LayoutOverrides = {}): 
   if (found === undefined) return undefined;
   const gitDir = realpathSync.native(found.gitDir);
   const commonDir = realpathSync.native(commonDirOf(gitDir));
-  const configured = commonDir === gitDir ? configuredWorkTree(gitDir) : undefined;
   const workTree =
-    overrides.workTree === undefined ? (configured ?? found.workTree) : resolve(from, overrides.workTree);
+    overrides.workTree === undefined
+      ? ((commonDir === gitDir ? configuredWorkTree(gitDir) : undefined) ?? found.workTree)
+      : resolve(from, overrides.workTree);
   if (workTree === undefined) throw bare(gitDir);
   try {
     return { workTree: realpathSync.native(workTree), gitDir, commonDir };

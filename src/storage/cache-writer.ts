@@ -62,7 +62,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   prepareCache(folder);
   removeLeftovers(folder);
   // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
-  const looseFolders = new Set(readdirSync(folders.loose));
+  const looseFolders = new Set(readdirSync(folders.loose).map((name) => Number.parseInt(name, 16)));
   const bulk = { data: createBulk('data'), tree: createBulk('tree') };
   const dirty = new Set<string>();
   let finished: PackedRows[] = [];
@@ -95,7 +95,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       dirty.add(folders.loose);
     }
     renameSync(path, target);
-    looseFolders.add(digest.slice(0, 2));
+    looseFolders.add(Number.parseInt(digest.slice(0, 2), 16));
     dirty.add(parent);
   }
 
@@ -171,9 +171,9 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
 
   return {
     put(digest, bytes, kind) {
-      const name = digestFromBytes(digest);
-      if (looseFolders.has(name.slice(0, 2)) ? cache.has(name) : cache.hasPacked(digest)) return;
-      if (bytes.length >= packBelow && kind === 'data') writeLoose(name, bytes);
+      const mayBeLoose = looseFolders.has(digest[0] ?? 0);
+      if (mayBeLoose ? cache.has(digestFromBytes(digest)) : cache.hasPacked(digest)) return;
+      if (bytes.length >= packBelow && kind === 'data') writeLoose(digestFromBytes(digest), bytes);
       else bulk[kind].put(digest, bytes);
     },
     partialPath: (digest) => join(folders.temporary, `partial-${digest}`),

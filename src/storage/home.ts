@@ -49,8 +49,8 @@ export interface Home {
   clone(key: string, path: string): Promise<boolean>;
   write(key: string, chunks: readonly Buffer[], signal?: AbortSignal): Promise<void>;
   /**
-   * Stores part of a file of any size, in bounded memory of its own (of `limits`, where there are any). What is stored is what was hashed: bytes that are not what the
-   * digest says never get the key, and `source-damaged` is thrown.
+   * Stores part of a file of any size, in bounded memory of its own (of `limits`, where there are any). What is stored is
+   * what was hashed: bytes that are not what the digest says never get the key, and `source-damaged` is thrown.
    */
   writeFile(key: string, source: FileSource, signal?: AbortSignal): Promise<void>;
   /** Removes an object; one that is not there is fine. */

@@ -40,10 +40,59 @@ export function ingestFile(path: string, seen: Stats, writer: CacheWriter | unde
   return again?.isFile() === true ? ingestOnce(path, again, writer) : { problem: 'it vanished while it was read' };
 }
 
+/** A file of this size or more is looked at before it is read. */
+const AT_ONCE_BYTES = 256 << 10;
+
+/**
+ * As `ingestFile`, for a path that nothing is known of but that it was a regular file when its folder was listed: it is read
+ * first and looked at once. Only what last changed before `settledBefore` (ms, by its disk's clock, before the scan began) cannot have
+ * changed while it was read. Undefined for everything else, of which nothing was stored.
+ */
+export function ingestSettled(
+  path: string,
+  settledBefore: number,
+  writer: CacheWriter | undefined,
+): { readonly digest: Buffer; readonly stats: Stats } | undefined {
+  const file = openQuietly(path);
+  if (file === undefined) return undefined; // looking at it tells why
+  try {
+    buffer ??= Buffer.allocUnsafe(LARGE_FILE_BYTES);
+    const length = readSync(file, buffer, 0, AT_ONCE_BYTES, null);
+    const stats = fstatSync(file);
+    const isWhole = stats.isFile() && length === stats.size && length < AT_ONCE_BYTES;
+    if (!isWhole || Math.max(stats.mtimeMs, stats.ctimeMs) >= settledBefore) return undefined;
+    const bytes = buffer.subarray(0, length);
+    const digest = hashEngine().hash(bytes);
+    writer?.put(digest, bytes, 'data');
+    return { digest, stats };
+  } catch (error) {
+    if (hasErrorCode(error, 'EISDIR', 'EAGAIN')) return undefined;
+    throw namingFullDisk(error, path);
+  } finally {
+    closeSync(file);
+  }
+}
+
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Only Linux has it. */
+const { O_NOATIME } = constants as { readonly O_NOATIME?: number };
+
+/** Spares the disk a new access time of every file, where the file is one's own; undefined where it cannot be opened. */
+function openQuietly(path: string): number | undefined {
+  for (const flags of O_NOATIME === undefined ? [READ_FLAGS] : [READ_FLAGS | O_NOATIME, READ_FLAGS]) {
+    try {
+      return openSync(path, flags);
+    } catch (error) {
+      if (!hasErrorCode(error, 'EPERM')) return undefined;
+    }
+  }
+  return undefined;
+}
+
 function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined): Ingested {
   let file: number;
   try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    file = openSync(path, READ_FLAGS);
   } catch (error) {
     if (hasErrorCode(error, 'EACCES', 'EPERM')) return { problem: DENIED };
     if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO')) return { problem: RACED };

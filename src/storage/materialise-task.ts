@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import {
   chmodSync,
@@ -168,7 +169,9 @@ function make(place: Place, task: MaterialiseTask, cache: LocalCache): { stats: 
   const location = cache.locate(digest);
   if (location === undefined) throw new Obstacle('missing', 'its bytes are not in the cache');
   if (kind === 'l') {
-    const target = readVerified(location, digest).toString('utf8');
+    const bytes = readVerified(location, digest);
+    if (!isUtf8(bytes)) throw new Obstacle('conflict', 'it is a symlink to a name that is not UTF-8');
+    const target = bytes.toString('utf8');
     requireSymlinkTarget(target, path);
     symlinkSync(target, absolute);
     return { stats: lstatSync(absolute), size: location.length };

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, rootCertificates } from 'node:tls';
+import { callbackify } from 'node:util';
 import { MlvError } from '../domain/errors.ts';
 import { TransientError } from './transient-error.ts';
 
@@ -85,55 +87,52 @@ function isExcepted(hostname: string, port: string, list: string): boolean {
 /** Makes an agent reach its hosts through tunnels. */
 function throughProxy<T extends HttpAgent>(agent: T, proxy: URL): T {
   const isTls = agent instanceof HttpsAgent;
-  return Object.assign(agent, {
-    createConnection(
-      options: { host: string; port: number; servername?: string },
-      done: (error: Error | null, socket?: Duplex) => void,
-    ): void {
-      const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-      openTunnel(proxy, `${host}:${options.port}`, (error, tunnel) => {
-        if (tunnel === undefined || !isTls) return done(error, tunnel);
-        const secure = tlsConnect({ ...options, socket: tunnel });
-        secure.once('error', done);
-        secure.once('secureConnect', () => done(null, secure));
-      });
-    },
-  });
+  const connect = async (options: { host: string; port: number; servername?: string }): Promise<Duplex> => {
+    const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+    const socket = await openTunnel(proxy, `${host}:${options.port}`);
+    if (!isTls) return socket;
+    const secure = tlsConnect({ ...options, socket });
+    await once(secure, 'secureConnect');
+    return secure;
+  };
+  return Object.assign(agent, { createConnection: callbackify(connect) });
 }
 
-function openTunnel(proxy: URL, target: string, done: (error: Error | null, socket?: Duplex) => void): void {
-  const fail = (reason: string, cause?: Error): void =>
-    done(
-      new TransientError(`the proxy ${proxy.host} ${reason}`, {
-        cause,
-        isUnreachable: true,
-        hint: 'Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.',
-      }),
-    );
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
-    host: proxy.hostname.replace(/^\[|\]$/g, ''),
-    port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
-    method: 'CONNECT',
-    path: target,
-    agent: false,
-    timeout: CONNECT_MS,
-    headers: {
-      host: target,
-      ...(proxy.username !== '' && { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
-    },
+function openTunnel(proxy: URL, target: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string, cause?: Error): void =>
+      reject(
+        new TransientError(`the proxy ${proxy.host} ${reason}`, {
+          cause,
+          isUnreachable: true,
+          hint: 'Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.',
+        }),
+      );
+    const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+    const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
+      method: 'CONNECT',
+      path: target,
+      agent: false,
+      timeout: CONNECT_MS,
+      headers: {
+        host: target,
+        ...(proxy.username !== '' && { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      },
+    });
+    request.once('connect', ({ statusCode }, socket) => {
+      socket.setTimeout(0);
+      if (statusCode === 200) return resolve(socket);
+      socket.destroy();
+      fail(`refused to connect to ${target}: it answered ${statusCode}`);
+    });
+    request.once('response', (response) => {
+      response.destroy();
+      fail(`is no proxy: it answered ${response.statusCode} to CONNECT`);
+    });
+    request.once('timeout', () => request.destroy(new Error('no answer')));
+    request.once('error', (error) => fail(`cannot be reached: ${error.message}`, error));
+    request.end();
   });
-  request.once('connect', ({ statusCode }, socket) => {
-    socket.setTimeout(0);
-    if (statusCode === 200) return done(null, socket);
-    socket.destroy();
-    fail(`refused to connect to ${target}: it answered ${statusCode}`);
-  });
-  request.once('response', (response) => {
-    response.destroy();
-    fail(`is no proxy: it answered ${response.statusCode} to CONNECT`);
-  });
-  request.once('timeout', () => request.destroy(new Error('no answer')));
-  request.once('error', (error) => fail(`cannot be reached: ${error.message}`, error));
-  request.end();
 }

@@ -1,3 +1,5 @@
+import { MlvError } from '../domain/errors.ts';
+
 /** What the SDK's errors tell, as far as they do. */
 export interface S3Answer {
   /** The store's own word for it, or that of the SDK or the network. */
@@ -11,14 +13,27 @@ export interface S3Answer {
   readonly isClockCorrected: boolean;
 }
 
+/** What a caller may have an answer to; where it has none, an error like others. */
+class Sign extends MlvError {
+  constructor(reason?: string, options: { readonly cause?: unknown } = {}) {
+    super({
+      code: 'remote-unsupported',
+      kind: 'unsupported',
+      message: `the store does not do what was asked of it${reason === undefined ? '' : `: ${reason}`}`,
+      hint: 'Is the endpoint that of a store that speaks S3? Objects in an archive class have to be restored first.',
+      cause: options.cause,
+    });
+  }
+}
+
 /** A condition that did not hold: the key is taken, or it is not any more what it was. */
-export class ConditionFailed extends Error {}
+export class ConditionFailed extends Sign {}
 /** The upload in parts that the request belongs to is not there. */
-export class UploadGone extends Error {}
+export class UploadGone extends Sign {}
 /** The store does not know something that the request used. */
-export class NotSupported extends Error {}
+export class NotSupported extends Sign {}
 /** The object ends before the range begins. */
-export class RangeOutside extends Error {}
+export class RangeOutside extends Sign {}
 
 const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'RequestExpired']);
 const MAX_MESSAGE = 300;

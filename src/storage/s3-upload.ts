@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,19 +19,11 @@ import { sourceGone } from './folder-copy.ts';
 import type { FileSource } from './home.ts';
 import { sourceDamaged } from './home.ts';
 import { ConditionFailed, NotSupported, UploadGone } from './s3-answer.ts';
-import {
-  askSize,
-  checksumOf,
-  encodeCrc32,
-  headObject,
-  notSupported,
-  putObject,
-  signPayload,
-  storing,
-} from './s3-put.ts';
+import { askSize, checksumOf, encodeCrc32, headObject, putObject, signPayload, storing } from './s3-put.ts';
 import type { S3Store } from './s3-store.ts';
 import type { UploadNote } from './s3-upload-notes.ts';
 import { openUploadNotes } from './s3-upload-notes.ts';
+import { isSameFile, isSamePart, readPart } from './s3-upload-source.ts';
 import { TransientError } from './transient-error.ts';
 
 const MEBIBYTE = 1 << 20;
@@ -207,7 +198,7 @@ export function openS3Uploader(store: S3Store) {
   async function sendPart(note: UploadNote, part: ReadPart, signal: AbortSignal): Promise<string | undefined> {
     const { bytes } = part.memory;
     const hash = store.payloadHash([bytes]);
-    const checksum = note.hasCrc32 ? { ChecksumCRC32: part.crc32 } : checksumOf([bytes], false);
+    const checksum = note.hasCrc32 ? { ChecksumCRC32: part.crc32 } : checksumOf(store, [bytes]);
     const request = { action: 's3:PutObject', key: note.key, bytes: bytes.length, signal } as const;
     return store.request(request, async (client, stop) => {
       const command = new UploadPartCommand({
@@ -229,14 +220,14 @@ export function openS3Uploader(store: S3Store) {
     const { key, uploadId, length } = note;
     let isUnclear = false;
     let isSecond = false;
-    await storing(store, key, { length, signal }, async ({ IfNoneMatch }) => {
+    await storing(store, key, { length, signal }, async (condition) => {
       try {
         await store.request({ action: 's3:PutObject', key, bytes: length, signal }, async (client, stop) => {
           if (isUnclear && (await askSize(store, key, client, stop)) === length) return;
           isUnclear = true;
           const command = new CompleteMultipartUploadCommand({
             ...store.common,
-            ...(IfNoneMatch !== undefined && { IfNoneMatch }),
+            ...condition,
             Key: store.keyOf(key),
             UploadId: uploadId,
             MultipartUpload: { Parts: parts },
@@ -272,12 +263,11 @@ export function openS3Uploader(store: S3Store) {
   }
 
   function uploadEnded(error: unknown, key: string): unknown {
-    if (error instanceof NotSupported) return notSupported(store, key, error);
-    if (!(error instanceof UploadGone)) return error;
+    if (!(error instanceof UploadGone || error instanceof NotSupported)) return error;
     return new MlvError({
       code: 'remote-write-failed',
       kind: 'io',
-      message: `the store ended the upload of ${key} to ${store.name} before it was complete, ${MAX_STARTS} times`,
+      message: `the upload of ${key} to ${store.name} was ended by the store: ${error.message || 'it has no such upload'}`,
       hint: 'Does a rule of the bucket end uploads after too short a time?',
       cause: error,
     });
@@ -290,26 +280,4 @@ interface FileUpload {
   readonly source: FileSource;
   readonly file: FileHandle;
   readonly signal: AbortSignal | undefined;
-}
-
-async function readPart(file: FileHandle, into: Buffer, source: FileSource, offset: number): Promise<void> {
-  for (let done = 0; done < into.length;) {
-    const { bytesRead } = await file.read(into, done, into.length - done, source.offset + offset + done);
-    if (bytesRead === 0) throw sourceDamaged(source); // shorter than it was
-    done += bytesRead;
-  }
-}
-
-function isSameFile(
-  a: { readonly size: number; readonly mtimeMs: number },
-  b: { readonly size: number; readonly mtimeMs: number },
-): boolean {
-  return a.size === b.size && a.mtimeMs === b.mtimeMs;
-}
-
-/** An ETag is the MD5 of its part at most stores; where it is something else, the part is sent again. */
-function isSamePart(there: Part, bytes: Buffer, sum: string): boolean {
-  if (there.Size !== bytes.length) return false;
-  if (there.ChecksumCRC32 !== undefined) return there.ChecksumCRC32 === sum;
-  return there.ETag?.replaceAll('"', '') === createHash('md5').update(bytes).digest('hex');
 }

@@ -11,18 +11,25 @@ import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { DIGEST_OFFSET, isSameFile, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
-import { DENIED, ingestFile, LARGE_FILE_BYTES } from './ingest.ts';
+import { DENIED, ingestFile, ingestSettled, LARGE_FILE_BYTES } from './ingest.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { BlockPlace } from './stat-cache.ts';
 import { readBlock } from './stat-cache.ts';
+
+/** Ends the path of an empty folder. */
+export const FOLDER_MARK = '/';
+/** Ends a path of which nothing is known, or which is known to be a symlink or something stranger. No written path holds it. */
+export const UNKNOWN_MARK = '\x01';
 
 /** Looks at a run of paths: what they are, and the digest of those that changed since the last scan. */
 export interface ScanTask {
   readonly type: 'scan';
   /** Absolute path of the folder that paths are relative to. */
   readonly root: string;
-  /** Written paths in order, joined by NUL; an empty folder ends in '/'. */
+  /** Written paths in order, joined by NUL, what is not a regular file with its mark. */
   readonly paths: string;
+  /** What last changed before this moment (ms, by the disk's clock) cannot have changed since the scan began. */
+  readonly settledBefore: number;
   /** The blocks of the last scan's stat cache that may hold these paths. */
   readonly previous:
     | { readonly path: string; readonly blocks: readonly BlockPlace[]; readonly trustStored: boolean }
@@ -72,13 +79,23 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
 
   for (const [position, written] of paths.entries()) {
     const at = position * RECORD_BYTES;
-    if (written.endsWith('/')) {
+    if (written.endsWith(FOLDER_MARK)) {
       writeRecord(records, at, 'd', undefined);
       digestToBytes(EMPTY_DIGEST).copy(records, at + DIGEST_OFFSET);
       continue;
     }
-    const path = written as TreePath;
+    const isUnknown = written.endsWith(UNKNOWN_MARK);
+    const path = (isUnknown ? written.slice(0, -1) : written) as TreePath;
     const absolute = `${task.root}/${treePathToText(path)}`;
+    const hit = known.find(path);
+    if (hit === undefined && !isUnknown) {
+      const settled = ingestSettled(absolute, task.settledBefore, task.store ? writer() : undefined);
+      if (settled !== undefined) {
+        read += 1;
+        writeIngested(records, at, settled, task.store);
+        continue;
+      }
+    }
     const stats = look(absolute);
     const kind = stats === undefined || stats === 'denied' ? undefined : kindOf(stats);
     if (stats === 'denied') {
@@ -97,7 +114,6 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
       if (problem !== undefined) problems.push({ position, reason: problem });
       continue;
     }
-    const hit = known.find(path);
     if (hit !== undefined && isSameFile(hit.records, hit.at, kind, stats)) {
       hit.records.copy(records, at, hit.at, hit.at + RECORD_BYTES);
       const isStored = known.trustStored && ((records[at + 1] ?? 0) & STORED) !== 0;
@@ -148,7 +164,7 @@ export function runIngestTask(task: IngestTask, { writer }: Store): IngestResult
 function writeIngested(
   records: Buffer,
   at: number,
-  ingested: { digest: Buffer; stats: Parameters<typeof kindOf>[0] },
+  ingested: { readonly digest: Buffer; readonly stats: Stats },
   stored: boolean,
 ): void {
   writeRecord(records, at, kindOf(ingested.stats) ?? 'f', ingested.stats);

@@ -63,7 +63,7 @@ export function readCheckoutRecord(workspace: Workspace, path: RepoPath): Checko
   }
   try {
     const { version, ...record } = JSON.parse(text) as CheckoutRecord & { version: number };
-    if (version === VERSION && (record.base === undefined || isDigest(record.base.hash))) return record;
+    if (version === VERSION && record.path === path && isWhole(record)) return record;
   } catch {
     // told below
   }
@@ -73,6 +73,18 @@ export function readCheckoutRecord(workspace: Workspace, path: RepoPath): Checko
     message: `the record of what is checked out at ${path} cannot be read: ${file}`,
     hint: 'Delete that file: mlv then takes nothing for granted about that path, and overwrites nothing there unasked.',
   });
+}
+
+/** Half a record would let edits pass for old data. */
+function isWhole({ base, selected, target }: CheckoutRecord): boolean {
+  const isContent = ({ type, hash, exec }: Content): boolean =>
+    (type === 'file' || type === 'dir') && isDigest(hash) && typeof exec === 'boolean';
+  const isSelection = (selection: Selection): boolean =>
+    selection === 'all' || (Array.isArray(selection) && selection.every((each) => typeof each === 'string'));
+  if ((base !== undefined && !isContent(base)) || !isSelection(selected)) return false;
+  if (target === undefined) return true;
+  const { content, earlier = [], restore = 'all' } = target;
+  return isContent(content) && earlier.every(isContent) && isSelection(target.selected) && isSelection(restore);
 }
 
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {

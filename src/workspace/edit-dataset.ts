@@ -94,7 +94,7 @@ async function scanEdits(
         })
       : stats === undefined
         ? []
-        : [{ path: inner, isEmptyFolder: false }];
+        : [{ path: inner, kind: 'other' }];
   const previous = openStatCache(stateFiles(workspace, path).statCache);
   const summary = await scan({
     ...options,

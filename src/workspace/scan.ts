@@ -6,6 +6,7 @@ import { treePathToText } from '../domain/tree-path.ts';
 import { temporaryName } from '../platform/durable-write.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { markRacy, RECORD_BYTES, recordKind, recordSize } from '../storage/file-record.ts';
+import { FOLDER_MARK, UNKNOWN_MARK } from '../storage/scan-task.ts';
 import type { BlockPlace, StatBlock, StatCache } from '../storage/stat-cache.ts';
 import { blocksBetween } from '../storage/stat-cache.ts';
 import type { VerbOptions } from './progress.ts';
@@ -13,9 +14,11 @@ import type { StorageTasks } from './task-runner.ts';
 
 /** Paths looked at by one task. */
 const TASK_PATHS = 1_024;
-/** Starting threads takes about as long as looking at so many unchanged files, */
+/** Starting threads takes about as long as looking at the files of so many tasks where they are known, */
 const THREADS_FROM_TASKS = 8;
-/** or as this, where there was something to be read. */
+/** where they are to be read, */
+const THREADS_FROM_NEW_TASKS = 2;
+/** or as this, where some were. */
 const THREADS_AFTER_MS = 120;
 /** Large files together worth starting threads for. */
 const THREADS_FROM_BYTES = 64 << 20;
@@ -78,11 +81,11 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
 
   try {
     const start = performance.now();
-    for (const { chunk, more } of lookAhead(chunks(options.paths), THREADS_FROM_TASKS)) {
+    const enough = options.previous === undefined ? THREADS_FROM_NEW_TASKS : THREADS_FROM_TASKS;
+    for (const { chunk, more } of lookAhead(chunks(options.paths), enough)) {
       signal?.throwIfAborted();
-      if (more >= THREADS_FROM_TASKS || (more > 0 && performance.now() - start > THREADS_AFTER_MS))
-        await tasks.useThreads();
-      const done = scanChunk(chunk, options);
+      if (more >= enough || (more > 0 && performance.now() - start > THREADS_AFTER_MS)) await tasks.useThreads();
+      const done = scanChunk(chunk, racySince, options);
       done.catch(() => {}); // awaited in its turn
       pending.push({ paths: chunk, done });
       while (pending.length > tasks.capacity()) await takeFirst();
@@ -96,21 +99,24 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
 
 async function scanChunk(
   chunk: string,
+  settledBefore: number,
   options: ScanOptions,
 ): Promise<StatBlock & { read: number; problems: WalkProblem[] }> {
   const { root, previous, trustStored, store, tasks, signal } = options;
+  const paths = chunk.replace(MARKED, '');
   const result = await tasks.run({
     type: 'scan',
     root,
     paths: chunk,
+    settledBefore,
     previous:
       previous === undefined
         ? undefined
-        : { path: previous.path, blocks: previousBlocks(previous, chunk), trustStored },
+        : { path: previous.path, blocks: previousBlocks(previous, paths), trustStored },
     store,
   });
   const records = Buffer.from(result.records.buffer, result.records.byteOffset, result.records.byteLength);
-  const names = chunk.split('\0');
+  const names = paths.split('\0');
   const nameAt = (position: number): TreePath => (names[position] ?? '') as TreePath;
   const problems = result.problems.map(({ position, reason }) => ({ path: treePathToText(nameAt(position)), reason }));
   const largeBytes = result.large.reduce((sum, position) => sum + recordSize(records, position * RECORD_BYTES), 0);
@@ -123,9 +129,7 @@ async function scanChunk(
       if (problem !== undefined) problems.push({ path: treePathToText(nameAt(position)), reason: problem });
     }),
   );
-  const plain =
-    chunk.includes('/\0') || chunk.endsWith('/') ? names.map((name) => name.replace(/\/$/, '')).join('\0') : chunk;
-  return { paths: plain, records, read: result.read + result.large.length, problems };
+  return { paths, records, read: result.read + result.large.length, problems };
 }
 
 function previousBlocks(previous: StatCache, chunk: string): BlockPlace[] {
@@ -134,15 +138,18 @@ function previousBlocks(previous: StatCache, chunk: string): BlockPlace[] {
   return blocksBetween(previous.blocks, first, chunk.slice(chunk.lastIndexOf('\0') + 1) as TreePath);
 }
 
+const MARKS = { file: '', 'empty-folder': FOLDER_MARK, other: UNKNOWN_MARK } as const;
+const MARKED = new RegExp(`[${FOLDER_MARK}${UNKNOWN_MARK}](?=\\0|$)`, 'g');
+
 /** Paths in lots for one task each. */
 function* chunks(paths: Iterable<WalkedPath>): Generator<string> {
   let names: string[] = [];
-  for (const { path, isEmptyFolder } of paths) {
+  for (const { path, kind } of paths) {
     if (names.length === TASK_PATHS) {
       yield names.join('\0');
       names = [];
     }
-    names.push(isEmptyFolder ? `${path}/` : path);
+    names.push(path + MARKS[kind]);
   }
   if (names.length > 0) yield names.join('\0');
 }

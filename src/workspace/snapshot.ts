@@ -104,7 +104,7 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
     const summary = await runScan(
       options,
       dirname(absolute),
-      [{ path: name, isEmptyFolder: false }],
+      [{ path: name, kind: 'other' }],
       follower.onBlock,
       follower.previous,
     );

@@ -49,7 +49,7 @@ data that is not there.
 
 Options
   -r, --remote NAME   this remote, not the default one
-  -j, --jobs N        at most so many requests at once
+  -j, --jobs N        at most N requests at once
       --rev REV       the data of this commit, branch or tag
       --all-branches  the data of all branches
       --all-tags      the data of all tags

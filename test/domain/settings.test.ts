@@ -19,14 +19,11 @@ remotes:
     region: eu-central-1
     pathStyle: true
   # archive: not yet
-runCache:
-  trust: mine
 `;
 const CLONE = `version: 0
 cache:
   dir: /scratch/cache
   links: [symlink, copy]
-  shared: group
 remotes:
   origin:
     profile: work
@@ -43,14 +40,13 @@ describe('a settings file', () => {
           ['remotes.origin.url', 's3://bucket/prefix', 10],
           ['remotes.origin.region', 'eu-central-1', 11],
           ['remotes.origin.pathStyle', true, 12],
-          ['runCache.trust', 'mine', 15],
         ] as const
       ).map(([key, value, line]) => ({ key, value, scope: 'tracked', origin: `${PATH}:${line}` })),
     );
   });
 
   test('reads the same in another dress', () => {
-    const dressed = `{version: 0, remote: "origin", core: {autostage: false}, cache: {packBelow: '16KiB'},\n remotes: {origin: {url: "s3://bucket/prefix", region: >-\n eu-central-1\n, pathStyle: true}}, runCache: {trust: mine}}`;
+    const dressed = `{version: 0, remote: "origin", core: {autostage: false}, cache: {packBelow: '16KiB'},\n remotes: {origin: {url: "s3://bucket/prefix", region: >-\n eu-central-1\n, pathStyle: true}}}`;
     const plain = dressed.replace('>-\n eu-central-1\n', 'eu-central-1');
     expect(parsePlainSettings(plain, 'tracked', PATH)).toBeUndefined();
     const values = (text: string): unknown =>
@@ -185,13 +181,6 @@ describe('a settings file', () => {
       'mlv config --local cache.links symlink ',
     ],
     [
-      'a shared cache',
-      'cache:\n  shared: group\n',
-      'config-not-here',
-      '2:3: cache.shared cannot be set for everyone who clones',
-      'mlv config --local cache.shared group ',
-    ],
-    [
       'plain http',
       'remotes:\n  a:\n    endpoint: http://minio.lan:9000\n',
       'config-not-here',
@@ -210,7 +199,7 @@ describe('a settings file', () => {
     ['a key twice', 'remote: a\nremote: b\n', 'config-invalid', '2:1: "remote" is there twice', 'Correct it'],
     [
       'an alias',
-      'remote: &a x\nrunCache:\n  trust: *a\n',
+      'remote: &a x\ncache:\n  dir:   *a\n',
       'config-invalid',
       '3:10: YAML aliases are not supported',
       'Correct it',
@@ -252,7 +241,6 @@ describe('a settings file', () => {
     expect(parsePlainSettings(text, 'clone', 'c')?.map(({ key, value }) => [key, value])).toEqual([
       ['cache.dir', '/scratch/cache'],
       ['cache.links', ['symlink', 'copy']],
-      ['cache.shared', 'group'],
       ['remotes.origin.profile', 'work'],
       ['remotes.origin.endpoint', 'http://minio.lan:9000'],
     ]);
@@ -350,12 +338,10 @@ describe('resolveSettings', () => {
         'cache.dir': undefined,
         'cache.links': ['reflink', 'copy'],
         'cache.packBelow': 'auto',
-        'cache.shared': 'user',
         remote: undefined,
-        'runCache.trust': 'all',
       },
       remotes: new Map(),
-      entries: ['cache.links', 'cache.packBelow', 'cache.shared', 'core.autostage', 'runCache.trust'].map(
+      entries: ['cache.links', 'cache.packBelow', 'core.autostage'].map(
         (key) => expect.objectContaining({ key, scope: 'default', origin: 'default' }) as object,
       ),
     });
@@ -373,7 +359,7 @@ describe('resolveSettings', () => {
       key: 'remotes.origin.profile',
       value: 'work',
       scope: 'clone',
-      origin: 'clone.yaml:8',
+      origin: 'clone.yaml:7',
     });
     expect(entries.map(({ key }) => key)).toContain('remotes.ghost.profile');
   });
@@ -399,16 +385,16 @@ describe('settingsFromEnvironment', () => {
         MLV_CACHE_DIR: '/c',
         MLV_CACHE_PACK_BELOW: '0',
         MLV_CACHE_LINKS: 'copy, symlink',
-        MLV_RUN_CACHE_TRUST: 'mine',
+        MLV_CORE_AUTOSTAGE: 'false',
         MLV_REMOTE: '',
         MLV_OTHER: 'x',
         PATH: '/bin',
       }).map(({ key, value, origin }) => [key, value, origin]),
     ).toEqual([
+      ['core.autostage', false, 'MLV_CORE_AUTOSTAGE'],
       ['cache.dir', '/c', 'MLV_CACHE_DIR'],
       ['cache.links', ['copy', 'symlink'], 'MLV_CACHE_LINKS'],
       ['cache.packBelow', 0, 'MLV_CACHE_PACK_BELOW'],
-      ['runCache.trust', 'mine', 'MLV_RUN_CACHE_TRUST'],
     ]);
   });
 

@@ -390,7 +390,7 @@ describe('what stands in the way', () => {
   });
 });
 
-const strace = spawnSync('strace', ['-V']).status === 0 ? undefined : 'there is no strace here';
+const withoutStrace = spawnSync('strace', ['-V']).status === 0 ? undefined : 'there is no strace here';
 
 describe('killed just before any change in the workspace, it can be finished', () => {
   const v1: Files = {
@@ -407,7 +407,7 @@ describe('killed just before any change in the workspace, it can be finished', (
     { name: 'a forced one', args: ['--force'] },
     { name: 'one that makes all anew', args: ['--relink'] },
   ])('$name', async ({ name, args }, { skip }) => {
-    if (strace !== undefined) skip(strace);
+    if (withoutStrace !== undefined) skip(withoutStrace);
     const { root, git } = await twoVersions(`strace ${name}`, v1, v2);
     const folder = join(root, 'data');
     let tag: 'v1' | 'v2' = 'v1';
@@ -416,12 +416,12 @@ describe('killed just before any change in the workspace, it can be finished', (
       for (let call = 1; await isKilledAndMended(calls, call); call++);
     }
 
-    async function isKilledAndMended([calls, path]: readonly [string, string?], call: number): Promise<boolean> {
+    async function isKilledAndMended([calls, only]: readonly [string, string?], call: number): Promise<boolean> {
       tag = tag === 'v1' ? 'v2' : 'v1';
       writeFiles(folder, { same: 'edited', mine: 'm' });
       rmSync(join(folder, 'away'), { force: true });
       git('checkout', '--quiet', tag);
-      const file = path === undefined ? [] : ['-P', join(folder, path)];
+      const file = only === undefined ? [] : ['-P', join(folder, only)];
       const inject = ['-e', `trace=${calls}`, ...file, '-e', `inject=${calls}:signal=SIGKILL:when=${call}`];
       const isKilled = isKilledBy(inject, root, ['checkout', ...args]);
       // Were the files that a kill left in the air taken for deleted, this would keep them so.
@@ -437,10 +437,10 @@ describe('killed just before any change in the workspace, it can be finished', (
       // An edit that was to be overwritten is there, or is not, or has been set aside.
       const leftovers = pathsNamed(folder, '.mlv-tmp-');
       if (args[0] === '--force' && found['same'] === 'file s') expected['same'] = 'file s';
-      for (const path of args[0] === '--force' ? leftovers : []) {
-        expect(readFileSync(join(folder, path), 'utf8')).toBe('edited');
-        rmSync(join(folder, path));
-        delete found[path];
+      for (const leftover of args[0] === '--force' ? leftovers : []) {
+        expect(readFileSync(join(folder, leftover), 'utf8')).toBe('edited');
+        rmSync(join(folder, leftover));
+        delete found[leftover];
       }
       expect(found).toEqual(expected);
       return isKilled;
@@ -448,8 +448,8 @@ describe('killed just before any change in the workspace, it can be finished', (
   });
 
   function isKilledBy(inject: readonly string[], root: string, args: readonly string[]): boolean {
-    const strace = ['-qq', '-o', '/dev/null', ...inject, process.execPath, BIN, ...args];
-    return spawnSync('strace', strace, { cwd: root, env: rig.env }).signal === 'SIGKILL';
+    const traced = ['-qq', '-o', '/dev/null', ...inject, process.execPath, BIN, ...args];
+    return spawnSync('strace', traced, { cwd: root, env: rig.env }).signal === 'SIGKILL';
   }
 });
 

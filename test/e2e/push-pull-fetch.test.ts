@@ -238,7 +238,7 @@ describe('which remote', () => {
     );
   });
 
-  test('none configured, a bucket, and a folder that is not there', async () => {
+  test('none configured, and a folder that is not there', async () => {
     const { root, git } = await rig.project('no-remote');
     writeFiles(root, { model: 'm' });
     await told(rig, root, ['add', 'model']);
@@ -248,15 +248,9 @@ describe('which remote', () => {
         'error: there is no remote yet\nhint: Name a folder or bucket for the data: mlv remote add -d NAME URL\n',
       );
     }
-    await told(rig, root, ['remote', 'add', '-d', 'bucket', 's3://some-bucket/prefix']);
     const nowhere = join(rig.folder, 'not-mounted/store');
     await told(rig, root, ['remote', 'add', 'nowhere', nowhere]);
     for (const command of ['push', 'pull', 'fetch']) {
-      const env = { AWS_EC2_METADATA_DISABLED: 'true' };
-      expect(await refusal(rig, root, [command], { env })).toBe(
-        'error: there are no credentials for s3://some-bucket/prefix: Could not load credentials from any providers\n' +
-          'hint: Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws: mlv remote modify --local NAME profile PROFILE\n',
-      );
       expect(await refusal(rig, root, [command, '-r', 'nowhere'])).toContain(
         `the remote's folder does not exist: ${nowhere}\n`,
       );

@@ -187,7 +187,7 @@ describe('are read as what they were made of:', () => {
 
   test('the description of a remote', () => {
     checkDescription(fixture('mlv.json'), 'here');
-    expect(JSON.parse(fixture('mlv.json'))).toEqual({ format: 0, limits: { packBelow: 8_388_608 } });
+    expect(JSON.parse(fixture('mlv.json'))).toEqual({ version: 0 });
   });
 
   test('the record of a checkout', () => {

@@ -102,6 +102,16 @@ describe('discoverLayout', () => {
     expect(discoverLayout(root)).toEqual({ ...given, workTree: at('given-tree') });
   });
 
+  it('takes a bare repository with a work tree given beside it', () => {
+    makeRepository(at('bare-given'), '--bare');
+    mkdirSync(at('tree-given'));
+    expect(discoverLayout(at('tree-given'), { gitDir: at('bare-given'), workTree: '.' })).toEqual({
+      workTree: at('tree-given'),
+      gitDir: at('bare-given'),
+      commonDir: at('bare-given'),
+    });
+  });
+
   it('refuses a bare repository, one marked bare, and the inside of .git', () => {
     makeRepository(at('bare'), '--bare');
     expect(() => discoverLayout(at('bare'))).toThrow(

@@ -39,9 +39,7 @@ describe('a remote', () => {
     const tree = await addTree(rig.cache('a'), files);
     await expect(rig.pull('b', [tree])).rejects.toMatchObject({ code: 'remote-missing' });
     await rig.push('a', [tree]);
-    expect(readFileSync(join(rig.remoteFolder, 'mlv.json'), 'utf8')).toBe(
-      '{"format":0,"limits":{"packBelow":8388608}}\n',
-    );
+    expect(readFileSync(join(rig.remoteFolder, 'mlv.json'), 'utf8')).toBe('{"version":0}\n');
     expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3 });
   });
 
@@ -58,8 +56,8 @@ describe('a remote', () => {
     mkdirSync(rig.remoteFolder);
     const description = join(rig.remoteFolder, 'mlv.json');
     for (const [text, code] of [
-      ['{"format":1}', 'remote-version'],
-      ['{"format":"0"}', 'remote-invalid'],
+      ['{"version":1}', 'remote-version'],
+      ['{"version":"0"}', 'remote-invalid'],
       ['[]', 'remote-invalid'],
       ['no JSON', 'remote-invalid'],
     ] as const) {

@@ -1,238 +1,168 @@
-import { beforeEach, describe, expect, test } from 'vitest';
-import { MlvError } from '../../src/domain/errors.ts';
-import type { EngineClock, EngineOptions, RequestEngine } from '../../src/storage/request-engine.ts';
+import { describe, expect, test } from 'vitest';
+import type { EngineOptions, EngineRequest } from '../../src/storage/request-engine.ts';
 import { createRequestEngine } from '../../src/storage/request-engine.ts';
 import { TransientError } from '../../src/storage/transient-error.ts';
 
-/** Time that passes only when everybody waits for it. */
-function fakeClock() {
-  let now = 0;
-  let timers: { at: number; callBack: () => void }[] = [];
-  const after = (ms: number, callBack: () => void): (() => void) => {
-    const timer = { at: now + ms, callBack };
-    timers.push(timer);
-    return () => void (timers = timers.filter((each) => each !== timer));
-  };
-  const clock: EngineClock = {
-    now: () => now,
-    after,
-    sleep: (ms, signal) =>
-      new Promise((resolve, reject) => {
-        const cancel = after(ms, resolve);
-        signal?.addEventListener('abort', () => {
-          cancel();
-          reject(signal.reason as Error);
-        });
-      }),
-  };
-  return {
-    clock,
-    /** Lets time pass until `promise` is settled. */
-    async run<T>(promise: Promise<T>): Promise<T> {
-      let isSettled = false;
-      const settled = promise.finally(() => (isSettled = true));
-      settled.catch(() => {});
-      for (;;) {
-        await new Promise((resolve) => void setImmediate(resolve));
-        if (isSettled) return settled;
-        const [next] = timers.sort((a, b) => a.at - b.at);
-        if (next === undefined) throw new Error('nobody waits, and nothing ends');
-        timers = timers.filter((each) => each !== next);
-        now = next.at;
-        next.callBack();
-      }
+const READ: EngineRequest = { what: 'read packs/ab/x', kind: 'read', bytes: 0 };
+
+/** An engine whose time passes only while it sleeps. */
+function rig(options: Partial<EngineOptions> = {}) {
+  const sleeps: number[] = [];
+  const timers = new Set<() => void>();
+  let time = 0;
+  const engine = createRequestEngine({
+    name: 's3://bucket',
+    random: () => 1,
+    clock: {
+      now: () => time,
+      async sleep(ms, signal) {
+        signal?.throwIfAborted();
+        sleeps.push(ms);
+        time += ms;
+      },
+      after(_ms, callBack) {
+        timers.add(callBack);
+        return () => timers.delete(callBack);
+      },
     },
-  };
+    ...options,
+  });
+  const pass = (ms: number): number => (time += ms);
+  return { engine, sleeps, pass, expire: () => [...timers].forEach((callBack) => callBack()) };
 }
 
-let time: ReturnType<typeof fakeClock>;
-beforeEach(() => {
-  time = fakeClock();
-});
-
-function open(options: Partial<EngineOptions> = {}): RequestEngine {
-  return createRequestEngine({ name: 's3://b', clock: time.clock, random: () => 1, ...options });
-}
-
-const read = { what: 'read key', kind: 'read', bytes: 0 } as const;
-const write = { what: 'write key', kind: 'write', bytes: 0 } as const;
-
-/** Fails so often, then succeeds; notes when it was called. */
-function failing(times: number, error: () => unknown, at: number[] = []) {
-  return async (): Promise<string> => {
-    at.push(time.clock.now());
-    if (at.length <= times) throw error();
+/** Fails with the errors, in turn, then succeeds. */
+function failing(...errors: Error[]): () => Promise<string> {
+  return async () => {
+    const error = errors.shift();
+    if (error !== undefined) throw error;
     return 'done';
   };
 }
 
-describe('retries', () => {
-  test('wait longer each time, and end with success', async () => {
-    const at: number[] = [];
-    const engine = open();
-    const result = time.run(
-      engine.run(
-        read,
-        failing(4, () => new TransientError('reset'), at),
-      ),
-    );
-    expect(await result).toBe('done');
-    expect(at).toEqual([0, 200, 600, 1400, 3000]);
+function times(count: number, error: () => Error): Error[] {
+  return Array.from({ length: count }, error);
+}
+
+const reset = (): TransientError => new TransientError('reset');
+
+describe('the request engine', () => {
+  test('tries again, after longer and longer waits', async () => {
+    const { engine, sleeps } = rig();
+    expect(await engine.run(READ, failing(...times(4, reset)))).toBe('done');
+    expect(sleeps).toEqual([200, 400, 800, 1600]);
     expect(engine.counters()).toEqual({ requests: 5, retries: 4, throttles: 0 });
   });
 
-  test('are spread by chance, down to half the wait', async () => {
-    const at: number[] = [];
-    await time.run(
-      open({ random: () => 0 }).run(
-        read,
-        failing(2, () => new TransientError('reset'), at),
-      ),
-    );
-    expect(at).toEqual([0, 100, 300]);
+  test('waits as long as the store asks', async () => {
+    const { engine, sleeps } = rig();
+    await engine.run(READ, failing(new TransientError('busy', { isThrottle: true, retryAfterMs: 7000 })));
+    expect(sleeps).toEqual([7000]);
   });
 
-  test('heed what the store asks for', async () => {
-    const at: number[] = [];
-    const slow = (): Error => new TransientError('SlowDown', { isThrottle: true, retryAfterMs: 7000 });
-    const engine = open();
-    await time.run(engine.run(read, failing(2, slow, at)));
-    expect(at).toEqual([0, 7000, 14_000]);
-    expect(engine.counters().throttles).toBe(2);
-  });
-
-  test('end after some tries, with how often and how long', async () => {
-    const error = time.run(
-      open({ tries: 3 }).run(
-        write,
-        failing(99, () => new TransientError('InternalError (500)')),
-      ),
-    );
-    await expect(error).rejects.toMatchObject({
+  test('says in the end what was asked, how often, for how long and why', async () => {
+    const { engine } = rig({ tries: 3 });
+    await expect(engine.run(READ, failing(...times(3, reset)))).rejects.toMatchObject({
+      code: 'remote-read-failed',
+      message: 'cannot read packs/ab/x at s3://bucket: reset (tried 3 times in 0.6 s)',
+    });
+    await expect(engine.run({ ...READ, kind: 'write' }, failing(...times(3, reset)))).rejects.toMatchObject({
       code: 'remote-write-failed',
-      kind: 'io',
-      message: 'cannot write key at s3://b: InternalError (500) (tried 3 times in 0.6 s)',
     });
   });
 
-  test('go on while the store asks for patience, and end after the time for all tries', async () => {
-    const at: number[] = [];
-    const slow = (): Error => new TransientError('SlowDown (503)', { isThrottle: true });
-    const error = time.run(open().run(read, failing(99, slow, at)));
-    await expect(error).rejects.toMatchObject({ code: 'remote-read-failed' });
-    expect(at.length).toBeGreaterThan(15);
-    expect(at.at(-1)).toBeLessThanOrEqual(300_000);
-    expect(at.at(-1)).toBeGreaterThan(270_000);
-  });
-
-  test('are few for what was never reached, more for what went away', async () => {
-    const refused = (): Error => new TransientError('ECONNREFUSED', { isUnreachable: true, hint: 'Is it there?' });
-    const engine = open();
-    const first: number[] = [];
-    const expected = { code: 'remote-unreachable', hint: 'Is it there?' };
-    await expect(time.run(engine.run(read, failing(99, refused, first)))).rejects.toMatchObject(expected);
-    expect(first).toHaveLength(3);
-    await time.run(engine.run(read, failing(0, refused)));
-    const later: number[] = [];
-    await expect(time.run(engine.run(read, failing(99, refused, later)))).rejects.toMatchObject(expected);
-    expect(later).toHaveLength(10);
-  });
-
-  test('are not made of what does not pass', async () => {
-    const denied = new MlvError({ code: 'remote-denied', kind: 'refused', message: 'no' });
-    const engine = open();
-    await expect(
-      engine.run(
-        read,
-        failing(1, () => denied),
-      ),
-    ).rejects.toBe(denied);
-    const bug = new TypeError('a bug');
-    await expect(
-      engine.run(
-        read,
-        failing(1, () => bug),
-      ),
-    ).rejects.toBe(bug);
-    expect(engine.counters().retries).toBe(0);
-  });
-
-  test('end when they are told to, also while waiting', async () => {
-    const stop = new AbortController();
-    const enough = new Error('enough');
-    time.clock.after(250, () => stop.abort(enough));
-    const running = open().run(
-      { ...read, signal: stop.signal },
-      failing(99, () => new TransientError('reset')),
-    );
-    await expect(time.run(running)).rejects.toBe(enough);
-  });
-});
-
-describe('deadlines', () => {
-  const never = (signal: AbortSignal): Promise<never> =>
-    new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error));
+  test('is patient with a store that asks for it, until the time for all tries is over', async () => {
+    const { engine, sleeps } = rig({ tries: 2, totalMs: 100_000 });
+    const throttle = (): TransientError => new TransientError('SlowDown', { isThrottle: true });
+    await expect(engine.run(READ, failing(...times(100, throttle)))).rejects.toMatchObject({
+      code: 'remote-read-failed',
     });
-
-  test('depend on the bytes', async () => {
-    const start = time.clock.now();
-    const running = open({ tries: 1 }).run({ ...read, bytes: 64 * 60_000 }, never);
-    await expect(time.run(running)).rejects.toMatchObject({
-      message: 'cannot read key at s3://b: no end after 120 s (tried once in 120 s)',
-    });
-    expect(time.clock.now() - start).toBe(120_000);
+    expect(sleeps.length).toBeGreaterThan(5);
+    expect(sleeps.reduce((sum, ms) => sum + ms, 0)).toBeLessThanOrEqual(100_000);
   });
 
-  test('lead to another try', async () => {
+  test('does not try again what is final', async () => {
+    const { engine, sleeps } = rig();
+    const final = new Error('no such thing');
+    await expect(engine.run(READ, failing(final))).rejects.toBe(final);
+    expect(sleeps).toEqual([]);
+  });
+
+  test('gives up soon on what was never reached, but not on what was', async () => {
+    const unreachable = (): TransientError => new TransientError('ENOTFOUND', { isUnreachable: true });
+    const { engine, sleeps } = rig();
+    await expect(engine.run(READ, failing(...times(9, unreachable)))).rejects.toMatchObject({
+      code: 'remote-unreachable',
+    });
+    expect(sleeps).toHaveLength(2);
+    await engine.run(READ, failing());
+    expect(await engine.run(READ, failing(...times(9, unreachable)))).toBe('done');
+  });
+
+  test('gives up a try that does not end, and tries again', async () => {
+    const { engine, sleeps, expire } = rig();
     let tries = 0;
-    const running = open().run(read, (signal) => (++tries === 1 ? never(signal) : Promise.resolve('done')));
-    expect(await time.run(running)).toBe('done');
+    const result = await engine.run(READ, (signal) => {
+      if (++tries > 1) return Promise.resolve('done');
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('stopped')));
+        expire();
+      });
+    });
+    expect([result, tries, sleeps.length]).toEqual(['done', 2, 1]);
   });
-});
 
-describe('requests at once', () => {
-  /** Keeps so many requests going for a while; a request's time depends on how many there are. Returns the most there were. */
-  async function load(
-    engine: RequestEngine,
-    options: { ms: number; clients?: number; takes: (underWay: number) => number },
-  ) {
-    const end = time.clock.now() + options.ms;
-    let underWay = 0;
+  test('stops with the reason of the signal, also while it waits', async () => {
+    const { engine } = rig();
+    const stop = new AbortController();
+    const reason = new Error('enough');
+    const running = engine.run({ ...READ, signal: stop.signal }, async () => {
+      stop.abort(reason);
+      throw reset();
+    });
+    await expect(running).rejects.toBe(reason);
+  });
+
+  test('lets no more through than it was told, and half of that when the store asks for fewer', async () => {
+    const { engine, pass } = rig({ start: 8, most: 8 });
+    let running = 0;
     let most = 0;
-    const client = async (): Promise<void> => {
-      while (time.clock.now() < end) {
-        await engine.run(read, async () => {
-          most = Math.max(most, ++underWay);
-          await time.clock.sleep(options.takes(underWay), undefined);
-          underWay -= 1;
-        });
-      }
-    };
-    await time.run(Promise.all(Array.from({ length: options.clients ?? 100 }, client)));
-    return most;
-  }
-
-  test('start at 8 and grow to 64 where that brings more', async () => {
-    const engine = open();
-    expect(await load(engine, { ms: 50, clients: 20, takes: () => 30 })).toBe(8);
-    expect(await load(engine, { ms: 10_000, takes: () => 30 })).toBe(64);
+    const ask = (error?: Error): Promise<void> =>
+      engine.run(READ, async () => {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setImmediate(resolve));
+        running -= 1;
+        const thrown = error;
+        error = undefined;
+        if (thrown !== undefined) throw thrown;
+      });
+    await Promise.all(Array.from({ length: 40 }, () => ask()));
+    expect(most).toBe(8);
+    pass(10_000);
+    await ask(new TransientError('SlowDown', { isThrottle: true }));
+    most = 0;
+    await Promise.all(Array.from({ length: 12 }, () => ask()));
+    expect(most).toBe(4);
+    expect(engine.counters().throttles).toBe(1);
   });
 
-  test('stay few where more do not bring more', async () => {
-    expect(await load(open(), { ms: 10_000, takes: (underWay) => 10 * underWay })).toBeLessThan(24);
-  });
-
-  test('are never more than asked for', async () => {
-    expect(await load(open({ most: 3 }), { ms: 5000, takes: () => 30 })).toBe(3);
-  });
-
-  test('are halved when the store complains, once a second', async () => {
-    const engine = open();
-    await load(engine, { ms: 10_000, takes: () => 30 });
-    const slow = (): Error => new TransientError('SlowDown', { isThrottle: true, retryAfterMs: 1 });
-    const calls = Array.from({ length: 20 }, () => engine.run(read, failing(1, slow)));
-    await time.run(Promise.all(calls));
-    expect(await load(engine, { ms: 60, takes: () => 30 })).toBe(32);
+  test('lets more through while that brings more', async () => {
+    const { engine, pass } = rig({ start: 8, most: 64 });
+    let running = 0;
+    let most = 0;
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(
+        Array.from({ length: 200 }, () =>
+          engine.run({ ...READ, bytes: 1 << 20 }, async () => {
+            most = Math.max(most, ++running);
+            await new Promise((resolve) => setImmediate(resolve));
+            running -= 1;
+            pass(200 / running ** 2);
+          }),
+        ),
+      );
+    }
+    expect(most).toBeGreaterThan(16);
+    expect(most).toBeLessThanOrEqual(64);
   });
 });

@@ -1,299 +1,255 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Home } from '../../src/storage/home.ts';
-import { OWNER, READER } from '../support/s3-server/rig.ts';
+import { digestFromBytes } from '../../src/domain/digest.ts';
+import type { RemoteSettings } from '../../src/domain/setting-table.ts';
+import { hashEngine } from '../../src/platform/hash.ts';
+import type { FileSource, Home } from '../../src/storage/home.ts';
+import { createRequestEngine } from '../../src/storage/request-engine.ts';
+import { openS3Home } from '../../src/storage/s3-home.ts';
+import { OWNER, READER, startRig } from '../support/s3-server/rig.ts';
+import type { S3Server } from '../support/s3-server/server.ts';
 import { describeHome } from './home-conformance.ts';
-import type { S3Rig } from './s3-rig.ts';
-import { startS3Rig, useCredentials } from './s3-rig.ts';
 
-for (const prefix of ['', 'team/data']) {
-  describeHome(`a bucket with the prefix "${prefix}"`, async () => {
-    const rig = await startS3Rig();
-    return { home: rig.open({ prefix }).home, dispose: rig.dispose };
+const MIB = 1 << 20;
+const LARGE = 40 * MIB + 5;
+
+function useCredentials({ accessKeyId, secretAccessKey }: { accessKeyId: string; secretAccessKey: string }): void {
+  process.env['AWS_ACCESS_KEY_ID'] = accessKeyId;
+  process.env['AWS_SECRET_ACCESS_KEY'] = secretAccessKey;
+}
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+process.env['AWS_EC2_METADATA_DISABLED'] = 'true';
+process.env['AWS_CONFIG_FILE'] = process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null';
+
+interface HomeOptions {
+  readonly prefix?: string;
+  readonly bucket?: string;
+  readonly settings?: Omit<RemoteSettings, 'url'>;
+  readonly idleMs?: number;
+}
+
+function openHome(server: S3Server, folder: string, options: HomeOptions = {}): Home {
+  const { prefix = '', bucket = 'data', settings, idleMs } = options;
+  return openS3Home({
+    bucket,
+    prefix,
+    settings: { endpoint: server.endpoint, ...settings },
+    environment: {},
+    folder,
+    engine: createRequestEngine({ name: `s3://${bucket}`, tries: 3, random: () => 0 }),
+    ...(idleMs !== undefined && { idleMs }),
   });
 }
 
-let rig: S3Rig;
-beforeEach(async () => {
-  rig = await startS3Rig();
-});
-afterEach(() => rig.dispose());
-
-async function keys(home: Home, prefix = ''): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { key } of home.list(prefix)) found.push(key);
-  return found;
+for (const [name, prefix] of [
+  ['a bucket', ''],
+  ['a folder of a bucket', 'team/data'],
+] as const) {
+  describeHome(name, async () => {
+    useCredentials(OWNER);
+    const server = await startRig();
+    const folder = mkdtempSync(join(tmpdir(), 'mlv-s3-'));
+    const dispose = async (): Promise<void> => {
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    };
+    return { home: openHome(server, folder, { prefix }), dispose };
+  });
 }
 
-const bytes = (text: string): Buffer[] => [Buffer.from(text)];
-
-describe('requests', () => {
-  test('one stores an object, with a checksum, a condition, and no trailer', async () => {
-    await rig.open().home.write('packs/ab/one', bytes('content'));
-    const [{ headers, operation } = { headers: {}, operation: '' }, ...others] = rig.server.requests;
-    expect({ operation, others: others.length }).toEqual({ operation: 'PutObject', others: 0 });
-    expect(headers).toMatchObject({ 'if-none-match': '*', 'x-amz-checksum-crc32': '/sUwqQ==', 'content-length': '7' });
-    expect(Object.keys(headers).filter((name) => /trailer|expect|encoding/.test(name))).toEqual([]);
+describe('a bucket', () => {
+  let server: S3Server;
+  let folder: string;
+  let home: Home;
+  beforeEach(async () => {
+    useCredentials(OWNER);
+    folder = mkdtempSync(join(tmpdir(), 'mlv-s3-'));
+    server = await startRig();
+    home = openHome(server, join(folder, 'notes'));
+  });
+  afterEach(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
   });
 
-  test('a key that is taken is told by the store; another size is replaced', async () => {
-    const { home } = rig.open();
-    await home.write('index/x', bytes('half'));
-    await home.write('index/x', bytes('half'));
-    expect(rig.asked()).toEqual(['PutObject', 'PutObject', 'HeadObject']);
-    await home.write('index/x', bytes('half and half'));
-    expect(rig.asked()).toEqual(['PutObject', 'HeadObject', 'PutObject']);
-    expect((await rig.server.bucket().get('team/index/x')).toString()).toBe('half and half');
+  function source(bytes: Buffer): FileSource {
+    const path = join(folder, 'source');
+    writeFileSync(path, bytes);
+    return { path, offset: 0, length: bytes.length, digest: digestFromBytes(hashEngine().hash(bytes)) };
+  }
+
+  function asked(operation: string): number {
+    return server.requests.filter((request) => request.operation === operation).length;
+  }
+
+  async function refusal(work: Promise<unknown>): Promise<string> {
+    const error = await work.then(
+      () => new Error('it succeeded'),
+      (thrown: Error & { code?: string; hint?: string }) => thrown,
+    );
+    const { code, message, hint } = error as Error & { code?: string; hint?: string };
+    return `${code}: ${message}\n${hint}`;
+  }
+
+  const busy = { kind: 'answer', status: 503, code: 'SlowDown' } as const;
+
+  test('that is busy is asked again', async () => {
+    server.faults.add({ times: 4, action: busy });
+    await home.write('index/a', [Buffer.from('bytes')]);
+    server.faults.add({ times: 4, action: busy });
+    expect((await home.readAll('index/a', 10)).toString()).toBe('bytes');
   });
 
-  test('what a store does not know is left out from then on, also by the next run', async () => {
-    const fault = { kind: 'answer', status: 501, code: 'NotImplemented' } as const;
-    rig.server.faults.add({ on: { operation: 'PutObject' }, action: fault });
-    await rig.open().home.write('index/a', bytes('a'));
-    await rig.open().home.write('index/b', bytes('b'));
-    expect(rig.server.requests.map(({ headers }) => headers['if-none-match'])).toEqual(['*', undefined, undefined]);
-    rig.server.faults.add({
+  test.each([
+    { kind: 'reset', afterResponseBytes: 100_000 },
+    { kind: 'truncate', bytes: 100_000 },
+    { kind: 'ignore-range' },
+  ] as const)('gives all of a range, whatever happens on the way: %j', async (action) => {
+    const bytes = Buffer.alloc(300_000, 'some bytes');
+    await server.bucket().put('packs/ab/x', bytes);
+    const fault = server.faults.add({ on: { operation: 'GetObject' }, action });
+    const range = { offset: 1000, length: 250_000 };
+    expect((await home.read('packs/ab/x', range)).equals(bytes.subarray(1000, 251_000))).toBe(true);
+    expect(fault.hits).toBe(1);
+  });
+
+  test('that stops in the middle of an object is asked again', async () => {
+    const patient = openHome(server, folder, { idleMs: 200 });
+    const bytes = Buffer.alloc(300_000, 'some bytes');
+    await server.bucket().put('packs/ab/x', bytes);
+    server.faults.add({ on: { operation: 'GetObject' }, action: { kind: 'drip', bytesPerSecond: 1 } });
+    expect((await patient.readAll('packs/ab/x', 300_000)).equals(bytes)).toBe(true);
+    expect(asked('GetObject')).toBe(2);
+  });
+
+  test('keeps what is there, and replaces what is shorter', async () => {
+    await server.bucket().put('packs/ab/x', 'first');
+    await home.write('packs/ab/x', [Buffer.from('other')]);
+    expect((await server.bucket().get('packs/ab/x')).toString()).toBe('first');
+    await home.write('packs/ab/x', [Buffer.from('longer')]);
+    expect((await server.bucket().get('packs/ab/x')).toString()).toBe('longer');
+  });
+
+  test('that knows no conditions is learned once', async () => {
+    server.faults.add({
       on: { operation: 'PutObject' },
-      action: { ...fault, message: 'A header you provided: x-amz-checksum-crc32' },
+      action: { kind: 'answer', status: 501, code: 'NotImplemented' },
     });
-    await rig.open().home.write('index/c', bytes('c'));
-    await rig.open().home.write('index/d', bytes('d'));
-    const sums = rig.server.requests.map(({ headers }) => [headers['x-amz-checksum-crc32'], headers['content-md5']]);
-    expect(sums.slice(-2)).toEqual([
-      [undefined, 'SooI8J03tzeVZJA4QItfMw=='],
-      [undefined, 'gnfgkQ11AZW0SHl2FuCRrQ=='],
-    ]);
+    await home.write('index/a', [Buffer.from('a')]);
+    await openHome(server, join(folder, 'notes')).write('index/b', [Buffer.from('b')]);
+    expect(asked('PutObject')).toBe(3);
+    expect([...server.bucket().objects().keys()]).toEqual(['index/a', 'index/b']);
   });
 
-  test('settings go along with what they concern', async () => {
-    const settings = { storageClass: 'STANDARD_IA', sse: 'aws:kms', kmsKeyId: 'key', requesterPays: true } as const;
-    const { home } = rig.open({ settings });
-    await home.write('index/x', bytes('x'));
-    await home.readAll('index/x', 10);
-    expect(rig.server.bucket().objects().get('team/index/x')).toMatchObject({
-      storageClass: 'STANDARD_IA',
-      encryption: 'aws:kms',
-      kmsKeyId: 'key',
-      requestPayer: 'requester',
-    });
-    expect(rig.server.requests.map(({ headers }) => headers['x-amz-request-payer'])).toEqual([
-      'requester',
-      'requester',
-    ]);
+  test('whose answer to a write was lost has the object', async () => {
+    server.faults.add({ on: { operation: 'PutObject' }, action: { kind: 'lose-answer', isPerformed: true } });
+    await home.write('index/a', [Buffer.from('bytes')]);
+    expect((await server.bucket().get('index/a')).toString()).toBe('bytes');
   });
 
-  test('the folders that a console makes are no objects', async () => {
-    await rig.server.bucket().put('team/index/', '');
-    await rig.server.bucket().put('team/index/x', 'x');
-    expect(await keys(rig.open().home)).toEqual(['index/x']);
-  });
-});
-
-describe('what passes is tried again', () => {
-  test.each([
-    { fault: { kind: 'answer', status: 500, code: 'InternalError' }, throttles: 0 },
-    { fault: { kind: 'answer', status: 503, code: 'SlowDown', retryAfter: 0 }, throttles: 1 },
-    { fault: { kind: 'answer', status: 429, code: 'TooManyRequests' }, throttles: 1 },
-    { fault: { kind: 'answer', status: 400, code: 'RequestTimeout' }, throttles: 0 },
-    { fault: { kind: 'answer', status: 409, code: 'ConditionalRequestConflict' }, throttles: 0 },
-    { fault: { kind: 'reset' }, throttles: 0 },
-    { fault: { kind: 'lose-answer', isPerformed: true }, throttles: 0 },
-    { fault: { kind: 'lose-answer', isPerformed: false }, throttles: 0 },
-  ] as const)('a write that met $fault', async ({ fault, throttles }) => {
-    rig.server.faults.add({ action: fault });
-    const { home, engine } = rig.open();
-    await home.write('index/x', bytes('content'));
-    expect(engine.counters()).toMatchObject({ retries: 1, throttles });
-    expect((await rig.server.bucket().get('team/index/x')).toString()).toBe('content');
+  test('takes a large file in parts', async () => {
+    const bytes = Buffer.alloc(LARGE, 'large file');
+    server.faults.add({ on: { operation: 'UploadPart' }, nth: 2, action: { kind: 'reset', afterRequestBytes: MIB } });
+    server.faults.add({ on: { operation: 'UploadPart' }, times: 2, action: busy });
+    await home.writeFile('objects/ab/x', source(bytes));
+    expect((await server.bucket().get('objects/ab/x')).equals(bytes)).toBe(true);
+    expect(server.bucket().uploads()).toEqual([]);
   });
 
   test.each([
-    { kind: 'answer', status: 500, code: 'InternalError' },
-    { kind: 'reset', afterResponseBytes: 50_000 },
-    { kind: 'truncate', bytes: 50_000 },
-    { kind: 'shorten', bytes: 50_000 },
-    { kind: 'hang' },
-    { kind: 'drip', bytesPerSecond: 10 },
-  ] as const)('a read that met %o', async (action) => {
-    const content = Buffer.alloc(100_000, 'content');
-    await rig.server.bucket().put('team/packs/x', content);
-    rig.server.faults.add({ on: { operation: 'GetObject' }, action });
-    const { home, engine } = rig.open({ idleMs: 300, tryMs: 600 });
-    const read = await home.read('packs/x', { offset: 1000, length: 98_000 });
-    expect(read.equals(content.subarray(1000, 99_000))).toBe(true);
-    expect(engine.counters()).toMatchObject({ requests: 2, retries: 1 });
+    { kind: 'lose-answer', isPerformed: true },
+    { kind: 'lose-answer', isPerformed: false },
+    { kind: 'late-error', code: 'InternalError', isPerformed: true },
+    { kind: 'late-error', code: 'InternalError', isPerformed: false },
+  ] as const)('decides how the end of an upload ended: %j', async (action) => {
+    const bytes = Buffer.alloc(LARGE, 'large file');
+    const fault = server.faults.add({ on: { operation: 'CompleteMultipartUpload' }, action });
+    await home.writeFile('objects/ab/x', source(bytes));
+    expect(fault.hits).toBe(1);
+    expect((await server.bucket().get('objects/ab/x')).equals(bytes)).toBe(true);
+    expect(server.bucket().uploads()).toEqual([]);
   });
 
-  test('a connection that was closed while it was idle', async () => {
-    const { home } = rig.open();
-    rig.server.faults.add({ action: { kind: 'close-idle' } });
-    await home.write('index/x', bytes('x'));
-    expect((await home.readAll('index/x', 10)).toString()).toBe('x');
+  test('never gets a large file that is damaged', async () => {
+    const good = source(Buffer.alloc(LARGE, 'large file'));
+    const damaged = { ...good, digest: digestFromBytes(hashEngine().hash(Buffer.from('other'))) };
+    await expect(home.writeFile('objects/ab/x', damaged)).rejects.toMatchObject({ code: 'source-damaged' });
+    expect([server.bucket().objects().size, server.bucket().uploads()]).toEqual([0, []]);
   });
 
-  test('a store that sends everything where a range was asked for', async () => {
-    await rig.server.bucket().put('team/packs/x', Buffer.from('0123456789'));
-    rig.server.faults.add({ on: { operation: 'GetObject' }, times: 2, action: { kind: 'ignore-range' } });
-    const { home } = rig.open();
-    expect((await home.read('packs/x', { offset: 3, length: 4 })).toString()).toBe('3456');
-    await expect(home.read('packs/x', { offset: 8, length: 4 })).rejects.toMatchObject({ code: 'object-short' });
+  test('gets only what it lacks when an upload goes on', async () => {
+    const bytes = Buffer.alloc(LARGE, 'large file');
+    const denied = { kind: 'answer', status: 403, code: 'AccessDenied' } as const;
+    server.faults.add({ on: { operation: 'CompleteMultipartUpload' }, action: denied });
+    await expect(home.writeFile('objects/ab/x', source(bytes))).rejects.toMatchObject({ code: 'remote-not-writable' });
+    expect(asked('UploadPart')).toBe(3);
+    await openHome(server, join(folder, 'notes')).writeFile('objects/ab/x', source(bytes));
+    expect(asked('UploadPart')).toBe(3);
+    expect((await server.bucket().get('objects/ab/x')).equals(bytes)).toBe(true);
   });
 
-  test('an object that is replaced between two reads of it is read as it is now', async () => {
-    const { home } = rig.open();
-    await rig.server.bucket().put('team/packs/x', Buffer.from('0123456789'));
-    await home.read('packs/x', { offset: 0, length: 4 });
-    await rig.server.bucket().put('team/packs/x', Buffer.from('abcdefghij'));
-    expect((await home.read('packs/x', { offset: 3, length: 4 })).toString()).toBe('defg');
+  test('that does not allow something says what to ask for', async () => {
+    useCredentials(READER);
+    const readOnly = openHome(server, folder);
+    expect(await refusal(readOnly.write('index/a', [Buffer.from('a')]))).toMatch(
+      /^remote-not-writable: s3:\/\/data may not be written to \(s3:PutObject on index\/a\)[^]*Ask for s3:PutObject/,
+    );
+    expect(asked('PutObject')).toBe(1);
   });
 
-  test('a listing with every key twice, or cut short by a store that says so', async () => {
-    for (const key of ['a', 'b', 'c']) await rig.server.bucket().put(`team/index/${key}`, key);
-    rig.server.faults.add({ action: { kind: 'duplicate-keys' } });
-    expect(await keys(rig.open().home)).toEqual(['index/a', 'index/b', 'index/c']);
-  });
-});
-
-describe('what does not pass is told', () => {
-  const denied = { kind: 'answer', status: 403, code: 'AccessDenied', message: 'Access Denied' } as const;
-
-  test.each([
-    {
-      code: 'remote-denied',
-      action: denied,
-      run: (home: Home) => home.readAll('index/x', 10),
-      text: 's3:GetObject on index/x',
-    },
-    { code: 'remote-denied', action: denied, run: (home: Home) => keys(home), text: 's3:ListBucket on the bucket' },
-    {
-      code: 'remote-not-writable',
-      action: denied,
-      run: (home: Home) => home.write('index/x', bytes('x')),
-      text: 's3:PutObject on index/x',
-    },
-    {
-      code: 'remote-full',
-      action: { kind: 'answer', status: 507, code: 'InsufficientStorage' },
-      run: (home: Home) => home.write('index/x', bytes('x')),
-      text: 'no room left at s3://data/team for index/x',
-    },
-    {
-      code: 'remote-kms-denied',
-      action: { ...denied, message: 'User is not authorized to perform: kms:GenerateDataKey on the resource' },
-      run: (home: Home) => home.write('index/x', bytes('x')),
-      text: 'the key that encrypts',
-    },
-  ] as const)('$code, at once: $text', async ({ code, action, run, text }) => {
-    rig.server.faults.add({ times: Infinity, action });
-    await expect(run(rig.open().home)).rejects.toMatchObject({ code, message: expect.stringContaining(text) });
-    expect(rig.server.requests).toHaveLength(1);
+  test('that is not there, or not for these credentials, is told so', async () => {
+    const missing = openHome(server, folder, { bucket: 'none' });
+    expect(await refusal(missing.list('index/')[Symbol.asyncIterator]().next())).toContain(
+      `remote-missing: there is no bucket "none" at ${server.endpoint}`,
+    );
+    await expect(missing.write('index/a', [])).rejects.toMatchObject({ code: 'remote-missing' });
+    useCredentials({ accessKeyId: 'NOBODY', secretAccessKey: 'not-to-be-shown' });
+    expect(await refusal(openHome(server, folder).readAll('mlv.json', 10))).toMatch(/^credentials-wrong: /);
+    useCredentials({ ...OWNER, secretAccessKey: 'not-to-be-shown' });
+    const wrong = await refusal(openHome(server, folder).readAll('mlv.json', 10));
+    expect(wrong).toMatch(/^credentials-wrong: /);
+    expect(wrong).not.toContain('not-to-be-shown');
   });
 
-  test('a bucket that is not there', async () => {
-    const rigWithout = await startS3Rig({ buckets: ['other'] });
+  test('tells how to renew credentials that have expired, after one try with new ones', async () => {
+    const expired = { kind: 'answer', status: 400, code: 'ExpiredToken' } as const;
+    server.faults.add({ action: expired });
+    await home.write('index/a', [Buffer.from('a')]);
+    server.faults.add({ times: 2, action: expired });
+    expect(await refusal(home.readAll('index/a', 10))).toMatch(
+      /^credentials-expired: the credentials for s3:\/\/data have expired\n.*aws sso login/,
+    );
+  });
+
+  test('in another region is found', async () => {
+    const elsewhere = await startRig({ buckets: [{ name: 'data', region: 'eu-central-1' }] });
     try {
-      const { home } = rigWithout.open();
-      await expect(keys(home)).rejects.toMatchObject({ code: 'remote-missing' });
-      await expect(home.readAll('mlv.json', 10)).rejects.toMatchObject({ code: 'remote-missing' });
-      await expect(home.write('index/x', bytes('x'))).rejects.toMatchObject({ code: 'remote-missing' });
+      await openHome(elsewhere, join(folder, 'elsewhere')).write('index/a', [Buffer.from('a')]);
+      expect([...elsewhere.bucket().objects().keys()]).toEqual(['index/a']);
     } finally {
-      await rigWithout.dispose();
+      await elsewhere.close();
     }
   });
 
-  test('a store class that there is not', async () => {
-    const { home } = rig.open({ settings: { storageClass: 'CHEAP' } });
-    await expect(home.write('index/x', bytes('x'))).rejects.toMatchObject({
-      code: 'remote-setting-wrong',
-      hint: 'Correct it: mlv remote modify NAME storageClass CLASS',
-    });
+  test('that cannot be reached is given up soon', async () => {
+    const { endpoint } = server;
+    await server.close();
+    expect(await refusal(home.readAll('mlv.json', 10))).toMatch(
+      /^remote-unreachable: cannot read mlv\.json at s3:\/\/data: ECONNREFUSED/,
+    );
+    server = await startRig();
+    expect(server.endpoint).not.toBe(endpoint);
   });
 
-  test('reading is all that a reader may do', async () => {
-    await rig.server.bucket().put('team/index/x', 'x');
-    useCredentials(READER);
-    const { home } = rig.open();
-    expect(await keys(home)).toEqual(['index/x']);
-    await expect(home.write('index/y', bytes('y'))).rejects.toMatchObject({ code: 'remote-not-writable' });
-  });
-
-  test('a server that is not there, quickly; one that went away, after patience', async () => {
-    const { home } = rig.open({ settings: { endpoint: 'http://127.0.0.1:1' } });
-    const start = performance.now();
-    await expect(keys(home)).rejects.toMatchObject({
-      code: 'remote-unreachable',
-      message: expect.stringContaining('cannot list the bucket at s3://data/team: ECONNREFUSED'),
-    });
-    expect(performance.now() - start).toBeLessThan(3000);
-  });
-
-  test('500 that stays, with how often it was tried', async () => {
-    rig.server.faults.add({ times: Infinity, action: { kind: 'answer', status: 500, code: 'InternalError' } });
-    await expect(rig.open({ tries: 3 }).home.write('index/x', bytes('x'))).rejects.toMatchObject({
-      code: 'remote-write-failed',
-      message: expect.stringMatching(
-        /^cannot write index\/x at s3:\/\/data\/team: InternalError \(500\).* \(tried 3 times in /,
-      ),
-    });
-    expect(rig.server.requests).toHaveLength(3);
-  });
-});
-
-describe('credentials, clock and region', () => {
-  test('a clock an hour wrong is corrected once', async () => {
-    rig.server.clockOffsetMs = 3_600_000;
-    const { home, engine } = rig.open();
-    await home.write('index/x', bytes('x'));
-    expect((await home.readAll('index/x', 10)).toString()).toBe('x');
-    expect(engine.counters().retries).toBe(1);
-  });
-
-  test('a store whose clock no correction meets is told', async () => {
-    const skewed = { kind: 'answer', status: 403, code: 'RequestTimeTooSkewed' } as const;
-    rig.server.faults.add({ times: Infinity, action: skewed });
-    await expect(rig.open().home.write('index/x', bytes('x'))).rejects.toMatchObject({ code: 'clock-wrong' });
-  });
-
-  test('expired credentials are read again once, then told with the command that renews them', async () => {
-    const expired = { kind: 'answer', status: 400, code: 'ExpiredToken' } as const;
-    rig.server.faults.add({ action: expired });
-    await rig.open().home.write('index/x', bytes('x'));
-    expect(rig.asked()).toEqual(['PutObject', 'PutObject']);
-    rig.server.faults.add({ times: Infinity, action: expired });
-    await expect(rig.open().home.write('index/y', bytes('y'))).rejects.toMatchObject({
-      code: 'credentials-expired',
-      hint: expect.stringContaining('aws sso login'),
-    });
-    expect(rig.asked()).toEqual(['PutObject', 'PutObject']);
-  });
-
-  test('wrong and missing ones are told, without a secret', async () => {
-    useCredentials({ ...OWNER, secretAccessKey: 'not-the-secret' });
-    const wrong = rig.open().home.write('index/x', bytes('x'));
-    await expect(wrong).rejects.toMatchObject({
-      code: 'credentials-wrong',
-      message: expect.stringContaining('SignatureDoesNotMatch'),
-    });
-    useCredentials({ accessKeyId: 'NOBODY', secretAccessKey: 'secret' });
-    await expect(keys(rig.open().home)).rejects.toMatchObject({ code: 'credentials-wrong' });
-    useCredentials(undefined);
-    await expect(keys(rig.open().home)).rejects.toMatchObject({ code: 'credentials-missing' });
-    const text = String(await wrong.catch((error: unknown) => error));
-    expect(text).not.toContain('not-the-secret');
-  });
-
-  test('the region is learned from the first answer and kept for the clone; a wrong setting is told', async () => {
-    const elsewhere = await startS3Rig({ buckets: [{ name: 'data', region: 'eu-north-1' }] });
-    try {
-      await elsewhere.open().home.write('index/x', bytes('x'));
-      expect(elsewhere.asked()).toEqual(['PutObject', 'PutObject']);
-      expect(await keys(elsewhere.open().home)).toEqual(['index/x']);
-      expect(elsewhere.asked()).toEqual(['ListObjectsV2']);
-      await expect(keys(elsewhere.open({ settings: { region: 'us-east-1' } }).home)).rejects.toMatchObject({
-        code: 'remote-region-wrong',
-        hint: 'Set it: mlv remote modify NAME region eu-north-1',
-      });
-    } finally {
-      await elsewhere.dispose();
+  test('gets the storage class and encryption that were set', async () => {
+    const settings = { storageClass: 'STANDARD_IA', sse: 'aws:kms', kmsKeyId: 'key' } as const;
+    const set = openHome(server, folder, { settings });
+    await set.write('index/a', [Buffer.from('a')]);
+    await set.writeFile('objects/ab/x', source(Buffer.alloc(LARGE)));
+    for (const object of server.bucket().objects().values()) {
+      expect(object).toMatchObject({ storageClass: 'STANDARD_IA', encryption: 'aws:kms', kmsKeyId: 'key' });
     }
   });
 });

@@ -14,7 +14,7 @@ process.env['AWS_SECRET_ACCESS_KEY'] = SECRET_KEY;
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
 describe.each(findServers())('$name', ({ name, program }) => {
-  // Told as skipped where the server is neither on PATH nor in a folder of MLV_S3_SERVERS.
+  // Told as skipped where the server is not in one of the folders that MLV_S3_SERVERS names.
   describe.skipIf(program === undefined)('on this machine', () => {
     let server: RealServer;
     let buckets = 0;

@@ -21,7 +21,7 @@ const require = (isRight, what) => {
 };
 
 // Remote: every row of every index, without those of dead keys.
-require(JSON.parse(readFileSync(join(remote, 'mlv.json'), 'utf8')).format === 0, 'mlv.json: another format');
+require(JSON.parse(readFileSync(join(remote, 'mlv.json'), 'utf8')).version === 0, 'mlv.json: another version');
 const dead = new Set();
 const rows = new Map();
 const roots = new Set();

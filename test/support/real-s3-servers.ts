@@ -32,9 +32,9 @@ const COMMANDS: Readonly<Record<string, (port: number, folder: string) => readon
   moto_server: (port) => ['-H', '127.0.0.1', '-p', String(port)],
 };
 
-/** Servers found in the folders of `MLV_S3_SERVERS` or of `PATH`: name and program. */
+/** Servers found in the folders of `MLV_S3_SERVERS`: name and program. */
 export function findServers(): { name: string; program: string | undefined }[] {
-  const folders = `${process.env['MLV_S3_SERVERS'] ?? ''}${delimiter}${process.env['PATH'] ?? ''}`.split(delimiter);
+  const folders = (process.env['MLV_S3_SERVERS'] ?? '').split(delimiter);
   return Object.keys(COMMANDS).map((name) => ({
     name,
     program: folders

@@ -36,18 +36,16 @@ test('lists what holds, and where it comes from', async () => {
   await config('core.autostage', 'false');
   await config('--local', 'cache.links', 'symlink,copy');
   await config('--user', 'cache.packBelow', '4KiB');
-  env['MLV_CACHE_SHARED'] = 'group';
+  env['MLV_REMOTE'] = 'archive';
   expect(await config()).toBe(`cache.links      symlink,copy
 cache.packBelow  4096
-cache.shared     group
 core.autostage   false
-runCache.trust   all
+remote           archive
 `);
   expect(await config('--show-origin')).toBe(`cache.links      symlink,copy  clone: .git/mlv/config.yaml:3
 cache.packBelow  4096          user: /tmp/p1/config/mlv/config.yaml:3
-cache.shared     group         environment: MLV_CACHE_SHARED
 core.autostage   false         tracked: .mlv/config.yaml:4
-runCache.trust   all           default
+remote           archive       environment: MLV_REMOTE
 `);
   expect(await config('cache.links')).toBe('symlink,copy\n');
   expect(await config('cache.links', '--show-origin')).toBe(

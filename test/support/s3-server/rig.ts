@@ -70,12 +70,13 @@ export function sign(
   { credential = OWNER, region = 'us-east-1', at = Date.now(), unsigned = [], host = '' }: Signer & { host?: string },
 ): RawRequest {
   const { method = 'GET', url, body = '' } = raw;
+  const hasLength = method !== 'GET' && method !== 'HEAD' && raw.headers?.['transfer-encoding'] === undefined;
   const time = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const headers: Record<string, string> = {
     host,
     'x-amz-date': time,
     'x-amz-content-sha256': hex(body),
-    ...(method === 'GET' || method === 'HEAD' ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+    ...(hasLength ? { 'content-length': String(Buffer.byteLength(body)) } : {}),
     ...(credential.sessionToken === undefined ? {} : { 'x-amz-security-token': credential.sessionToken }),
     ...raw.headers,
   };

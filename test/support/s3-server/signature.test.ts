@@ -173,6 +173,16 @@ describe('a request is refused', () => {
     expect(await sendSigned(server, { url }, signer)).toMatchObject({ status, code });
   });
 
+  test('with a key of another day', async () => {
+    const server = await start();
+    const at = Date.now();
+    const headers = { 'x-amz-date': new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '') };
+    expect(await sendSigned(server, { url, headers }, { at: at - 86_400_000 })).toMatchObject({
+      status: 400,
+      code: 'AuthorizationHeaderMalformed',
+    });
+  });
+
   test('without a signature, unless the bucket is public', async () => {
     const server = await start();
     expect(await send(server, { url })).toMatchObject({ status: 403, code: 'AccessDenied' });
