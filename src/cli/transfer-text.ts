@@ -24,7 +24,11 @@ export function pushLines(result: PushResult, style: Style, limit: number = MAX_
       `${style.good('sent')} ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}${how === '' ? '' : ` in ${how}`}`,
     ];
   });
-  return [...columns(rows), ...missingLines(result.missing, NOT_SENT, style, limit)];
+  return [
+    ...columns(rows),
+    ...missingLines(result.missing, NOT_SENT, style, limit),
+    ...failedLines(result.failed, style, limit),
+  ];
 }
 
 /** What `fetch` says. */
@@ -34,7 +38,11 @@ export function fetchLines(result: FetchResult, style: Style, limit: number = MA
     visible(url),
     upToDate ? style.good('up to date') : `${style.good('got')} ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}`,
   ]);
-  return [...columns(rows), ...missingLines(result.missing, NOT_FETCHED, style, limit)];
+  return [
+    ...columns(rows),
+    ...missingLines(result.missing, NOT_FETCHED, style, limit),
+    ...failedLines(result.failed, style, limit),
+  ];
 }
 
 interface Told {
@@ -46,4 +54,15 @@ function missingLines(missing: readonly string[], told: Told, style: Style, limi
   if (missing.length === 0) return [];
   const lines = missing.map((path) => `  ${visible(path)}`);
   return ['', `${style.bad('missing:')} ${told.title}`, ...shorten(lines, limit, style, '  '), `hint: ${told.hint}`];
+}
+
+function failedLines(failed: PushResult['failed'], style: Style, limit: number): string[] {
+  if (failed.length === 0) return [];
+  const lines = failed.map(({ path, reason }) => `  ${visible(path)}: ${visible(reason)}`);
+  return [
+    '',
+    `${style.bad('failed:')} Everything else was transferred`,
+    ...shorten(lines, limit, style, '  '),
+    'hint: Run the same command again: what was transferred is not transferred again.',
+  ];
 }

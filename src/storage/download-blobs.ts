@@ -30,6 +30,8 @@ export interface FetchOptions {
   readonly onFetched: (fetched: { readonly blobs: number; readonly bytes: number }) => void;
   readonly onMissing: (blob: WantedBlob) => void;
   readonly onDamaged: (blob: WantedBlob) => void;
+  /** Called for what could not be read; throws where the rest is not to be tried. */
+  readonly onFailed: (blobs: readonly WantedBlob[], error: unknown) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,8 +78,8 @@ async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): P
     try {
       await fetchSpan(span, { ...options, signal: stop });
     } catch (error) {
-      if (!isMissing(error)) throw error;
-      gone.push(...span.blobs);
+      if (isMissing(error)) gone.push(...span.blobs);
+      else options.onFailed(span.blobs, error);
     }
   });
   return gone;

@@ -11,6 +11,8 @@ import type { DownloadRoot, WantedPage } from './download-plan.ts';
 import { fetchPages, wantedEntries } from './download-plan.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { Remote } from './remote.ts';
+import type { FailedBlob } from './transfer-failures.ts';
+import { createFailures } from './transfer-failures.ts';
 
 /** What a download has brought and compared so far, and how much it is in all, as far as that is known. */
 export interface DownloadProgress {
@@ -28,6 +30,8 @@ export interface DownloadResult {
   readonly missing: readonly WantedBlob[];
   /** On the remote with bytes that are not what their digest says; they never got into the cache. */
   readonly damaged: readonly WantedBlob[];
+  /** Could not be read. */
+  readonly failed: readonly FailedBlob[];
 }
 
 export interface DownloadOptions {
@@ -57,6 +61,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   remote.requirePresent();
   const missing = new Map<Digest, WantedBlob>();
   const damaged = new Map<Digest, WantedBlob>();
+  const failures = createFailures();
   const done = { blobs: 0, bytes: 0 };
   const total = { blobs: 0, bytes: 0 };
   const { limits } = remote.home;
@@ -74,6 +79,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         jobs: limits?.jobs ?? JOBS,
         signal,
         onFetched(fetched) {
+          failures.succeeded();
           done.blobs += kind === 'data' ? fetched.blobs : 0;
           done.bytes += fetched.bytes;
           if (kind === 'tree') total.bytes += fetched.bytes;
@@ -81,6 +87,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         },
         onMissing: (blob) => missing.set(blob.digest, blob),
         onDamaged: (blob) => damaged.set(blob.digest, blob),
+        onFailed: failures.note,
       });
     } finally {
       await writer.finish(); // what has come is kept, whatever happened to the rest
@@ -97,7 +104,13 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     cache,
     ensure,
   );
-  if (options.treesOnly === true) return { ...done, missing: [...missing.values()], damaged: [...damaged.values()] };
+  const result = (): DownloadResult => ({
+    ...done,
+    missing: [...missing.values()],
+    damaged: [...damaged.values()],
+    failed: failures.list(),
+  });
+  if (options.treesOnly === true) return result();
   const files = wanted.filter(({ type }) => type === 'file');
   for (const { node } of pages) {
     total.blobs += node.files;
@@ -110,7 +123,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     signal?.throwIfAborted();
     await fetch(batch, 'data');
   }
-  return { ...done, missing: [...missing.values()], damaged: [...damaged.values()] };
+  return result();
 }
 
 interface Wanted {

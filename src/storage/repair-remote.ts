@@ -167,8 +167,19 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
         if (location !== undefined) pending.set(digest, { digest, path: digest, location });
       }
       const remote = { home, isDead: (key: StorageKey) => indexes.isDead(key) || dying.has(keyPath(key)) };
-      const sending = { remote, rows, pool, jobs, signal, onSent: async () => {}, onDamaged: () => {} };
-      await sendBlobs([...pending.values()], kind, sending);
+      await sendBlobs([...pending.values()], kind, {
+        remote,
+        rows,
+        pool,
+        jobs,
+        signal,
+        onSent: async () => {},
+        onDamaged: () => {},
+        // Half a repair may promise what is not there.
+        onFailed(_blobs, error) {
+          throw error;
+        },
+      });
     },
     addRows(key, blobs) {
       rows.add(

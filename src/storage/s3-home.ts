@@ -22,7 +22,8 @@ export function openS3Home(options: S3HomeOptions): Home {
     };
     return store.request({ action: 's3:ListBucket', key: '', signal }, async (client, stop) => {
       const page = await client.send(new ListObjectsV2Command(command), { abortSignal: stop });
-      if (page.IsTruncated === true && (page.NextContinuationToken ?? token) === token) {
+      const next = page.NextContinuationToken || undefined;
+      if (page.IsTruncated === true && (next === undefined || next === token)) {
         throw new TransientError('a listing came that does not say how it goes on');
       }
       return page;
@@ -35,13 +36,16 @@ export function openS3Home(options: S3HomeOptions): Home {
 
     async *list(prefix, signal) {
       const skipped = store.keyOf('').length;
+      const seen = new Set<string>();
       let token: string | undefined;
       do {
         const page = await listPage(prefix, token, signal);
         for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
           const key = page.EncodingType === 'url' ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key;
           // Consoles make "folders": empty objects whose key ends so.
-          if (!key.endsWith('/')) yield { key: key.slice(skipped), size: Size, modified: LastModified?.getTime() ?? 0 };
+          if (key.endsWith('/') || seen.has(key)) continue;
+          seen.add(key);
+          yield { key: key.slice(skipped), size: Size, modified: LastModified?.getTime() ?? 0 };
         }
         token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
       } while (token !== undefined);

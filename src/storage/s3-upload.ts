@@ -43,7 +43,7 @@ interface ReadPart {
 }
 
 /** All parts but the last have this size. */
-function partBytesFor(length: number): number {
+export function partBytesFor(length: number): number {
   return Math.max(PART_BYTES, Math.ceil(length / MAX_PARTS / MEBIBYTE) * MEBIBYTE);
 }
 

@@ -38,12 +38,14 @@ export interface SendOptions {
   readonly onSent: (sent: Sent) => Promise<void>;
   /** Called for each blob whose bytes in the cache are not what their digest says. */
   readonly onDamaged: (blob: PendingBlob) => void;
+  /** Called for what could not be stored; throws where the rest is not to be tried. */
+  readonly onFailed: (blobs: readonly PendingBlob[], error: unknown) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Stores blobs in packs and as objects, hashed again as they are read; `rows` gets what is durable. */
 export async function sendBlobs(blobs: readonly PendingBlob[], kind: PackKind, options: SendOptions): Promise<void> {
-  await forEachParallel(shipments(blobs, kind), options, async (shipment, signal) => {
+  const send = async (shipment: PendingBlob[], signal: AbortSignal): Promise<void> => {
     const [first] = shipment;
     if (first !== undefined && isLarge(first, kind)) return sendObject(first, { ...options, signal });
     const size = shipment.reduce((sum, { location }) => sum + location.length, 0);
@@ -53,7 +55,10 @@ export async function sendBlobs(blobs: readonly PendingBlob[], kind: PackKind, o
     } finally {
       memory.release();
     }
-  });
+  };
+  await forEachParallel(shipments(blobs, kind), options, (shipment, signal) =>
+    send(shipment, signal).catch((error: unknown) => options.onFailed(shipment, error)),
+  );
 }
 
 /** Tree objects go into packs whatever their size: a pack of tree objects vouches for what they name. */

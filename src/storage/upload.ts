@@ -7,6 +7,8 @@ import type { LocalCache } from './local-cache.ts';
 import { corrupt } from './local-cache.ts';
 import { mergeRemoteIndexes } from './merge-remote.ts';
 import type { Remote } from './remote.ts';
+import type { FailedBlob } from './transfer-failures.ts';
+import { createFailures } from './transfer-failures.ts';
 import { createRowCollector } from './row-collector.ts';
 import type { SendOptions, Sent } from './upload-blobs.ts';
 import { sendBlobs } from './upload-blobs.ts';
@@ -22,6 +24,8 @@ export interface UploadResult extends Readonly<Sent> {
   readonly missing: readonly UnsentBlob[];
   /** In the cache with bytes that are not what their digest says; likewise. */
   readonly damaged: readonly UnsentBlob[];
+  /** Could not be stored; likewise. */
+  readonly failed: readonly FailedBlob[];
 }
 
 export interface UploadOptions {
@@ -68,6 +72,7 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
   const rows = createRowCollector();
   const sent: Sent = { blobs: 0, bytes: 0, packs: 0, objects: 0 };
   const damaged = new Map<Digest, UnsentBlob>();
+  const failures = createFailures();
   let missing: UnsentBlob[] = [];
   let indexes = 0;
   let lastIndex = Date.now();
@@ -92,10 +97,12 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
     jobs: limits?.jobs ?? JOBS,
     signal,
     async onSent(more) {
+      failures.succeeded();
       count(more);
       if (Date.now() - lastIndex >= INDEX_MS) await publish([]);
     },
     onDamaged: noteDamaged,
+    onFailed: failures.note,
   };
   const sendingTrees: SendOptions = {
     ...sending,
@@ -104,6 +111,9 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
     // They were good a moment ago, when they were looked into. Their parents' rows may wait already.
     onDamaged({ digest, location }) {
       throw corrupt(digest, location);
+    },
+    onFailed(_blobs, error) {
+      throw error;
     },
   };
 
@@ -123,7 +133,7 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
     for (const node of batch.nodes) {
       node.isIncomplete ||=
         node.children.some((child) => child.isIncomplete) ||
-        (damaged.size > 0 && node.blobs.some((blob) => damaged.has(blob)));
+        (damaged.size + failures.count() > 0 && node.blobs.some((blob) => damaged.has(blob) || failures.has(blob)));
       node.blobs.length = node.children.length = 0; // millions of them in a large push
     }
     await publishing;
@@ -159,6 +169,12 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
       return seen;
     },
     indexes: () => indexes,
-    result: (): UploadResult => ({ ...sent, indexes, missing, damaged: [...damaged.values()] }),
+    result: (): UploadResult => ({
+      ...sent,
+      indexes,
+      missing,
+      damaged: [...damaged.values()],
+      failed: failures.list(),
+    }),
   };
 }

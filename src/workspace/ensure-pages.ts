@@ -77,7 +77,14 @@ async function fetchPages(
   const named = await openNamedRemote(workspace, remoteNameFor(workspace, pointer, undefined), { signal });
   const fetch = async (below: readonly TreePath[] | undefined): Promise<void> => {
     const wanted = [{ digest: root, type: 'dir' as const, size: pointer.size, name: path, below }];
-    const { missing, damaged } = await download({ remote: named.remote, cache, wanted, treesOnly: true, signal });
+    const { missing, damaged, failed } = await download({
+      remote: named.remote,
+      cache,
+      wanted,
+      treesOnly: true,
+      signal,
+    });
+    if (failed[0] !== undefined) throw unreadable(path, named.name, failed[0].reason);
     if (missing.length + damaged.length > 0) throw unavailable(path, named.name);
   };
   try {
@@ -90,6 +97,15 @@ async function fetchPages(
   } finally {
     named.remote.close();
   }
+}
+
+function unreadable(path: string, remote: string, reason: string): MlvError {
+  return new MlvError({
+    code: 'tree-unavailable',
+    kind: 'io',
+    message: `the list of what ${path} holds could not be fetched from remote ${remote}: ${reason}`,
+    hint: 'Try again later.',
+  });
 }
 
 function unavailable(path: string, remote: string): MlvError {

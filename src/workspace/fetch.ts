@@ -6,6 +6,7 @@ import { selectedPaths } from './targets.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
+import type { FailedPath } from './push.ts';
 import { groupByRemote } from './push.ts';
 import { requireHeld } from './require-held.ts';
 import { contentOf } from './tracked.ts';
@@ -25,6 +26,8 @@ export interface FetchResult {
   readonly remotes: readonly FetchedRemote[];
   /** What the remote does not have, or has damaged; everything else was fetched. */
   readonly missing: readonly string[];
+  /** What could not be fetched, however often it was tried; everything else was. */
+  readonly failed: readonly FailedPath[];
 }
 
 /**
@@ -41,13 +44,15 @@ export async function fetch(
     scope === 'all' || options.targets.length > 0 ? all : all.map((version) => selectedPart(workspace, version));
   const remotes: FetchedRemote[] = [];
   const missing: string[] = [];
+  const failed: FailedPath[] = [];
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
     const named = await openNamedRemote(workspace, name, options);
     try {
       const complete = readCompleteRoots(workspace);
       const unknown = group.filter(({ pointer }) => !complete.has(pointer.hash));
       const result = await receive(workspace, named, unknown, options);
-      if (result.missing.length + result.damaged.length === 0) {
+      const unfetched = result.missing.length + result.damaged.length + result.failed.length;
+      if (unfetched === 0) {
         const whole = unknown.filter(({ selection }) => selection === 'all');
         noteCompleteRoots(
           workspace,
@@ -60,18 +65,19 @@ export async function fetch(
         url: named.url,
         blobs,
         bytes,
-        upToDate: blobs + bytes + result.missing.length + result.damaged.length === 0,
+        upToDate: blobs + bytes + unfetched === 0,
       });
       missing.push(
         ...result.missing.map(({ path }) => path),
         ...result.damaged.map(({ path }) => `${path} (damaged on the remote)`),
       );
+      failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
     } finally {
       named.remote.close();
     }
   }
   requireTargets(workspace, versions);
-  return { remotes, missing };
+  return { remotes, missing, failed };
 }
 
 /** What was named must be in one of the versions at least: a path that was misspelt is not up to date. */

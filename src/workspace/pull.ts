@@ -24,18 +24,33 @@ export async function pull(
   const { rev: _rev, allBranches: _b, allTags: _t, allCommits: _c, ...own } = options;
   const fetched = await fetch(workspace, own, 'selected');
   const result =
-    scoped === undefined ? fetched : { remotes: fetched.remotes, missing: [...scoped.missing, ...fetched.missing] };
+    scoped === undefined
+      ? fetched
+      : {
+          remotes: fetched.remotes,
+          missing: [...scoped.missing, ...fetched.missing],
+          failed: [...scoped.failed, ...fetched.failed],
+        };
   try {
     return { fetch: result, checkout: await checkout(workspace, { ...options, mayFetch: true }) };
   } catch (error) {
-    if (!(error instanceof MlvError) || error.code !== 'checkout-incomplete' || result.missing.length === 0)
-      throw error;
+    if (!(error instanceof MlvError) || error.code !== 'checkout-incomplete') throw error;
+    const { missing, failed } = result;
+    const count = missing.length + failed.length;
+    if (count === 0) throw error;
+    const paths = count === 1 ? 'path' : 'paths';
     throw new MlvError({
       code: 'pull-incomplete',
-      kind: 'missing',
-      message: `${result.missing.length} ${result.missing.length === 1 ? 'path is' : 'paths are'} not on the remote; everything else was checked out`,
-      items: result.missing,
-      hint: 'Push the data from where it is ("mlv push" in the clone that added it), then pull again.',
+      kind: missing.length > 0 ? 'missing' : 'io',
+      message:
+        failed.length > 0
+          ? `${count} ${paths} could not be fetched; everything else was checked out`
+          : `${count} ${paths} ${count === 1 ? 'is' : 'are'} not on the remote; everything else was checked out`,
+      items: [...missing, ...failed.map(({ path, reason }) => `${path}: ${reason}`)],
+      hint:
+        missing.length > 0
+          ? 'Push the data from where it is ("mlv push" in the clone that added it), then pull again.'
+          : 'Pull again later: what came is not fetched again.',
       cause: error,
     });
   }

@@ -23,10 +23,18 @@ export interface PushedRemote {
   readonly upToDate: boolean;
 }
 
+/** Something that could not be transferred, and why. */
+export interface FailedPath {
+  readonly path: string;
+  readonly reason: string;
+}
+
 export interface PushResult {
   readonly remotes: readonly PushedRemote[];
   /** What neither the cache nor the remote has, or is damaged in the cache; everything else was sent. */
   readonly missing: readonly string[];
+  /** What could not be sent, however often it was tried; everything else was. */
+  readonly failed: readonly FailedPath[];
 }
 
 /** Below this, looking every blob up costs less than asking Git. */
@@ -45,24 +53,27 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
   if (groups.size === 0 && isDefault) groups.set(remoteNameFor(workspace, undefined, options.remote), []);
   const remotes: PushedRemote[] = [];
   const missing: string[] = [];
+  const failed: FailedPath[] = [];
   for (const [name, group] of groups) {
     const named = await openNamedRemote(workspace, name, options);
     try {
       const history = isDefault ? await unpushedHistory(workspace, named, options) : undefined;
       const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
       const { blobs, bytes, packs, objects, indexes } = result;
-      remotes.push({ name, url: named.url, blobs, bytes, packs, objects, indexes, upToDate: indexes === 0 });
+      const upToDate = indexes + result.failed.length === 0;
+      remotes.push({ name, url: named.url, blobs, bytes, packs, objects, indexes, upToDate });
       missing.push(
         ...result.missing.map(({ path }) => path),
         ...result.damaged.map(({ path }) => `${path} (damaged in the cache)`),
       );
-      if (history?.head !== undefined && result.missing.length + result.damaged.length === 0)
-        notePushedCommit(named.folder, history.head);
+      failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
+      const unsent = result.missing.length + result.damaged.length + result.failed.length;
+      if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, history.head);
     } finally {
       named.remote.close();
     }
   }
-  return { remotes, missing };
+  return { remotes, missing, failed };
 }
 
 /** True when the options name other revisions than the workspace. */

@@ -10,6 +10,8 @@ import { fetchBlobs } from '../storage/download-blobs.ts';
 import { hashFile, ingestFile } from '../storage/ingest.ts';
 import type { GoodCopies } from '../storage/repair-cache.ts';
 import { repairCache } from '../storage/repair-cache.ts';
+import type { FailedBlob } from '../storage/transfer-failures.ts';
+import { createFailures } from '../storage/transfer-failures.ts';
 import type { CacheSurvey } from '../storage/verify-cache.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import type { Workspace } from './open.ts';
@@ -41,7 +43,10 @@ export async function repairFromOthers(workspace: Workspace, given: RepairOption
   const { survey, scope, tasks, hits, options } = given;
   const { remotes, notes } = await openRemotes(workspace, options.signal);
   try {
-    const sources = [...remotes.map((named) => copiesFromRemote(named, options)), copiesFromWorkspace(workspace, hits)];
+    const sources = [
+      ...remotes.map((named) => copiesFromRemote(named, options, notes)),
+      copiesFromWorkspace(workspace, hits),
+    ];
     const folder = damagedFolder(workspace, new Date());
     const packBelow = (): number => workspace.cache().packBelow();
     forgetCompleteRoots(workspace);
@@ -52,7 +57,7 @@ export async function repairFromOthers(workspace: Workspace, given: RepairOption
       sources,
       run: (task) => tasks.run(task),
     });
-    const brought = await bringMissing(workspace, scope, remotes, options);
+    const brought = await bringMissing(workspace, scope, { ...options, remotes, notes });
     // Nothing else can tell about damage that no version names: it is lost, and was of no use to any of them.
     const lost = mended.lost
       .filter((digest) => !brought.wasMissing.has(digest) && !workspace.cache().has(digest))
@@ -92,8 +97,10 @@ async function openRemotes(
   return { remotes, notes };
 }
 
-function copiesFromRemote({ remote }: NamedRemote, { jobs = JOBS, signal, onProgress }: VerifyOptions): GoodCopies {
+function copiesFromRemote({ name, remote }: NamedRemote, options: VerifyOptions, notes: string[]): GoodCopies {
+  const { jobs = JOBS, signal, onProgress } = options;
   return async (wanted, writer) => {
+    const failures = createFailures();
     const pool = createBufferPool(BYTES_IN_FLIGHT);
     const done = { files: 0, bytes: 0 };
     await fetchBlobs(
@@ -106,6 +113,7 @@ function copiesFromRemote({ remote }: NamedRemote, { jobs = JOBS, signal, onProg
         jobs,
         signal,
         onFetched({ blobs, bytes }) {
+          failures.succeeded();
           done.files += blobs;
           done.bytes += bytes;
           onProgress?.({ phase: 'repairing', ...done });
@@ -113,9 +121,15 @@ function copiesFromRemote({ remote }: NamedRemote, { jobs = JOBS, signal, onProg
         // Another source may have it.
         onMissing: () => {},
         onDamaged: () => {},
+        onFailed: failures.note,
       },
     );
+    notes.push(...failedReads(name, failures.list()));
   };
+}
+
+function failedReads(remote: string, failed: readonly FailedBlob[]): string[] {
+  return failed.map(({ path, reason }) => `${path} could not be read from ${remote}: ${reason}`);
 }
 
 /** A file that was not edited has the bytes that its version names. */
@@ -151,20 +165,25 @@ interface Brought {
 async function bringMissing(
   workspace: Workspace,
   scope: VerifyScope,
-  remotes: readonly NamedRemote[],
-  options: VerifyOptions,
+  given: {
+    readonly remotes: readonly NamedRemote[];
+    readonly notes: string[];
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<Brought> {
+  const { remotes, notes, signal } = given;
   const before = missingIn(workspace, scope.versions);
   let missing = before;
   const expected = scope.versions.flatMap((version) =>
     version.expected === 'all' || version.expected.length > 0 ? [{ ...version, selection: version.expected }] : [],
   );
-  const { signal } = options;
   if (missing.size > 0 && remotes.length > 0) {
     for (const [name, group] of groupByRemote(workspace, expected, undefined)) {
       const named = remotes.find((remote) => remote.name === name);
       const cache = workspace.cache();
-      if (named !== undefined) await download({ remote: named.remote, cache, wanted: group.map(rootOf), signal });
+      if (named === undefined) continue;
+      const { failed } = await download({ remote: named.remote, cache, wanted: group.map(rootOf), signal });
+      notes.push(...failedReads(name, failed));
     }
     missing = missingIn(workspace, scope.versions);
   }

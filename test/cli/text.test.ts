@@ -164,15 +164,23 @@ test('push and fetch tell what moved, and what could not', () => {
     indexes: 0,
     upToDate: true,
   };
-  expect(pushLines({ remotes: [sent, idle], missing: ['old.bin'] }, plain).join('\n'))
+  const failed = [{ path: 'new.bin', reason: 'cannot write it: 500 (tried 10 times in 60 s)' }];
+  expect(pushLines({ remotes: [sent, idle], missing: ['old.bin'], failed }, plain).join('\n'))
     .toBe(`store    ../store      sent 12,340 blobs, 1.2 GB in 38 packs and 1 large object
 archive  /mnt/archive  up to date
 
 missing: Not sent, because neither the cache nor the remote has it
   old.bin
-hint: Push it from the clone that added it; everything else was sent.`);
+hint: Push it from the clone that added it; everything else was sent.
+
+failed: Everything else was transferred
+  new.bin: cannot write it: 500 (tried 10 times in 60 s)
+hint: Run the same command again: what was transferred is not transferred again.`);
   const missing = Array.from({ length: 100 }, (_, index) => `data/${index}`);
-  const lines = fetchLines({ remotes: [{ ...idle, blobs: 3, bytes: 2000, upToDate: false }], missing }, plain);
+  const lines = fetchLines(
+    { remotes: [{ ...idle, blobs: 3, bytes: 2000, upToDate: false }], missing, failed: [] },
+    plain,
+  );
   expect([lines[0], lines.length, ...lines.slice(-2)]).toEqual([
     'archive  /mnt/archive  got 3 blobs, 2.0 kB',
     24,

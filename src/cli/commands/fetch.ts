@@ -19,7 +19,7 @@ export const fetch = defineCommand({
     return {
       data: result,
       text: (style) => fetchLines(result, style, isVerbose ? Infinity : undefined),
-      exitCode: result.missing.length > 0 ? 1 : 0,
+      exitCode: result.missing.length + result.failed.length > 0 ? 1 : 0,
     };
   },
 });

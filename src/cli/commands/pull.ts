@@ -24,7 +24,7 @@ export const pull = defineCommand({
         ...fetchLines(result.fetch, style, isVerbose ? Infinity : undefined),
         ...checkoutLines(result.checkout, style, isVerbose ? Infinity : undefined),
       ],
-      exitCode: result.fetch.missing.length > 0 ? 1 : 0,
+      exitCode: result.fetch.missing.length + result.fetch.failed.length > 0 ? 1 : 0,
     };
   },
 });

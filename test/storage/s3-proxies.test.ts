@@ -1,0 +1,91 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { S3Rig } from './s3-rig.ts';
+import { startS3Rig } from './s3-rig.ts';
+
+describe('a bucket behind', () => {
+  let rig: S3Rig;
+  let proxy: Server | undefined;
+  afterEach(async () => {
+    await rig.dispose();
+    proxy?.closeAllConnections();
+    proxy?.close();
+  });
+
+  async function startProxy(answer: number): Promise<{ url: string; asked: string[] }> {
+    const asked: string[] = [];
+    proxy = createServer().on('connect', ({ url = '', headers }, socket) => {
+      asked.push(`${url} ${String(headers['proxy-authorization'])}`);
+      if (answer !== 200) {
+        socket.end(`HTTP/1.1 ${answer} No\r\n\r\n`);
+        return;
+      }
+      const [host, port] = url.split(':');
+      const target = connect(Number(port), host, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        target.pipe(socket).pipe(target);
+      });
+      target.on('error', () => socket.destroy());
+      socket.on('error', () => target.destroy());
+    });
+    const listening = proxy;
+    await new Promise<void>((resolve) => void listening.listen(0, '127.0.0.1', resolve));
+    const { port } = listening.address() as AddressInfo;
+    return { url: `http://user:pass%20word@127.0.0.1:${port}`, asked };
+  }
+
+  test('a proxy is reached through one tunnel', async () => {
+    rig = await startS3Rig();
+    const { url, asked } = await startProxy(200);
+    const { home } = rig.open({ environment: { HTTP_PROXY: url } });
+    await home.write('index/x', [Buffer.from('x')]);
+    expect((await home.readAll('index/x', 10)).toString()).toBe('x');
+    const credentials = Buffer.from('user:pass word').toString('base64');
+    expect(asked).toEqual([`127.0.0.1:${rig.server.port} Basic ${credentials}`]);
+  });
+
+  test('a proxy that refuses is told', async () => {
+    rig = await startS3Rig();
+    const { url } = await startProxy(403);
+    const { home } = rig.open({ environment: { HTTP_PROXY: url } });
+    const error = home.size('index/x');
+    await expect(error).rejects.toMatchObject({
+      code: 'remote-unreachable',
+      message: expect.stringMatching(
+        /the proxy 127\.0\.0\.1:\d+ refused to connect to 127\.0\.0\.1:\d+: it answered 403/,
+      ),
+      hint: 'Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.',
+    });
+    expect(String(await error.catch((reason: unknown) => reason))).not.toContain('word');
+  });
+
+  test('a certificate of its own is refused, and accepted with AWS_CA_BUNDLE', async ({ skip }) => {
+    rig = await startS3Rig();
+    if (spawnSync('openssl', ['version']).status !== 0) skip('there is no openssl to make a certificate with');
+    const { folder } = rig;
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    execFileSync('openssl', [...made, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    const tls = { key: readFileSync(key), cert: readFileSync(cert) };
+    const plain = rig;
+    rig = await startS3Rig({ tls });
+    await expect(rig.open().home.size('index/x')).rejects.toMatchObject({
+      code: 'remote-unreachable',
+      hint: expect.stringContaining('AWS_CA_BUNDLE'),
+    });
+    const { home } = rig.open({ environment: { AWS_CA_BUNDLE: cert } });
+    await home.write('index/x', [Buffer.from('x')]);
+    expect(rig.server.requests.at(-1)?.headers['x-amz-content-sha256']).toBe('UNSIGNED-PAYLOAD');
+    const { url, asked } = await startProxy(200);
+    const both = rig.open({ environment: { AWS_CA_BUNDLE: cert, HTTPS_PROXY: url } }).home;
+    expect((await both.readAll('index/x', 10)).toString()).toBe('x');
+    expect(asked).toHaveLength(1);
+    await plain.dispose();
+  });
+});
