@@ -111,6 +111,12 @@ function configuredWorkTree(gitDir: string): string | undefined {
   return undefined;
 }
 
+/** What core.fileMode says: false for a repository on a disk without executable bits. */
+export function keepsFileModes({ commonDir }: GitLayout): boolean {
+  const value = readGitConfigFile(join(commonDir, 'config')).get('core.filemode');
+  return value === undefined || isTrue(value);
+}
+
 /** What is at a path, symbolic links followed; undefined for nothing, or something else. */
 export function kindOf(path: string): 'file' | 'folder' | undefined {
   try {

@@ -18,9 +18,9 @@ export const STORED = 1;
 /** Changed so shortly before it was looked at that a later change may not show: to be hashed again. */
 export const RACY = 2;
 
-/** Kind of a file from its mode; undefined for what no tree holds. */
-export function kindOf(stats: Stats): EntryKind | undefined {
-  if (stats.isFile()) return (stats.mode & 0o100) === 0 ? 'f' : 'x';
+/** Kind of a file from its mode, or 'f' on a disk that keeps none; undefined for what no tree holds. */
+export function kindOf(stats: Stats, keepsModes: boolean): EntryKind | undefined {
+  if (stats.isFile()) return !keepsModes || (stats.mode & 0o100) === 0 ? 'f' : 'x';
   return stats.isSymbolicLink() ? 'l' : undefined;
 }
 

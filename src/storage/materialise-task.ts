@@ -51,6 +51,8 @@ export interface MaterialiseTask {
   /** How a file gets its bytes, in order of preference. */
   readonly links: readonly LinkType[];
   readonly umask: number;
+  /** False where executable bits say nothing: files are then recorded as 'f'. */
+  readonly keepsModes: boolean;
 }
 
 export interface MaterialiseProblem {
@@ -103,7 +105,7 @@ export function runMaterialiseTask(task: MaterialiseTask, cache: LocalCache): Ma
         if (kind !== '-') {
           const place = { path, absolute, kind: kind as EntryKind, digest: digestFromBytes(digests, position * 32) };
           const made = make(place, task, cache);
-          writeRecord(records, at, place.kind, made.stats);
+          writeRecord(records, at, place.kind === 'x' && !task.keepsModes ? 'f' : place.kind, made.stats);
           records[at + 1] = STORED;
           records.writeDoubleLE(made.size, at + 8);
           digests.copy(records, at + DIGEST_OFFSET, position * 32, position * 32 + 32);
@@ -191,16 +193,16 @@ function make(place: Place, task: MaterialiseTask, cache: LocalCache): { stats: 
       }
     }
   }
-  return { stats: writeCopy(place, location) ?? adopt(place, location), size: location.length };
+  return { stats: writeCopy(place, location) ?? adopt(place, location, task.keepsModes), size: location.length };
 }
 
 /** What is there already is as good as what was to be made, if it is the same. */
-function adopt({ absolute, kind, digest }: Place, location: BlobLocation): Stats {
+function adopt({ absolute, kind, digest }: Place, location: BlobLocation, keepsModes: boolean): Stats {
   const stats = lstatSync(absolute);
   if (
     !stats.isFile() ||
     stats.size !== location.length ||
-    kindOf(stats) !== kind ||
+    (keepsModes && kindOf(stats, keepsModes) !== kind) ||
     digestFromBytes(hashFile(absolute)) !== digest
   ) {
     throw new Obstacle('conflict', 'something else is there');

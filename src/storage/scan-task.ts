@@ -35,6 +35,8 @@ export interface ScanTask {
     | undefined;
   /** Whether what is not in the cache is put there. */
   readonly store: boolean;
+  /** False where executable bits say nothing: files then have the kind 'f'. */
+  readonly keepsModes: boolean;
 }
 
 export interface ScanResult {
@@ -53,6 +55,7 @@ export interface IngestTask {
   readonly root: string;
   readonly path: TreePath;
   readonly store: boolean;
+  readonly keepsModes: boolean;
 }
 
 export interface IngestResult {
@@ -91,12 +94,12 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
       const settled = ingestSettled(absolute, task.settledBefore, task.store ? writer() : undefined);
       if (settled !== undefined) {
         read += 1;
-        writeIngested(records, at, settled, task.store);
+        writeIngested(records, at, settled, task);
         continue;
       }
     }
     const stats = look(absolute);
-    const kind = stats === undefined || stats === 'denied' ? undefined : kindOf(stats);
+    const kind = stats === undefined || stats === 'denied' ? undefined : kindOf(stats, task.keepsModes);
     if (stats === 'denied') {
       problems.push({ position, reason: DENIED });
       continue;
@@ -133,7 +136,7 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
     if ('problem' in ingested) {
       problems.push({ position, reason: ingested.problem });
       records.fill(0, at, at + RECORD_BYTES);
-    } else writeIngested(records, at, ingested, task.store);
+    } else writeIngested(records, at, ingested, task);
   }
   known.close();
   return { type: 'scan', records, large, problems, read };
@@ -156,7 +159,7 @@ export function runIngestTask(task: IngestTask, { writer }: Store): IngestResult
   if (stats?.isFile() !== true) return { type: 'ingest', record, problem: 'it vanished while it was read' };
   const ingested = ingestFile(absolute, stats, task.store ? writer() : undefined);
   if ('problem' in ingested) return { type: 'ingest', record, problem: ingested.problem };
-  writeIngested(record, 0, ingested, task.store);
+  writeIngested(record, 0, ingested, task);
   return { type: 'ingest', record, problem: undefined };
 }
 
@@ -164,10 +167,10 @@ function writeIngested(
   records: Buffer,
   at: number,
   ingested: { readonly digest: Buffer; readonly stats: Stats },
-  stored: boolean,
+  { store, keepsModes }: Pick<ScanTask, 'store' | 'keepsModes'>,
 ): void {
-  writeRecord(records, at, kindOf(ingested.stats) ?? 'f', ingested.stats);
-  if (stored) records[at + 1] = STORED;
+  writeRecord(records, at, kindOf(ingested.stats, keepsModes) ?? 'f', ingested.stats);
+  if (store) records[at + 1] = STORED;
   ingested.digest.copy(records, at + DIGEST_OFFSET);
 }
 

@@ -123,7 +123,7 @@ async function carryOut(
     writer.finish({
       generation: workspace.cache().generation(),
       // With edits, or only a part of it, the workspace is not what the pointer names: the next scan adds it up.
-      context: isWhole ? contextOf({ path, base: content, selected }) : 'unknown',
+      context: isWhole ? contextOf(workspace, { path, base: content, selected }) : 'unknown',
       root: content.hash,
       files: situation.size.files,
       bytes: situation.size.bytes,

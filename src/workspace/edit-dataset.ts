@@ -19,6 +19,7 @@ import type { Selection } from './checkout-record.ts';
 import { isSelected, joinSelections, mayHoldSelected, stateFiles } from './checkout-record.ts';
 import { withPages } from './ensure-pages.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
+import { modesOf } from './file-modes.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
@@ -83,6 +84,7 @@ async function scanEdits(
     selected: record.selected,
     edit: (edit) => edits.push(edit),
   });
+  const withMode = modesOf(workspace, () => openTree(base, workspace.cache().read));
   const problems: WalkProblem[] = [];
   const stats = statsAt(join(root, treePathToText(inner)));
   const paths: Iterable<WalkedPath> =
@@ -103,9 +105,10 @@ async function scanEdits(
     previous,
     trustStored: previous?.generation === workspace.cache().generation(),
     store: true,
+    keepsModes: workspace.keepsModes(),
     probeFolder: workspace.ownFolder,
     onBlock: (block) => {
-      for (const entry of entriesOf(block)) inheritance.entry(entry);
+      for (const entry of entriesOf(block)) inheritance.entry(withMode(entry));
     },
   });
   problems.push(...summary.problems);

@@ -76,6 +76,7 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
       expected,
       links,
       umask,
+      keepsModes: workspace.keepsModes(),
     });
     for (const { position, kind, reason } of result.problems) {
       const step = steps[position];

@@ -8,7 +8,7 @@ import { resolveSettings, settingsFromEnvironment } from '../domain/settings.ts'
 import { parsePlainSettings } from '../domain/settings-file.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
-import { discoverLayout } from '../git/layout.ts';
+import { discoverLayout, keepsFileModes } from '../git/layout.ts';
 import { tryLinkTypes } from '../platform/link-types.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
@@ -43,6 +43,8 @@ export interface Workspace extends ProjectFolders {
   /** Folder of the cache, existing or not. */
   readonly cacheFolder: string;
   readonly environment: Environment;
+  /** False where the disk keeps no executable bits, as Git noted when it made the repository (`core.fileMode`). */
+  keepsModes(): boolean;
   /** The repository, opened at the first call; undefined for a project without Git. */
   git(): Promise<GitRepository | undefined>;
   /** The cache, opened at the first call. */
@@ -74,12 +76,14 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
   let cache: LocalCache | undefined;
   let threshold: number | undefined;
   let repository: Promise<GitRepository | undefined> | undefined;
+  let modes: boolean | undefined;
 
   return {
     ...folders,
     settings,
     cacheFolder,
     environment,
+    keepsModes: () => (modes ??= folders.layout === undefined || keepsFileModes(folders.layout)),
     git() {
       repository ??= openRepository(folders.layout, environment);
       return repository;

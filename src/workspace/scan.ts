@@ -32,6 +32,8 @@ export interface ScanOptions extends VerbOptions {
   readonly trustStored: boolean;
   /** Whether content that the cache lacks is put there. */
   readonly store: boolean;
+  /** False where executable bits say nothing: files then have the kind 'f'. */
+  readonly keepsModes: boolean;
   readonly tasks: StorageTasks;
   /** A folder on this machine where a probe file can be made, where the scanned disk takes none. */
   readonly probeFolder: string;
@@ -102,7 +104,7 @@ async function scanChunk(
   settledBefore: number,
   options: ScanOptions,
 ): Promise<StatBlock & { read: number; problems: WalkProblem[] }> {
-  const { root, previous, trustStored, store, tasks, signal } = options;
+  const { root, previous, trustStored, store, keepsModes, tasks, signal } = options;
   const paths = chunk.replace(MARKED, '');
   const result = await tasks.run({
     type: 'scan',
@@ -114,6 +116,7 @@ async function scanChunk(
         ? undefined
         : { path: previous.path, blocks: previousBlocks(previous, paths), trustStored },
     store,
+    keepsModes,
   });
   const records = Buffer.from(result.records.buffer, result.records.byteOffset, result.records.byteLength);
   const names = paths.split('\0');
@@ -124,7 +127,7 @@ async function scanChunk(
   await Promise.all(
     result.large.map(async (position) => {
       signal?.throwIfAborted();
-      const { record, problem } = await tasks.run({ type: 'ingest', root, path: nameAt(position), store });
+      const { record, problem } = await tasks.run({ type: 'ingest', root, path: nameAt(position), store, keepsModes });
       records.set(record, position * RECORD_BYTES);
       if (problem !== undefined) problems.push({ path: treePathToText(nameAt(position)), reason: problem });
     }),

@@ -25,6 +25,8 @@ import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { stateFiles } from './checkout-record.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
+import { openContent } from './content.ts';
+import { modesOf } from './file-modes.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
@@ -109,7 +111,8 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
       follower.previous,
     );
     for (const block of follower.heldBack()) collected.push(...entriesOf(block));
-    const [entry] = collected;
+    const [found] = collected;
+    const entry = found && modesOf(workspace, () => openContent(workspace, path, options.record.base))(found);
     const { problems, read } = summary;
     if (entry === undefined) {
       follower.abandon();
@@ -147,8 +150,8 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
   const cache = workspace.cache();
   const root = options.source ?? join(workspace.root, path);
   const objects = createObjectStore(workspace, store);
-  const context = contextOf(record);
-  const contents = createContentCollector(record, objects);
+  const context = contextOf(workspace, record);
+  const contents = createContentCollector(workspace, record, objects);
   const follower = followStatCache({
     previous: usableStatCache(options, context),
     file: options.source === undefined ? stateFiles(workspace, path).statCache : undefined,
@@ -212,6 +215,7 @@ function runScan(
     previous,
     trustStored: previous !== undefined && previous.generation === workspace.cache().generation(),
     store,
+    keepsModes: workspace.keepsModes(),
     tasks,
     probeFolder: workspace.ownFolder,
     onBlock,
@@ -231,17 +235,20 @@ function usableStatCache(
 }
 
 /** What, beside the files themselves, a snapshot's tree depends on. */
-export function contextOf(record: CheckoutRecord): string {
-  return record.selected === 'all' ? 'all' : `${record.base?.hash ?? 'none'} ${record.selected.join('\0')}`;
+export function contextOf(workspace: Workspace, { base, selected }: CheckoutRecord): string {
+  if (selected === 'all' && workspace.keepsModes()) return 'all';
+  return `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')}`;
 }
 
 /** Turns sorted workspace entries into a tree: built anew, or, of a partly checked-out directory, edited into its base. */
-function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
+function createContentCollector(workspace: Workspace, record: CheckoutRecord, objects: ObjectStore) {
   const { hash } = hashEngine();
   const { base, selected } = record;
+  const withMode = modesOf(workspace, () => (base?.type === 'dir' ? openTree(base.hash, objects.load) : EMPTY_CURSOR));
   if (selected === 'all' || base === undefined || base.type === 'file') {
     const builder = createTreeBuilder({ hash, emit: objects.emit });
-    return { entry: builder.entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0, brought: [] }) };
+    const entry = (each: TreeEntry): void => builder.entry(withMode(each));
+    return { entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0, brought: [] }) };
   }
   const edits: TreeEdit[] = [];
   const inheritance = createInheritance({
@@ -251,7 +258,7 @@ function createContentCollector(record: CheckoutRecord, objects: ObjectStore) {
     edit: (edit) => edits.push(edit),
   });
   return {
-    entry: inheritance.entry,
+    entry: (each: TreeEntry): void => inheritance.entry(withMode(each)),
     finish() {
       const notCheckedOut = inheritance.finish();
       const brought = edits.flatMap((edit) => (edit.entry === undefined ? [] : edit.path));
