@@ -6,13 +6,12 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { describe, test } from 'vitest';
 
 export interface RealServer {
   readonly endpoint: string;
   /** The same under a name, below which buckets have names of their own. No resolver knows them. */
   readonly namedEndpoint: string;
-  createBucket(name: string): Promise<void>;
+  createBucket(bucket: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -40,14 +39,13 @@ const COMMANDS: Readonly<Record<string, (port: number, folder: string) => readon
   moto_server: (port) => ['-H', '127.0.0.1', '-p', String(port)],
 };
 
-/** Tests for each server; one that is in no folder of `MLV_S3_SERVERS` is told as skipped. */
-export function describeRealServers(tests: (start: () => Promise<RealServer>) => void): void {
+/** Every server that there are tests for; `start` where one of the folders of `MLV_S3_SERVERS` has it. */
+export function findServers(): { name: string; start: (() => Promise<RealServer>) | undefined }[] {
   const folders = (process.env['MLV_S3_SERVERS'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  for (const name of Object.keys(COMMANDS)) {
+  return Object.keys(COMMANDS).map((name) => {
     const program = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
-    if (program === undefined) test.skip(`${name} is in no folder that MLV_S3_SERVERS names`);
-    else describe(name, () => tests(() => startServer(name, program)));
-  }
+    return { name, start: program === undefined ? undefined : () => startServer(name, program) };
+  });
 }
 
 /** Starts a server on loopback, with an empty store. */
@@ -74,10 +72,10 @@ async function startServer(name: string, program: string): Promise<RealServer> {
   return {
     endpoint,
     namedEndpoint: `http://${DOMAIN}:${port}`,
-    async createBucket(name) {
+    async createBucket(bucket) {
       const credentials = { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY };
       const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-      await client.send(new CreateBucketCommand({ Bucket: name }));
+      await client.send(new CreateBucketCommand({ Bucket: bucket }));
       client.destroy();
     },
     async stop() {
