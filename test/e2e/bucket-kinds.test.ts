@@ -14,7 +14,11 @@ import { refusal, told } from '../support/told.ts';
 
 /** A part more than is sent at once, so that an upload has several. */
 const FILES = { 'a.csv': '1,2', large: Buffer.alloc(17 << 20, 'large file').toString() };
-const NEW = 'sent 2 blobs, 18 MB in 2 packs and 1 large object\n';
+const WHOLE = {
+  pushed: 'store  s3://data/team  sent 2 blobs, 18 MB in 2 packs and 1 large object\n',
+  pulled: asRead(FILES),
+  verified: expect.stringContaining(' sound: '),
+};
 
 let rig: MlvRig;
 let server: S3Server;
@@ -42,29 +46,33 @@ function as({ accessKeyId, secretAccessKey }: Credential = OWNER, more: Readonly
   return { env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, ...more } };
 }
 
-async function expectTrip({ root, git }: TestRepository, env = as()): Promise<void> {
-  expect(await told(rig, root, ['push'], env)).toBe(`store  s3://data/team  ${NEW}`);
+/** What comes of a push, of a pull into a clone, and of a look at all of the remote. */
+async function trip({ root, git }: TestRepository, env = as()): Promise<Record<keyof typeof WHOLE, unknown>> {
+  const pushed = await told(rig, root, ['push'], env);
   const clone = `${root}-clone`;
   git('clone', '--quiet', root, clone);
   await told(rig, clone, ['pull'], env);
-  expect(readFolder(join(clone, 'data'))).toEqual(asRead(FILES));
-  expect(await told(rig, clone, ['verify', '--remote'], env)).toContain(' sound: ');
+  return {
+    pushed,
+    pulled: readFolder(join(clone, 'data')),
+    verified: await told(rig, clone, ['verify', '--remote'], env),
+  };
 }
 
 describe('a bucket', () => {
   test.for(['NODE_EXTRA_CA_CERTS', 'AWS_CA_BUNDLE'])(
     'with a certificate of its own is trusted with %s, and not without',
-    async (variable, { skip, expect: check }) => {
+    async (variable, { skip }) => {
       skip(spawnSync('openssl', ['version']).status !== 0, 'there is no openssl to make a certificate with');
       const [key, cert] = [join(rig.folder, 'key.pem'), join(rig.folder, 'cert.pem')];
       const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
       const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
       execFileSync('openssl', [...made, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
       const project = await projectFor({ tls: { key: readFileSync(key), cert: readFileSync(cert) } });
-      check(await refusal(rig, project.root, ['push'], as())).toMatch(
+      expect(await refusal(rig, project.root, ['push'], as())).toMatch(
         /^error: no trusted connection to https:\/\/127\.0\.0\.1:\d+: [^]*\nhint: .*AWS_CA_BUNDLE=\/path\/to\/ca\.pem\n$/,
       );
-      await expectTrip(project, as(OWNER, { [variable]: cert }));
+      expect(await trip(project, as(OWNER, { [variable]: cert }))).toEqual(WHOLE);
     },
   );
 
@@ -73,7 +81,7 @@ describe('a bucket', () => {
     expect(await refusal(rig, project.root, ['push'], as())).toContain('mlv remote modify NAME requesterPays true.');
     await told(rig, project.root, ['remote', 'modify', 'store', 'requesterPays', 'true']);
     project.git('commit', '--quiet', '--all', '-m', 'pays');
-    await expectTrip(project);
+    expect(await trip(project)).toEqual(WHOLE);
   });
 
   test('that takes only what is encrypted gets that', async () => {
@@ -81,7 +89,7 @@ describe('a bucket', () => {
     expect(await refusal(rig, project.root, ['push'], as())).toContain('mlv remote modify NAME sse ');
     await told(rig, project.root, ['remote', 'modify', 'store', 'sse', 'AES256']);
     project.git('commit', '--quiet', '--all', '-m', 'sse');
-    await expectTrip(project);
+    expect(await trip(project)).toEqual(WHOLE);
     expect(new Set(Array.from(server.bucket().objects().values(), ({ encryption }) => encryption))).toEqual(
       new Set(['AES256']),
     );
@@ -89,7 +97,7 @@ describe('a bucket', () => {
 
   test('in another region is found by its answer, once for each clone', async () => {
     const project = await projectFor({ buckets: [{ name: 'data', region: 'eu-north-1' }] });
-    await expectTrip(project);
+    expect(await trip(project)).toEqual(WHOLE);
     const refused = server.requests.filter(({ status }) => status >= 300 && status !== 404);
     expect(refused.map(({ status }) => status)).toEqual([301, 301]);
   });
@@ -111,6 +119,6 @@ describe('a bucket', () => {
         'GetBucketLocation',
       ],
     };
-    await expectTrip(await projectFor({ credentials: [writer] }));
+    expect(await trip(await projectFor({ credentials: [writer] }))).toEqual(WHOLE);
   });
 });
