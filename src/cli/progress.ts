@@ -20,6 +20,8 @@ export interface ProgressOptions {
 
 /** What takes less needs no progress, in milliseconds. */
 const PATIENCE = 500;
+/** In seconds; what a shorter time would make of a rate is no rate. */
+const MEASURABLE = 0.1;
 const INTERVALS = { line: 100, log: 5_000 };
 
 export function createProgress(options: ProgressOptions): ProgressScreen {
@@ -75,8 +77,9 @@ export function progressLine(progress: Progress, seconds: number): string {
   if (bytes > 0 || totalBytes !== undefined) {
     parts.push(totalBytes === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(totalBytes)}`);
   }
-  if (seconds > 0 && bytes > 0) parts.push(`${formatBytes(bytes / seconds)}/s`);
-  else if (seconds > 0 && files > 0) parts.push(`${countOf(Math.round(files / seconds), 'file')}/s`);
+  const isMeasurable = seconds >= MEASURABLE;
+  if (isMeasurable && bytes > 0) parts.push(`${formatBytes(bytes / seconds)}/s`);
+  else if (isMeasurable && files > 0) parts.push(`${countOf(Math.round(files / seconds), 'file')}/s`);
   const share = doneShare(progress);
   if (share !== undefined && share > 0.01 && share < 1)
     parts.push(`${formatDuration((seconds * (1 - share)) / share)} left`);

@@ -220,7 +220,11 @@ function refusal(answer: S3Answer, context: S3Context, cause: Error): MlvError {
     );
   }
   if (status === 403) {
-    const hint = `Ask for ${action} on ${action === 's3:ListBucket' ? `arn:aws:s3:::${bucket}` : 'its objects'}. Where whoever asks pays: mlv remote modify NAME requesterPays true`;
+    const right = `Ask for ${action} on ${action === 's3:ListBucket' ? `arn:aws:s3:::${bucket}` : 'its objects'}.`;
+    const payer = 'Where whoever asks pays: mlv remote modify NAME requesterPays true.';
+    const hint = isWrite
+      ? `${right} ${payer} Where everything has to be encrypted: mlv remote modify NAME sse AES256 (or aws:kms)`
+      : `${right} ${payer}`;
     if (isWrite)
       return make(
         'remote-not-writable',

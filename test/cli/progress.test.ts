@@ -77,4 +77,5 @@ test('a line tells what is known', () => {
     'listing: 1,200 of 2,400 files, 600 files/s, 2 s left',
   );
   expect(progressLine({ phase: 'sending', files: 3, bytes: 2_000_000 }, 0)).toBe('sending: 3 files, 2.0 MB');
+  expect(progressLine({ phase: 'sending', files: 3, bytes: 2_000_000 }, 0.001)).toBe('sending: 3 files, 2.0 MB');
 });

@@ -47,8 +47,18 @@ export function describeHome(name: string, create: () => Promise<{ home: Home; d
       expect(await home.size('packs/ab/one')).toBe(12);
     });
 
-    test('keeps empty objects, and names with dots, plus signs, spaces and other letters', async () => {
-      const names = ['objects/ab/0123.4567', 'index/a+b c', 'index/ünï', 'index/x.gc'];
+    test('keeps empty objects, and names with dots, plus signs, spaces, percent signs and other letters', async () => {
+      const names = [
+        'objects/ab/0123.4567',
+        'index/a+b c',
+        'index/a%2Bb%20c',
+        'index/100%',
+        "index/!*'(~)&=;:@,$#?",
+        'index/ünï',
+        'index/u\u0308',
+        'index/😀 数据',
+        'index/x.gc',
+      ];
       for (const key of names) await home.write(key, [Buffer.from(key)]);
       await home.write('index/empty', []);
       for (const key of names) expect((await home.readAll(key, 100)).toString()).toBe(key);

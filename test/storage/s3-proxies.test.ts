@@ -1,47 +1,24 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { TunnelProxy } from '../support/tunnel-proxy.ts';
+import { startTunnelProxy } from '../support/tunnel-proxy.ts';
 import type { S3Rig } from './s3-rig.ts';
 import { startS3Rig } from './s3-rig.ts';
 
 describe('a bucket behind', () => {
   let rig: S3Rig;
-  let proxy: Server | undefined;
+  let proxy: TunnelProxy | undefined;
   afterEach(async () => {
     await rig.dispose();
-    proxy?.closeAllConnections();
     proxy?.close();
   });
 
-  async function startProxy(answer: number): Promise<{ url: string; asked: string[] }> {
-    const asked: string[] = [];
-    proxy = createServer().on('connect', ({ url = '', headers }, socket) => {
-      asked.push(`${url} ${String(headers['proxy-authorization'])}`);
-      if (answer !== 200) {
-        socket.end(`HTTP/1.1 ${answer} No\r\n\r\n`);
-        return;
-      }
-      const [host, port] = url.split(':');
-      const target = connect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n');
-        target.pipe(socket).pipe(target);
-      });
-      target.on('error', () => socket.destroy());
-      socket.on('error', () => target.destroy());
-    });
-    const listening = proxy;
-    await new Promise<void>((resolve) => void listening.listen(0, '127.0.0.1', resolve));
-    const { port } = listening.address() as AddressInfo;
-    return { url: `http://user:pass%20word@127.0.0.1:${port}`, asked };
-  }
-
   test('a proxy is reached through one tunnel', async () => {
     rig = await startS3Rig();
-    const { url, asked } = await startProxy(200);
+    proxy = await startTunnelProxy();
+    const { url, asked } = proxy;
     const { home } = rig.open({ environment: { HTTP_PROXY: url } });
     await home.write('index/x', [Buffer.from('x')]);
     expect((await home.readAll('index/x', 10)).toString()).toBe('x');
@@ -51,7 +28,8 @@ describe('a bucket behind', () => {
 
   test('a proxy that refuses is told', async () => {
     rig = await startS3Rig();
-    const { url } = await startProxy(403);
+    proxy = await startTunnelProxy(403);
+    const { url } = proxy;
     const { home } = rig.open({ environment: { HTTP_PROXY: url } });
     const error = home.size('index/x');
     await expect(error).rejects.toMatchObject({
@@ -82,7 +60,8 @@ describe('a bucket behind', () => {
     const { home } = rig.open({ environment: { AWS_CA_BUNDLE: cert } });
     await home.write('index/x', [Buffer.from('x')]);
     expect(rig.server.requests.at(-1)?.headers['x-amz-content-sha256']).toBe('UNSIGNED-PAYLOAD');
-    const { url, asked } = await startProxy(200);
+    proxy = await startTunnelProxy();
+    const { url, asked } = proxy;
     const both = rig.open({ environment: { AWS_CA_BUNDLE: cert, HTTPS_PROXY: url } }).home;
     expect((await both.readAll('index/x', 10)).toString()).toBe('x');
     expect(asked).toHaveLength(1);

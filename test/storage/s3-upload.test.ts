@@ -110,6 +110,16 @@ describe('a later run', () => {
     expect([rig.server.bucket().uploads(), notes()]).toEqual([[], []]);
   });
 
+  test('sends no part again when only the end was refused', async () => {
+    const denied = { kind: 'answer', status: 403, code: 'AccessDenied' } as const;
+    rig.server.faults.add({ on: { operation: 'CompleteMultipartUpload' }, action: denied });
+    await expect(rig.open().home.writeFile(KEY, source)).rejects.toMatchObject({ code: 'remote-not-writable' });
+    expect(counted(rig.asked())).toMatchObject({ UploadPart: 3 });
+    await rig.open().home.writeFile(KEY, source);
+    expect(counted(rig.asked())).toEqual({ HeadObject: 1, ListParts: 1, CompleteMultipartUpload: 1 });
+    expect(await isStored()).toBe(true);
+  });
+
   test('begins anew where the store has forgotten', async () => {
     await interrupt();
     rig.server.faults.add({
@@ -184,10 +194,26 @@ test('parts that meet resets and damage on their way are sent again', async () =
     nth: 2,
     action: { kind: 'answer', status: 400, code: 'BadDigest' },
   });
+  rig.server.faults.add({
+    on: { operation: 'UploadPart' },
+    nth: 3,
+    times: 2,
+    action: { kind: 'answer', status: 503, code: 'SlowDown' },
+  });
   const { home, engine } = rig.open();
   await home.writeFile(KEY, source);
   expect(await isStored()).toBe(true);
-  expect(engine.counters().retries).toBe(2);
+  expect(engine.counters().retries).toBe(4);
+});
+
+test('a large file has the storage class and encryption that were set', async () => {
+  const settings = { storageClass: 'STANDARD_IA', sse: 'aws:kms', kmsKeyId: 'key' } as const;
+  await rig.open({ settings }).home.writeFile(KEY, source);
+  expect(rig.server.bucket().objects().get(`team/${KEY}`)).toMatchObject({
+    storageClass: 'STANDARD_IA',
+    encryption: 'aws:kms',
+    kmsKeyId: 'key',
+  });
 });
 
 test('a store without checksums gets MD5', async () => {

@@ -48,7 +48,8 @@ export function makeMlvRig(): MlvRig {
   const folder = makeTemporaryFolder();
   const home = join(folder, 'home');
   mkdirSync(home);
-  const env = { ...hermeticEnv(home), TERM: 'xterm-256color' };
+  // Nobody gives credentials by chance: a machine in a cloud would.
+  const env = { ...hermeticEnv(home), TERM: 'xterm-256color', AWS_EC2_METADATA_DISABLED: 'true' };
 
   const rig: MlvRig = {
     folder,

@@ -5,9 +5,13 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
 export interface RealServer {
   readonly endpoint: string;
+  /** The same under a name, below which buckets have names of their own. No resolver knows them. */
+  readonly namedEndpoint: string;
+  createBucket(bucket: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -15,6 +19,7 @@ export const ACCESS_KEY = 'AKIDTESTTESTTESTTEST';
 export const SECRET_KEY = 'secret-of-the-tests';
 
 const START_MS = 20_000;
+const DOMAIN = 's3.localhost';
 
 /** What starts each server; all take the credentials above. */
 const COMMANDS: Readonly<Record<string, (port: number, folder: string) => readonly string[]>> = {
@@ -25,6 +30,8 @@ const COMMANDS: Readonly<Record<string, (port: number, folder: string) => readon
     SECRET_KEY,
     '--port',
     `127.0.0.1:${port}`,
+    '--virtual-domain',
+    `${DOMAIN}:${port}`,
     'posix',
     folder,
   ],
@@ -32,20 +39,17 @@ const COMMANDS: Readonly<Record<string, (port: number, folder: string) => readon
   moto_server: (port) => ['-H', '127.0.0.1', '-p', String(port)],
 };
 
-/** Servers found in the folders of `MLV_S3_SERVERS`: name and program. */
-export function findServers(): { name: string; program: string | undefined }[] {
-  const folders = (process.env['MLV_S3_SERVERS'] ?? '').split(delimiter);
-  return Object.keys(COMMANDS).map((name) => ({
-    name,
-    program: folders
-      .filter((folder) => folder !== '')
-      .map((folder) => join(folder, name))
-      .find((path) => existsSync(path)),
-  }));
+/** Every server that there are tests for; `start` where one of the folders of `MLV_S3_SERVERS` has it. */
+export function findServers(): { name: string; start: (() => Promise<RealServer>) | undefined }[] {
+  const folders = (process.env['MLV_S3_SERVERS'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return Object.keys(COMMANDS).map((name) => {
+    const program = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+    return { name, start: program === undefined ? undefined : () => startServer(name, program) };
+  });
 }
 
 /** Starts a server on loopback, with an empty store. */
-export async function startServer(name: string, program: string): Promise<RealServer> {
+async function startServer(name: string, program: string): Promise<RealServer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), `mlv-${name}-`));
   mkdirSync(join(folder, 'data'));
@@ -57,6 +61,7 @@ export async function startServer(name: string, program: string): Promise<RealSe
       HOME: folder,
       MINIO_ROOT_USER: ACCESS_KEY,
       MINIO_ROOT_PASSWORD: SECRET_KEY,
+      MINIO_DOMAIN: DOMAIN,
     },
   });
   const ended = new Promise<void>((resolve) => server.once('close', () => resolve()));
@@ -66,6 +71,13 @@ export async function startServer(name: string, program: string): Promise<RealSe
   }
   return {
     endpoint,
+    namedEndpoint: `http://${DOMAIN}:${port}`,
+    async createBucket(bucket) {
+      const credentials = { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY };
+      const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+      await client.send(new CreateBucketCommand({ Bucket: bucket }));
+      client.destroy();
+    },
     async stop() {
       server.kill('SIGKILL');
       await ended;
