@@ -177,7 +177,7 @@ export function openIndexMirror(options: {
         const parts = [...(sparse?.takeWanted() ?? [])].sort((a, b) => a - b);
         if (parts.length === 0) return false;
         for (const part of parts) {
-          if (fetched.has(part)) throw invalidIndex(name, `part ${part} at ${home.name}`);
+          if (fetched.delete(part)) throw invalidIndex(name, `part ${part} at ${home.name}`);
         }
         await fetchParts(parts, signal);
         for (const part of parts) fetched.add(part);

@@ -88,8 +88,8 @@ export async function openRemote(options: {
       try {
         return await refreshOnce(signal);
       } catch (error) {
-        // An index that another client has merged away meanwhile: list again.
-        if (!isMissing(error) || attempt === 3) throw error;
+        // An index that another client has merged away meanwhile, or bytes that were altered on their way.
+        if (!(isMissing(error) || isCorrupt(error)) || attempt === 3) throw error;
       }
     }
   }
@@ -196,7 +196,7 @@ export async function openRemote(options: {
     try {
       return await lookUp(open.values(), digests, { as, isDead, signal });
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissing(error) && !isCorrupt(error)) throw error;
       await refresh(signal);
       return lookUp(open.values(), digests, { as, isDead, signal });
     }
@@ -239,6 +239,10 @@ export async function openRemote(options: {
 /** True for an object that was there and is no more, or never was. */
 export function isMissing(error: unknown): error is MlvError {
   return error instanceof MlvError && error.code === 'object-missing';
+}
+
+function isCorrupt(error: unknown): boolean {
+  return error instanceof MlvError && error.kind === 'corrupt';
 }
 
 function isRemoteMissing(error: unknown): error is MlvError {
