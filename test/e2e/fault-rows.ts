@@ -238,7 +238,7 @@ export const FAULT_ROWS: readonly FaultRow[] = [
   ),
   disk('pull', "the cache's disk full in the middle", /Free some space/, (stage) => {
     stage.env['MLV_CACHE_DIR'] = join(stage.disk(40), 'cache');
-    stage.server.faults.add({ on: GET_LARGE, times: 2, action: { kind: 'delay', ms: 1000 } });
+    stage.server.faults.add({ on: GET_LARGE, times: 2, action: { kind: 'delay', ms: 2000 } });
     return fillDiskAt(stage, ({ key = '' }) => key.includes('/objects/'));
   }),
   disk('pull', "the workspace's disk full in the middle", /mlv checkout/, (stage) => {
@@ -249,8 +249,8 @@ export const FAULT_ROWS: readonly FaultRow[] = [
   }),
   disk('push', "this machine's disk full in the middle", /Free some space/, (stage) => {
     stage.moveTo(join(stage.disk(10), 'clone'));
-    stage.server.faults.add({ on: PUT_PACK, times: 2, action: { kind: 'delay', ms: 1000 } });
-    return fillDiskAt(stage, ({ operation }) => operation === 'PutObject');
+    stage.server.faults.add({ on: PUT_PACK, times: 2, action: { kind: 'delay', ms: 2000 } });
+    return fillDiskAt(stage, ({ operation, key = '' }) => operation === 'PutObject' && key.includes('/packs/'));
   }),
   disk('push', 'the disk of a remote that is a folder full in the middle', /Make room there/, async (stage) => {
     const folder = stage.disk(10);

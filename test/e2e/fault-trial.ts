@@ -195,6 +195,7 @@ function wordsOf({ stdout, stderr }: MlvResult, server: S3Server, folder: string
     .replaceAll(/127\.0\.0\.1:\d+/g, 'PROXY')
     .replaceAll(/[0-9a-f]{2}\/[0-9a-f]{62,64}/g, '…')
     .replaceAll(/[0-9a-f]{32,64}/g, '…')
+    .replaceAll(/(remotes\/…\/)[^:]+/g, '$1…')
     .replaceAll(/tried \d+ times in [\d.]+ s/g, 'tried N times in N s');
   return { message, hint: lines[hintAt] ?? '' };
 }
