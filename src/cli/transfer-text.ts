@@ -7,6 +7,10 @@ const NOT_SENT = {
   title: 'Not sent, because neither the cache nor the remote has it',
   hint: 'Push it from the clone that added it; everything else was sent.',
 };
+const DAMAGED = {
+  title: 'Not on the remote, or damaged there',
+  hint: 'Run "mlv verify --remote --repair" in a clone that has the data, then fetch again.',
+};
 const NOT_FETCHED = {
   title: 'Not on the remote',
   hint: 'Push it from where it is ("mlv push" in the clone that added it), then fetch again.',
@@ -40,7 +44,7 @@ export function fetchLines(result: FetchResult, style: Style, limit: number = MA
   ]);
   return [
     ...columns(rows),
-    ...missingLines(result.missing, NOT_FETCHED, style, limit),
+    ...missingLines(result.missing, result.needsRepair ? DAMAGED : NOT_FETCHED, style, limit),
     ...failedLines(result.failed, style, limit),
   ];
 }

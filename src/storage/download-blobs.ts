@@ -19,6 +19,11 @@ export interface WantedBlob {
   readonly path: string;
 }
 
+/** Something that the remote's indexes name, and whose bytes it does not have: other ones, or none. */
+export interface DamagedBlob extends WantedBlob {
+  readonly how: 'damaged' | 'gone';
+}
+
 export interface FetchOptions {
   readonly remote: Remote;
   readonly writer: CacheWriter;
@@ -26,10 +31,10 @@ export interface FetchOptions {
   /** Bounds the bytes under way. */
   readonly pool: BufferPool;
   readonly jobs: number;
-  /** Called for bytes that were compared with their digest. */
+  /** Called for bytes that were compared with their digest; those of a large blob before that, and taken back where they are wrong. */
   readonly onFetched: (fetched: { readonly blobs: number; readonly bytes: number }) => void;
   readonly onMissing: (blob: WantedBlob) => void;
-  readonly onDamaged: (blob: WantedBlob) => void;
+  readonly onDamaged: (blob: DamagedBlob) => void;
   /** Called for what could not be read; throws where the rest is not to be tried. */
   readonly onFailed: (blobs: readonly WantedBlob[], error: unknown) => void;
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +61,7 @@ export async function fetchBlobs(blobs: readonly WantedBlob[], options: FetchOpt
   if (gone.length === 0) return;
   // Deleted since the indexes were read: what lives has been copied elsewhere, and indexed.
   await options.remote.refresh(options.signal);
-  for (const blob of await fetchOnce(gone, options)) options.onMissing(blob);
+  for (const { digest, path } of await fetchOnce(gone, options)) options.onDamaged({ digest, path, how: 'gone' });
 }
 
 /** Returns the blobs whose pack or object is not there. */
@@ -120,11 +125,16 @@ async function fetchSpan(span: Span, options: FetchOptions & { readonly signal: 
   if (first.place.length >= PACK_BELOW) return fetchAlone(first, options);
   const memory = await pool.take(span.length, signal);
   try {
-    const bytes = await readSpan(remote, keyPath(first.place.key), { ...span, into: memory.bytes }, signal);
-    for (const blob of span.blobs) {
-      const start = blob.place.offset - span.offset;
-      take(blob, bytes.subarray(start, start + blob.place.length), options);
+    let wanted = span.blobs;
+    // Bytes may have been altered on their way: then they are read once more.
+    for (let reads = 0; reads < 2 && wanted.length > 0; reads++) {
+      const bytes = await readSpan(remote, keyPath(first.place.key), { ...span, into: memory.bytes }, signal);
+      wanted = wanted.filter((blob) => {
+        const start = blob.place.offset - span.offset;
+        return !take(blob, bytes.subarray(start, start + blob.place.length), options);
+      });
     }
+    for (const blob of wanted) noteDamaged(blob, options);
   } finally {
     memory.release();
   }
@@ -147,29 +157,44 @@ async function readSpan(
   }
 }
 
-/** The writer copies what it keeps: the memory is used again. */
-function take(blob: PlacedBlob, bytes: Buffer, { writer, kind, onFetched, onDamaged }: FetchOptions): void {
+/** False where the bytes are not what they should be. The writer copies what it keeps: the memory is used again. */
+function take(blob: PlacedBlob, bytes: Buffer, { writer, kind, onFetched }: FetchOptions): boolean {
   const found = hashEngine().hash(bytes);
-  if (digestFromBytes(found) !== blob.digest) return onDamaged(blob);
+  if (digestFromBytes(found) !== blob.digest) return false;
   writer.put(found, bytes, kind);
   onFetched({ blobs: 1, bytes: bytes.length });
+  return true;
+}
+
+function noteDamaged({ digest, path }: WantedBlob, { onDamaged }: FetchOptions): void {
+  onDamaged({ digest, path, how: 'damaged' });
 }
 
 async function fetchAlone(blob: PlacedBlob, options: FetchOptions & { readonly signal: AbortSignal }): Promise<void> {
-  const { remote, writer, pool, onFetched, onDamaged, signal } = options;
-  const path = await fetchLarge({
-    home: remote.home,
-    place: blob.place,
-    digest: blob.digest,
-    partialPath: writer.partialPath(blob.digest),
-    pool,
-    onBytes: (bytes) => onFetched({ blobs: 0, bytes }),
-    signal,
-  }).catch((error: unknown) => {
-    if (error instanceof MlvError && error.code === 'object-short') return undefined;
-    throw error;
-  });
-  if (path === undefined) return onDamaged(blob);
+  const { remote, writer, pool, onFetched, signal } = options;
+  const gather = async (): Promise<string | undefined> => {
+    let counted = 0;
+    const path = await fetchLarge({
+      home: remote.home,
+      place: blob.place,
+      digest: blob.digest,
+      partialPath: writer.partialPath(blob.digest),
+      pool,
+      onBytes(bytes) {
+        counted += bytes;
+        onFetched({ blobs: 0, bytes });
+      },
+      signal,
+    }).catch((error: unknown) => {
+      if (error instanceof MlvError && error.code === 'object-short') return undefined;
+      throw error;
+    });
+    if (path === undefined) onFetched({ blobs: 0, bytes: -counted });
+    return path;
+  };
+  // Once more: bytes may have been altered on their way, or in the file that an earlier run left.
+  const path = (await gather()) ?? (await gather());
+  if (path === undefined) return noteDamaged(blob, options);
   writer.adopt(blob.digest, path);
   onFetched({ blobs: 1, bytes: 0 });
 }

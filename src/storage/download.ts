@@ -5,7 +5,7 @@ import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { createBufferPool } from '../platform/buffer-pool.ts';
-import type { FetchOptions, WantedBlob } from './download-blobs.ts';
+import type { FetchOptions, DamagedBlob, WantedBlob } from './download-blobs.ts';
 import { fetchBlobs } from './download-blobs.ts';
 import type { DownloadRoot, WantedPage } from './download-plan.ts';
 import { fetchPages, wantedEntries } from './download-plan.ts';
@@ -28,8 +28,8 @@ export interface DownloadResult {
   readonly bytes: number;
   /** Not on the remote. All else was fetched. */
   readonly missing: readonly WantedBlob[];
-  /** On the remote with bytes that are not what their digest says; they never got into the cache. */
-  readonly damaged: readonly WantedBlob[];
+  /** In the remote's indexes, but gone, or with bytes that are not what their digest says: those never got into the cache. */
+  readonly damaged: readonly DamagedBlob[];
   /** Could not be read. */
   readonly failed: readonly FailedBlob[];
 }
@@ -60,7 +60,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   const { remote, cache, wanted, onProgress, signal } = options;
   remote.requirePresent();
   const missing = new Map<Digest, WantedBlob>();
-  const damaged = new Map<Digest, WantedBlob>();
+  const damaged = new Map<Digest, DamagedBlob>();
   const failures = createFailures();
   const done = { blobs: 0, bytes: 0 };
   const total = { blobs: 0, bytes: 0 };

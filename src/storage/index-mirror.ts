@@ -176,8 +176,10 @@ export function openIndexMirror(options: {
       async fetchWanted(signal) {
         const parts = [...(sparse?.takeWanted() ?? [])].sort((a, b) => a - b);
         if (parts.length === 0) return false;
-        for (const part of parts) {
-          if (fetched.has(part)) throw invalidIndex(name, `part ${part} at ${home.name}`);
+        const wrong = parts.find((part) => fetched.has(part));
+        if (wrong !== undefined) {
+          fetched.clear(); // whoever asks again gets other bytes, perhaps
+          throw invalidIndex(name, `part ${wrong} at ${home.name}`);
         }
         await fetchParts(parts, signal);
         for (const part of parts) fetched.add(part);

@@ -64,6 +64,7 @@ type StoredIndex = Omit<ListedIndex, 'head'>;
 const MAX_DESCRIPTION_BYTES = 64 << 10;
 const MAX_TOMBSTONES_BYTES = 64 << 20;
 const JOBS = 8;
+const ATTEMPTS = 3;
 
 /**
  * Opens the remote at `home` and lists it once. `mirrorFolder` keeps its indexes on this machine. Throws what `Home` throws,
@@ -88,8 +89,7 @@ export async function openRemote(options: {
       try {
         return await refreshOnce(signal);
       } catch (error) {
-        // An index that another client has merged away meanwhile: list again.
-        if (!isMissing(error) || attempt === 3) throw error;
+        if (!mayPass(error) || attempt === ATTEMPTS) throw error;
       }
     }
   }
@@ -193,12 +193,13 @@ export async function openRemote(options: {
     as: FindAs,
     signal?: AbortSignal,
   ): Promise<(BlobPlace | undefined)[]> {
-    try {
-      return await lookUp(open.values(), digests, { as, isDead, signal });
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      await refresh(signal);
-      return lookUp(open.values(), digests, { as, isDead, signal });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await lookUp(open.values(), digests, { as, isDead, signal });
+      } catch (error) {
+        if (!mayPass(error) || attempt === ATTEMPTS) throw error;
+        await refresh(signal);
+      }
     }
   }
 
@@ -239,6 +240,11 @@ export async function openRemote(options: {
 /** True for an object that was there and is no more, or never was. */
 export function isMissing(error: unknown): error is MlvError {
   return error instanceof MlvError && error.code === 'object-missing';
+}
+
+/** True for an index that another client has merged away meanwhile, and for bytes that may have been altered on their way. */
+function mayPass(error: unknown): boolean {
+  return isMissing(error) || (error instanceof MlvError && error.kind === 'corrupt');
 }
 
 function isRemoteMissing(error: unknown): error is MlvError {

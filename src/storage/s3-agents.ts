@@ -12,6 +12,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const CONNECT_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
+const LOOK = 'Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.';
+const NAME_AND_PASSWORD =
+  'It wants a name and password, or other ones: HTTPS_PROXY (HTTP_PROXY for plain http) may hold them, http://USER:PASSWORD@HOST:PORT.';
 
 /** Connections that are used again, through a proxy and with private certificates where the environment says so. */
 export function createAgents(endpoint: URL | undefined, environment: Environment, sockets: number) {
@@ -100,12 +103,12 @@ function throughProxy<T extends HttpAgent>(agent: T, proxy: URL): T {
 
 function openTunnel(proxy: URL, target: string): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const fail = (reason: string, cause?: Error): void =>
+    const fail = (reason: string, { cause, hint = LOOK }: { cause?: Error; hint?: string } = {}): void =>
       reject(
         new TransientError(`the proxy ${proxy.host} ${reason}`, {
           cause,
           isUnreachable: true,
-          hint: 'Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.',
+          hint,
         }),
       );
     const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
@@ -125,14 +128,17 @@ function openTunnel(proxy: URL, target: string): Promise<Duplex> {
       socket.setTimeout(0);
       if (statusCode === 200) return resolve(socket);
       socket.destroy();
-      fail(`refused to connect to ${target}: it answered ${statusCode}`);
+      fail(
+        `refused to connect to ${target}: it answered ${statusCode}`,
+        statusCode === 407 ? { hint: NAME_AND_PASSWORD } : {},
+      );
     });
     request.once('response', (response) => {
       response.destroy();
       fail(`is no proxy: it answered ${response.statusCode} to CONNECT`);
     });
     request.once('timeout', () => request.destroy(new Error('no answer')));
-    request.once('error', (error) => fail(`cannot be reached: ${error.message}`, error));
+    request.once('error', (error) => fail(`cannot be reached: ${error.message}`, { cause: error }));
     request.end();
   });
 }

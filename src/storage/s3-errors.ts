@@ -166,7 +166,7 @@ function refusal(answer: S3Answer, context: S3Context, cause: Error): MlvError {
   if (code === 'RequestTimeTooSkewed' || code === 'RequestInTheFuture') {
     return make(
       'clock-wrong',
-      `this machine's clock is wrong, and ${name} does not accept requests from another time`,
+      `this machine's clock is ${clockError(answer.headers['date'])}, and ${name} does not accept requests from another time`,
       'Set the clock, best by NTP.',
       'refused',
     );
@@ -244,6 +244,15 @@ function refusal(answer: S3Answer, context: S3Context, cause: Error): MlvError {
     `cannot ${isWrite ? 'write' : 'read'} ${key} at ${name}: ${told(answer)}`,
     'The store refuses the request. Are endpoint, region and path style right? "mlv config --show-origin" shows them.',
   );
+}
+
+/** How far this machine's clock is from the store's, in words. */
+function clockError(date: string | undefined): string {
+  const minutes = Math.round((Date.parse(date ?? '') - Date.now()) / 60_000);
+  if (!Number.isFinite(minutes) || minutes === 0) return 'wrong';
+  const [count, unit] =
+    Math.abs(minutes) < 120 ? [Math.abs(minutes), 'minute'] : [Math.round(Math.abs(minutes) / 60), 'hour'];
+  return `${count} ${unit}${count === 1 ? '' : 's'} ${minutes > 0 ? 'behind' : 'ahead'}`;
 }
 
 /** Milliseconds of a `Retry-After` header, which is in seconds or a date. */

@@ -24,8 +24,10 @@ export interface FetchedRemote {
 
 export interface FetchResult {
   readonly remotes: readonly FetchedRemote[];
-  /** What the remote does not have, or has damaged; everything else was fetched. */
+  /** What the remote does not have, has lost or damaged; everything else was fetched. */
   readonly missing: readonly string[];
+  /** True when it lost or damaged some of it: then it has to be repaired, as its indexes say that it has it. */
+  readonly needsRepair: boolean;
   /** What could not be fetched, however often it was tried; everything else was. */
   readonly failed: readonly FailedPath[];
 }
@@ -44,6 +46,7 @@ export async function fetch(
     scope === 'all' || options.targets.length > 0 ? all : all.map((version) => selectedPart(workspace, version));
   const remotes: FetchedRemote[] = [];
   const missing: string[] = [];
+  let needsRepair = false;
   const failed: FailedPath[] = [];
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
     const named = await openNamedRemote(workspace, name, options);
@@ -69,15 +72,16 @@ export async function fetch(
       });
       missing.push(
         ...result.missing.map(({ path }) => path),
-        ...result.damaged.map(({ path }) => `${path} (damaged on the remote)`),
+        ...result.damaged.map(({ path, how }) => `${path} (${how === 'gone' ? 'lost by' : 'damaged on'} the remote)`),
       );
+      needsRepair ||= result.damaged.length > 0;
       failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
     } finally {
       named.remote.close();
     }
   }
   requireTargets(workspace, versions);
-  return { remotes, missing, failed };
+  return { remotes, missing, needsRepair, failed };
 }
 
 /** What was named must be in one of the versions at least: a path that was misspelt is not up to date. */

@@ -29,13 +29,14 @@ export async function pull(
       : {
           remotes: fetched.remotes,
           missing: [...scoped.missing, ...fetched.missing],
+          needsRepair: scoped.needsRepair || fetched.needsRepair,
           failed: [...scoped.failed, ...fetched.failed],
         };
   try {
     return { fetch: result, checkout: await checkout(workspace, { ...options, mayFetch: true }) };
   } catch (error) {
     if (!(error instanceof MlvError) || error.code !== 'checkout-incomplete') throw error;
-    const { missing, failed } = result;
+    const { missing, needsRepair, failed } = result;
     const count = missing.length + failed.length;
     if (count === 0) throw error;
     const paths = count === 1 ? 'path' : 'paths';
@@ -45,10 +46,11 @@ export async function pull(
       message:
         failed.length > 0
           ? `${count} ${paths} could not be fetched; everything else was checked out`
-          : `${count} ${paths} ${count === 1 ? 'is' : 'are'} not on the remote; everything else was checked out`,
+          : `${count} ${paths} ${count === 1 ? 'is' : 'are'} not on the remote${needsRepair ? ', or damaged there' : ''}; everything else was checked out`,
       items: [...missing, ...failed.map(({ path, reason }) => `${path}: ${reason}`)],
-      hint:
-        missing.length > 0
+      hint: needsRepair
+        ? 'Run "mlv verify --remote --repair" in a clone that has the data, then pull again.'
+        : missing.length > 0
           ? 'Push the data from where it is ("mlv push" in the clone that added it), then pull again.'
           : 'Pull again later: what came is not fetched again.',
       cause: error,

@@ -178,7 +178,7 @@ failed: Everything else was transferred
 hint: Run the same command again: what was transferred is not transferred again.`);
   const missing = Array.from({ length: 100 }, (_, index) => `data/${index}`);
   const lines = fetchLines(
-    { remotes: [{ ...idle, blobs: 3, bytes: 2000, upToDate: false }], missing, failed: [] },
+    { remotes: [{ ...idle, blobs: 3, bytes: 2000, upToDate: false }], missing, needsRepair: false, failed: [] },
     plain,
   );
   expect([lines[0], lines.length, ...lines.slice(-2)]).toEqual([

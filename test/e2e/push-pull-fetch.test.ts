@@ -271,14 +271,14 @@ describe('what a remote lacks or has damaged', () => {
     expect({ ...fetched, stdout: fetched.stdout.slice(fetched.stdout.indexOf('\n')) }).toEqual({
       code: 1,
       stdout:
-        '\n\nmissing: Not on the remote\n  data/b (damaged on the remote)\n' +
-        'hint: Push it from where it is ("mlv push" in the clone that added it), then fetch again.\n',
+        '\n\nmissing: Not on the remote, or damaged there\n  data/b (damaged on the remote)\n' +
+        'hint: Run "mlv verify --remote --repair" in a clone that has the data, then fetch again.\n',
       stderr: '',
     });
     expect(await refusal(rig, other, ['pull'])).toBe(
-      'error: 1 path is not on the remote; everything else was checked out\n' +
+      'error: 1 path is not on the remote, or damaged there; everything else was checked out\n' +
         '  data/b (damaged on the remote)\n' +
-        'hint: Push the data from where it is ("mlv push" in the clone that added it), then pull again.\n',
+        'hint: Run "mlv verify --remote --repair" in a clone that has the data, then pull again.\n',
     );
     const { 'data/b': _, ...rest } = files;
     expect(tracked(other)).toEqual(asRead(rest));

@@ -242,7 +242,12 @@ describe('credentials, clock and region', () => {
   test('a store whose clock no correction meets is told', async () => {
     const skewed = { kind: 'answer', status: 403, code: 'RequestTimeTooSkewed' } as const;
     rig.server.faults.add({ times: Infinity, action: skewed });
-    await expect(rig.open().home.write('index/x', bytes('x'))).rejects.toMatchObject({ code: 'clock-wrong' });
+    rig.server.clockOffsetMs = 3_600_000;
+    await expect(rig.open().home.write('index/x', bytes('x'))).rejects.toMatchObject({
+      code: 'clock-wrong',
+      message:
+        "this machine's clock is 60 minutes behind, and s3://data/team does not accept requests from another time",
+    });
   });
 
   test('expired credentials are read again once, then told with the command that renews them', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { digestToBytes } from '../../src/domain/digest.ts';
 import { keyPath } from '../../src/domain/remote-layout.ts';
+import type { Home } from '../../src/storage/home.ts';
 import { readRoot } from '../../src/domain/tree-reader.ts';
 import type { Files, Rig, Tree } from './transfer-rig.ts';
 import {
@@ -165,18 +166,42 @@ describe('what is damaged or missing on the remote', () => {
     });
   });
 
-  test('is told as missing when a pack is gone', async () => {
+  test('is told as gone when a pack is', async () => {
     rmSync(place('last').path);
     const result = await rig.pull('b', [tree]);
     expect(result.blobs).toBe(0);
-    expect(result.missing).toHaveLength(202);
+    expect(result.missing).toEqual([]);
+    expect(result.damaged.filter(({ how }) => how === 'gone')).toHaveLength(202);
   });
 
   test('stops nothing when it is a page: its entries are left out', async () => {
     const row = readRows(rig.remoteFolder).get(tree.digest);
     if (row === undefined) throw new Error('no row');
     rmSync(join(rig.remoteFolder, keyPath(row.key)));
-    expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 0, missing: [{ digest: tree.digest, path: 'data' }] });
+    expect(await rig.pull('b', [tree])).toMatchObject({
+      blobs: 0,
+      missing: [],
+      damaged: [{ digest: tree.digest, path: 'data', how: 'gone' }],
+    });
+  });
+
+  test('that was altered on its way is read once more', async () => {
+    const { home, altered } = alterOnce(rig.home);
+    expect(await rig.pull('b', [tree], home)).toMatchObject({ blobs: 202, missing: [], damaged: [], failed: [] });
+    expect(altered.size).toBeGreaterThan(2);
+  });
+
+  test('that was altered on its way is read once more, if it is a part of a large index', async () => {
+    await rig.push('a', [await addTree(rig.cache('a'), manyFiles(5_000))]);
+    const { home, altered } = alterOnce(rig.home);
+    const remote = await rig.remote('c', home);
+    const before = altered.size;
+    expect(await remote.find([digestOf('last'), digestOf('no such file')], 'blob')).toEqual([
+      expect.objectContaining({ length: 4 }),
+      undefined,
+    ]);
+    expect(altered.size).toBeGreaterThan(before);
+    remote.close();
   });
 
   test('makes an index that is damaged an error, not an answer', async () => {
@@ -191,4 +216,19 @@ function flip(path: string, at: number): void {
   bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at);
   chmodSync(path, 0o644);
   writeFileSync(path, bytes);
+}
+
+/** Flips a bit of each range when it is read first. */
+function alterOnce(home: Home): { home: Home; altered: Set<string> } {
+  const altered = new Set<string>();
+  const read: Home['read'] = async (key, range, signal) => {
+    const bytes = await home.read(key, range, signal);
+    const name = `${key} ${range.offset} ${range.length}`;
+    if (altered.has(name) || bytes.length === 0) return bytes;
+    altered.add(name);
+    const at = bytes.length >>> 1;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    return bytes;
+  };
+  return { home: { ...home, read }, altered };
 }

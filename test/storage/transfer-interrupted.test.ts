@@ -107,8 +107,6 @@ describe('interrupted', () => {
     const digest = digestOf(Buffer.alloc(9_000_000, 'l'));
     const partial = rig.cache('b').openWriter().partialPath(digest);
     writeFileSync(partial, Buffer.alloc(1_000_000, 'x'));
-    expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 0, damaged: [{ path: 'data/large.bin' }] });
-    expect(rig.cache('b').has(digest)).toBe(false);
     expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 1, damaged: [] }); // from the beginning
     expect(rig.cache('b').read(digest)).toHaveLength(9_000_000);
   });
