@@ -39,9 +39,9 @@ describe('a bucket behind', () => {
       ),
       hint: 'Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.',
     });
-    proxy?.close();
-    const { url: closed } = await startProxy(407);
-    await expect(rig.open({ environment: { HTTP_PROXY: closed } }).home.size('index/x')).rejects.toMatchObject({
+    proxy.close();
+    proxy = await startTunnelProxy(407);
+    await expect(rig.open({ environment: { HTTP_PROXY: proxy.url } }).home.size('index/x')).rejects.toMatchObject({
       hint: expect.stringMatching(/^It wants a name and password.* http:\/\/USER:PASSWORD@HOST:PORT\.$/),
     });
     expect(String(await error.catch((reason: unknown) => reason))).not.toContain('word');
