@@ -18,6 +18,7 @@ import { s3Large } from './workloads/s3-large.mjs';
 import { s3Latency } from './workloads/s3-latency.mjs';
 import { s3Many } from './workloads/s3-many.mjs';
 import { s3Noop } from './workloads/s3-noop.mjs';
+import { s3Terabyte } from './workloads/s3-terabyte.mjs';
 import { startUp } from './workloads/start-up.mjs';
 import { statusMany } from './workloads/status-many.mjs';
 import { tenMillionBlobs } from './workloads/ten-million-blobs.mjs';
@@ -35,6 +36,7 @@ const WORKLOADS = {
   's3-large': s3Large,
   's3-noop': s3Noop,
   's3-latency': s3Latency,
+  's3-terabyte': s3Terabyte,
 };
 
 const { values, positionals } = parseArgs({

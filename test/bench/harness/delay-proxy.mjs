@@ -1,5 +1,5 @@
 // A line of some length: node delay-proxy.mjs '{"port":TARGET,"delayMs":15}' listens on a free port of 127.0.0.1, prints
-// {"port"}, and passes everything on so much later, in order, however much it is. Ends with standard input.
+// {"endpoint"}, and passes everything on so much later, in order, however much it is. Ends with standard input.
 import { connect, createServer } from 'node:net';
 
 /** More than this under way in one direction of one connection waits: a reader that is slow must not fill the memory. */
@@ -18,7 +18,9 @@ const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
   ])
     one.on('error', () => {}).on('close', () => other.destroySoon());
 });
-server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port })));
+server.listen(0, '127.0.0.1', () =>
+  console.log(JSON.stringify({ endpoint: `http://127.0.0.1:${server.address().port}` })),
+);
 process.stdin.on('end', () => process.exit()).resume();
 
 function passOn(from, to, opened) {

@@ -14,6 +14,7 @@ const ACCESS_KEY = 'AKIDTESTTESTTESTTEST';
 const SECRET_KEY = 'secret-of-the-bench';
 const START_MS = 20_000;
 const STRICT_SERVER = fileURLToPath(new URL('../../support/s3-server/run.mjs', import.meta.url));
+const DISCARDING_SERVER = fileURLToPath(new URL('discarding-s3.mjs', import.meta.url));
 const DELAY_PROXY = fileURLToPath(new URL('delay-proxy.mjs', import.meta.url));
 
 /** What tools need to find a server, beside what they need anyway. */
@@ -40,13 +41,23 @@ export function chooseS3Server() {
 }
 
 /** Gives back `endpoint`, `close()`, and `counts()`: what was asked since the last time. */
-export async function startStrict(folder) {
+export function startStrict(folder) {
   const options = {
     buckets: [BUCKET],
     credentials: [{ accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY }],
     folder,
   };
-  const child = startChild(process.execPath, [STRICT_SERVER, JSON.stringify(options)], 'pipe');
+  return startScript(STRICT_SERVER, options);
+}
+
+/** A server that has objects of so many bytes, and keeps nothing. The same. */
+export function startDiscarding(length) {
+  return startScript(DISCARDING_SERVER, { length });
+}
+
+/** All say first where they listen. */
+async function startScript(script, options) {
+  const child = startChild(process.execPath, [script, JSON.stringify(options)], 'pipe');
   const lines = createInterface({ input: child.process.stdout })[Symbol.asyncIterator]();
   const next = async () => JSON.parse((await lines.next()).value);
   const { endpoint } = await next();
@@ -75,12 +86,8 @@ async function startVersity(program, folder) {
 }
 
 /** A line to a server: whatever goes either way comes so many milliseconds later. */
-export async function startDelay(endpoint, delayMs) {
-  const target = { port: Number(new URL(endpoint).port), delayMs };
-  const child = startChild(process.execPath, [DELAY_PROXY, JSON.stringify(target)], 'pipe');
-  for await (const line of createInterface({ input: child.process.stdout }))
-    return { endpoint: `http://127.0.0.1:${JSON.parse(line).port}`, close: child.close };
-  throw new Error('the delaying proxy did not start');
+export function startDelay(endpoint, delayMs) {
+  return startScript(DELAY_PROXY, { port: Number(new URL(endpoint).port), delayMs });
 }
 
 function startChild(command, args, stdio) {
