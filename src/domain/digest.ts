@@ -6,12 +6,18 @@ export type HashFunction = (bytes: Uint8Array) => Buffer;
 
 export const DIGEST_BYTES = 32;
 
-const HEX = /^[0-9a-f]{64}$/;
+const HEX_LENGTH = 2 * DIGEST_BYTES;
 const PREFIX = 'b3:';
 
 /** True for 64 lower-case hex digits. */
 export function isDigest(text: string): text is Digest {
-  return HEX.test(text);
+  if (text.length !== HEX_LENGTH) return false;
+  // Every line of a tree is checked so: a regular expression takes ten times as long.
+  for (let index = 0; index < HEX_LENGTH; index++) {
+    const code = text.charCodeAt(index);
+    if (!((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66))) return false;
+  }
+  return true;
 }
 
 /** `b3:` + hex, for files that people read. */
@@ -22,6 +28,11 @@ export function formatDigest(digest: Digest): string {
 /** Hex form of 32 raw bytes at `offset`. */
 export function digestFromBytes(bytes: Buffer, offset = 0): Digest {
   return bytes.toString('hex', offset, offset + DIGEST_BYTES) as Digest;
+}
+
+/** Writes the 32 raw bytes at `offset`. */
+export function writeDigest(digest: Digest, target: Buffer, offset: number): void {
+  target.write(digest, offset, 'hex');
 }
 
 /** The 32 raw bytes. */

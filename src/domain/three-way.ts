@@ -1,7 +1,7 @@
 import type { TreeEntry } from './tree.ts';
 import { sameEntry } from './tree-diff.ts';
 import type { TreePath } from './tree-path.ts';
-import type { TreeCursor } from './tree-reader.ts';
+import type { TreeCursor, TreeItem } from './tree-reader.ts';
 
 /** What a checkout does at a path where something is to be said; paths that stay as they are have no step. */
 export type CheckoutStep =
@@ -49,29 +49,28 @@ export interface CheckoutPlan {
 
 /** Compares base, target and workspace, in order; nodes that all three have are passed over unread. */
 export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
-  const cursors = [plan.base, plan.target, plan.workspace] as const;
+  const { base, target, workspace } = plan;
   const blocked = createBlockade();
   for (;;) {
-    const [base, target, workspace] = [plan.base.peek(), plan.target.peek(), plan.workspace.peek()];
-    const items = [base, target, workspace];
-    if (items.every((item) => item === undefined)) return;
-    const levels = items.map((item) => (item?.type === 'node' ? item.level : -1));
-    const level = Math.max(...levels);
+    const [baseItem, targetItem, workspaceItem] = [base.peek(), target.peek(), workspace.peek()];
+    const level = Math.max(levelOf(baseItem), levelOf(targetItem), levelOf(workspaceItem));
     if (level >= 0) {
-      const digests = new Set(
-        items.map((item) => (item?.type === 'node' && item.level === level ? item.node.digest : undefined)),
-      );
-      const isSame = digests.size === 1 && !digests.has(undefined) && plan.maySkip;
-      for (const [index, cursor] of cursors.entries()) {
-        if (isSame) cursor.skip();
-        else if (levels[index] === level) cursor.open();
+      if (plan.maySkip && isSameNode(baseItem, targetItem) && isSameNode(targetItem, workspaceItem)) {
+        base.skip();
+        target.skip();
+        workspace.skip();
+        continue;
       }
+      if (levelOf(baseItem) === level) base.open();
+      if (levelOf(targetItem) === level) target.open();
+      if (levelOf(workspaceItem) === level) workspace.open();
       continue;
     }
-    const entries = items.map((item) => (item?.type === 'entry' ? item.entry : undefined));
-    const path = entries.flatMap((entry) => entry?.path ?? []).reduce((a, b) => (a < b ? a : b));
-    const [inBase, want, inWorkspace] = entries.map((entry) => (entry?.path === path ? entry : undefined));
-    for (const [index, cursor] of cursors.entries()) if (entries[index]?.path === path) cursor.skip();
+    const path = firstOf(pathOf(baseItem), firstOf(pathOf(targetItem), pathOf(workspaceItem)));
+    if (path === undefined) return;
+    const inBase = takeAt(base, baseItem, path);
+    const want = takeAt(target, targetItem, path);
+    const inWorkspace = takeAt(workspace, workspaceItem, path);
     // Of what was never checked out the workspace has nothing; a snapshot shows the base's entry there.
     const wasSelected = plan.wasSelected(path);
     const before = wasSelected ? inBase : undefined;
@@ -88,6 +87,30 @@ export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
     if (left !== undefined && blocked(left)) yield { action: 'conflict', path, want, found };
     else if (step !== undefined) yield step;
   }
+}
+
+/** -1 for an entry, and for the end. */
+function levelOf(item: TreeItem | undefined): number {
+  return item?.type === 'node' ? item.level : -1;
+}
+
+function isSameNode(a: TreeItem | undefined, b: TreeItem | undefined): boolean {
+  return a?.type === 'node' && b?.type === 'node' && a.level === b.level && a.node.digest === b.node.digest;
+}
+
+function pathOf(item: TreeItem | undefined): TreePath | undefined {
+  return item?.type === 'entry' ? item.entry.path : undefined;
+}
+
+function firstOf(a: TreePath | undefined, b: TreePath | undefined): TreePath | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a;
+}
+
+/** The entry a cursor stands at, which it then passes over, if it is the one of this path. */
+function takeAt(cursor: TreeCursor, item: TreeItem | undefined, path: TreePath): TreeEntry | undefined {
+  if (item?.type !== 'entry' || item.entry.path !== path) return undefined;
+  cursor.skip();
+  return item.entry;
 }
 
 function decide(

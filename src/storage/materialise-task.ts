@@ -27,12 +27,11 @@ import type { EntryKind } from '../domain/tree.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { temporaryName } from '../platform/durable-write.ts';
-import { hashEngine } from '../platform/hash.ts';
 import { DIGEST_OFFSET, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
-import { hashFile, LARGE_FILE_BYTES, readChunks } from './ingest.ts';
+import { hashFile, LARGE_FILE_BYTES } from './ingest.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
-import { readAt, writeFully } from '../platform/read-write.ts';
-import { corrupt } from './local-cache.ts';
+import { writeFully } from '../platform/read-write.ts';
+import { copyVerified, readVerified } from './read-verified.ts';
 
 /** Brings a run of paths into a workspace, each only where what stands there is what the plan saw. */
 export interface MaterialiseTask {
@@ -236,46 +235,6 @@ function createFile(path: string, mode: number): number | undefined {
   } catch (error) {
     if (hasErrorCode(error, 'EEXIST')) return undefined;
     throw error;
-  }
-}
-
-let scratch: Buffer | undefined;
-
-function readVerified(location: BlobLocation, digest: Digest): Buffer {
-  scratch ??= Buffer.allocUnsafe(LARGE_FILE_BYTES);
-  const target =
-    location.length <= scratch.length ? scratch.subarray(0, location.length) : Buffer.allocUnsafe(location.length);
-  const file = openPack(location);
-  const bytes = target.subarray(0, readAt(file, target, location.offset, location.length));
-  if (!location.isPacked) closeSync(file);
-  if (digestFromBytes(hashEngine().hash(bytes)) !== digest) throw corrupt(digest, location);
-  return bytes;
-}
-
-/** The pack read last stays open: blobs of neighbouring paths are in one pack. */
-let pack: { path: string; file: number } | undefined;
-
-function openPack(location: BlobLocation): number {
-  if (!location.isPacked) return openSync(location.path, 'r');
-  if (pack?.path !== location.path) {
-    if (pack !== undefined) closeSync(pack.file);
-    pack = undefined;
-    pack = { path: location.path, file: openSync(location.path, 'r') };
-  }
-  return pack.file;
-}
-
-function copyVerified(location: BlobLocation, digest: Digest, target: number): void {
-  const source = openSync(location.path, 'r');
-  try {
-    const hasher = hashEngine().createHasher();
-    readChunks(source, (chunk) => {
-      hasher.update(chunk);
-      writeFully(target, chunk);
-    });
-    if (digestFromBytes(hasher.digest()) !== digest) throw corrupt(digest, location);
-  } finally {
-    closeSync(source);
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Stats } from 'node:fs';
 import { closeSync, lstatSync, openSync, readlinkSync, statSync } from 'node:fs';
-import { digestToBytes, isDigest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
+import { digestFromBytes, isDigest, writeDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { EMPTY_DIGEST } from '../domain/tree.ts';
 import { requireSymlinkTarget } from '../domain/tree-order.ts';
@@ -81,7 +80,7 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
     const at = position * RECORD_BYTES;
     if (written.endsWith(FOLDER_MARK)) {
       writeRecord(records, at, 'd', undefined);
-      digestToBytes(EMPTY_DIGEST).copy(records, at + DIGEST_OFFSET);
+      writeDigest(EMPTY_DIGEST, records, at + DIGEST_OFFSET);
       continue;
     }
     const isUnknown = written.endsWith(UNKNOWN_MARK);
@@ -192,7 +191,7 @@ function recordSymlink(options: {
     writeRecord(records, at, 'f', stats);
     records.writeDoubleLE(blob.size, at + 8);
     records[at + 1] = STORED;
-    digestToBytes(digest).copy(records, at + DIGEST_OFFSET);
+    writeDigest(digest, records, at + DIGEST_OFFSET);
     return undefined;
   }
   try {

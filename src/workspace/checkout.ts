@@ -220,7 +220,9 @@ function findLosses(
   const conflicts: string[] = [];
   const overwritten: string[] = [];
   const unsaved: string[] = [];
-  if (situation.snapshot.content === undefined && situation.record.base === undefined)
+  const { snapshot, record, restore } = situation;
+  // Nothing is here, and nothing that was deleted is to stay so.
+  if (snapshot.content === undefined && (record.base === undefined || restore === 'all'))
     return { conflicts, overwritten, unsaved };
   const plan = openPlan(workspace, situation);
   for (const step of plan.steps()) {

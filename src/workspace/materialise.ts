@@ -1,6 +1,6 @@
 import { rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { digestToBytes } from '../domain/digest.ts';
+import { DIGEST_BYTES, writeDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { EMPTY_DIGEST } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
@@ -58,12 +58,12 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
   let hasLinks = false;
 
   async function runChunk(phase: Phase, steps: readonly CheckoutStep[], expected: Buffer): Promise<StatBlock> {
-    const digests = Buffer.alloc(steps.length * 32);
+    const digests = Buffer.alloc(steps.length * DIGEST_BYTES);
     let kinds = '';
     for (const [index, step] of steps.entries()) {
       const entry = step.action === 'write' ? step.want : undefined;
       kinds += entry?.kind ?? '-';
-      digestToBytes(entry?.digest ?? EMPTY_DIGEST).copy(digests, index * 32);
+      writeDigest(entry?.digest ?? EMPTY_DIGEST, digests, index * DIGEST_BYTES);
     }
     const paths = steps.map((step) => step.path).join('\0');
     const result = await tasks.run({

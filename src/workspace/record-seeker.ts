@@ -70,7 +70,7 @@ export function* mergeRecords(runs: readonly Iterable<StatBlock>[], blockPaths: 
   const sources = runs.map((run) => recordsOf(run));
   const heads = sources.map((source) => source.next());
   let paths: string[] = [];
-  let records: Buffer[] = [];
+  let records = Buffer.allocUnsafe(blockPaths * RECORD_BYTES);
   for (;;) {
     let first: TreePath | undefined;
     for (const head of heads)
@@ -85,12 +85,12 @@ export function* mergeRecords(runs: readonly Iterable<StatBlock>[], blockPaths: 
     }
     if (winner === undefined || recordKind(winner.records, winner.at) === undefined) continue;
     if (paths.length === blockPaths) {
-      yield { paths: paths.join('\0'), records: Buffer.concat(records) };
+      yield { paths: paths.join('\0'), records };
       paths = [];
-      records = [];
+      records = Buffer.allocUnsafe(blockPaths * RECORD_BYTES);
     }
+    winner.records.copy(records, paths.length * RECORD_BYTES, winner.at, winner.at + RECORD_BYTES);
     paths.push(first);
-    records.push(winner.records.subarray(winner.at, winner.at + RECORD_BYTES));
   }
-  if (paths.length > 0) yield { paths: paths.join('\0'), records: Buffer.concat(records) };
+  if (paths.length > 0) yield { paths: paths.join('\0'), records: records.subarray(0, paths.length * RECORD_BYTES) };
 }
