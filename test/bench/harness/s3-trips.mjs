@@ -64,18 +64,21 @@ export async function tripOfMlv({ folder, env, timed }, repo, { andPull = false 
   return measured.map(({ peak, ...rest }) => (rest.name.startsWith('mlv') ? { ...rest, peak } : rest));
 }
 
-/** The same with s5cmd, as it comes. */
-export async function tripOfS5cmd({ folder, timed }, repo, program) {
+/** The same with s5cmd, as it comes; with `andFlush`, what comes is also made durable, as mlv does. */
+export async function tripOfS5cmd({ folder, env, timed }, repo, program, { andFlush = false } = {}) {
   const data = join(repo, 'data');
   const arrived = join(folder, 'arrived');
   settle(repo, data);
   const call = (name, args) => timed(name, program, ['--log', 'error', ...args], folder);
-  const measured = [
-    await call('s5cmd cp, up', ['cp', `${data}/`, `s3://${BUCKET}/team/`]),
-    await call('s5cmd cp, down', ['cp', `s3://${BUCKET}/team/*`, `${arrived}/`]),
-  ];
+  const up = await call('s5cmd cp, up', ['cp', `${data}/`, `s3://${BUCKET}/team/`]);
+  const down = await call('s5cmd cp, down', ['cp', `s3://${BUCKET}/team/*`, `${arrived}/`]);
+  const measured = [up, down].map(({ name, seconds }) => ({ name, seconds }));
+  if (andFlush) {
+    const { seconds } = await runCommand('sync', ['-f', folder], { cwd: folder, env });
+    measured.push({ name: 's5cmd cp, down, and sync', seconds: down.seconds + seconds });
+  }
   requireSame(data, arrived);
-  return measured.map(({ name, seconds }) => ({ name, seconds }));
+  return measured;
 }
 
 /** The same with DVC, from a repository of its own whose data is in its cache. */

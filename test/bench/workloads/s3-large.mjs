@@ -23,11 +23,15 @@ async function run(bench) {
   const repo = await makeSource(source.folder, (folder) => writeLarge(join(folder, 'model.bin'), bytes, 9));
   const contenders = [() => withServer({ server, freshDisk }, (there) => tripOfMlv(there, repo))];
   if (program !== undefined)
-    contenders.push(() => withServer({ server, freshDisk }, (there) => tripOfS5cmd(there, repo, program)));
+    contenders.push(() =>
+      withServer({ server, freshDisk }, (there) => tripOfS5cmd(there, repo, program, { andFlush: true })),
+    );
 
   const what = `one file of ${bytes / 2 ** 20} MiB`;
   const medians = await bench.sample(what, contenders, { samples: Math.min(bench.samples, SAMPLES) });
   if (program === undefined) return;
   bench.ratio({ what, medians, of: 'mlv push', to: ['s5cmd cp, up'], goal: GOAL });
   bench.ratio({ what, medians, of: 'mlv fetch', to: ['s5cmd cp, down'], goal: GOAL });
+  // Mlv says that it is done when no loss of power can undo it.
+  bench.ratio({ what, medians, of: 'mlv fetch', to: ['s5cmd cp, down, and sync'] });
 }

@@ -20,8 +20,8 @@ const SAMPLES = 3;
 async function run(bench) {
   const server = chooseS3Server();
   await againstS5cmd(bench, server, bench.short ? 1_000 : 100_000);
-  // DVC takes minutes for more.
-  await againstDvc(bench, server, bench.short ? 1_000 : 10_000);
+  // DVC takes many minutes for more.
+  await againstDvc(bench, server, bench.short ? 1_000 : 20_000);
 }
 
 async function againstS5cmd(bench, server, files) {
