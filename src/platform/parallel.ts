@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 
 /**
@@ -12,6 +13,7 @@ export async function forEachParallel<T>(
 ): Promise<void> {
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  setMaxListeners(0, signal); // each job listens, and waits perhaps; Node would warn of a leak
   const limit = pLimit(options.jobs);
   const running = new Set<Promise<void>>();
   try {

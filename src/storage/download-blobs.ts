@@ -53,7 +53,8 @@ interface Span {
 
 /** Reading over a gap of this size costs less than another request. */
 const GAP_BYTES = 1 << 20;
-const SPAN_BYTES = 32 << 20;
+/** Half a pack: more connections share the memory that there is. */
+const SPAN_BYTES = 16 << 20;
 
 /** Puts the blobs into the writer; every one is compared with its digest first. Each digest is given once. */
 export async function fetchBlobs(blobs: readonly WantedBlob[], options: FetchOptions): Promise<void> {

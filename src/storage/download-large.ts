@@ -15,7 +15,9 @@ import type { BlobPlace } from './look-up.ts';
 
 const PIECE_BYTES = 16 << 20;
 /** Pieces under way at once, of one blob. */
-const PIECES_AHEAD = 3;
+const PIECES_AHEAD = 6;
+/** After so much, what has been written goes on its way to the disk: at the end there is little left to wait for. */
+const FLUSH_BYTES = 128 << 20;
 
 /**
  * Gathers a large blob in a file beside `partialPath`, going on where an earlier run ended, and returns the finished, flushed
@@ -112,6 +114,7 @@ async function appendPieces(
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const pieces: Promise<PooledBuffer>[] = [];
+  const flush = flushBehind(file);
   let next = start;
   const fetchNext = (): void => {
     const offset = next;
@@ -134,17 +137,44 @@ async function appendPieces(
     for (;;) {
       while (pieces.length < PIECES_AHEAD && next < place.length) fetchNext();
       const piece = await pieces.shift();
-      if (piece === undefined) return;
+      if (piece === undefined) break;
       try {
         hasher.update(piece.bytes);
-        await file.appendFile(piece.bytes);
+        await appendAll(file, piece.bytes);
+        flush.wrote(piece.bytes.length);
       } finally {
         piece.release();
       }
       onBytes(piece.bytes.length);
     }
+    await flush.settled();
   } finally {
     stop.abort();
+    await Promise.allSettled([flush.settled()]);
     for (const piece of await Promise.allSettled(pieces)) if (piece.status === 'fulfilled') piece.value.release();
   }
+}
+
+/** `appendFile` would write by the half megabyte. */
+async function appendAll(file: FileHandle, bytes: Buffer): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done)).bytesWritten;
+}
+
+/** Flushes now and then while more is written, once at a time. The system tells of a failure once only: `settled` throws it. */
+function flushBehind(file: FileHandle) {
+  let written = 0;
+  let isFlushing = false;
+  let all: Promise<unknown> = Promise.resolve();
+  return {
+    wrote(bytes: number): void {
+      written += bytes;
+      if (written < FLUSH_BYTES || isFlushing) return;
+      written = 0;
+      isFlushing = true;
+      const flushed = file.datasync().finally(() => (isFlushing = false));
+      all = Promise.all([all, flushed]);
+      all.catch(() => {}); // told by settled
+    },
+    settled: () => all,
+  };
 }

@@ -45,11 +45,11 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BYTES_IN_FLIGHT = 192 << 20;
+const BYTES_IN_FLIGHT = 128 << 20;
 /** Transfers at once where no request engine says how many. */
 const JOBS = 4;
 /** So much is planned, sorted by place, fetched and made durable at a time. */
-const BATCH_BLOBS = 65_536;
+const BATCH_BLOBS = 32_768;
 const BATCH_BYTES = 8 * 2 ** 30;
 
 /**

@@ -79,7 +79,7 @@ export interface RemoteRepair extends RemoteRepairOptions {
   publish(roots?: readonly PushedRoot[]): Promise<void>;
 }
 
-const BYTES_IN_FLIGHT = 192 << 20;
+const BYTES_IN_FLIGHT = 128 << 20;
 const JOBS = 4;
 const MAX_INDEX_BYTES = 1 << 30;
 

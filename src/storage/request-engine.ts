@@ -77,7 +77,7 @@ const TOTAL_MS = 5 * 60_000;
 const TRY_MS = 60_000;
 /** A line this slow is still a line. */
 const SLOW_BYTES_PER_MS = 64;
-const BYTES_IN_FLIGHT = 192 << 20;
+const BYTES_IN_FLIGHT = 128 << 20;
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 20_000;
 /** What was never reached is probably misspelt, or not there. */

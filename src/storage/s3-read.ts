@@ -130,19 +130,30 @@ async function fill(
   const { mayBeLonger, idleMs, signal } = options;
   let { skip } = options;
   let done = 0;
-  let isComplete = false;
   const stopWatching = watch(body, { idleMs, received: () => done });
   const abort = (): void => void body.destroy(signal.reason as Error);
   signal.addEventListener('abort', abort, { once: true });
+  // By events: iterating over a body joins the chunks that wait, which copies them once more.
+  const take = (chunk: Buffer): boolean => {
+    const wanted = chunk.subarray(Math.min(skip, chunk.length));
+    skip -= chunk.length - wanted.length;
+    if (done + wanted.length > into.length && !mayBeLonger) throw new TransientError('more came than was announced');
+    done += wanted.copy(into, done);
+    return done === into.length && mayBeLonger;
+  };
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      const wanted = chunk.subarray(Math.min(skip, chunk.length));
-      skip -= chunk.length - wanted.length;
-      if (done + wanted.length > into.length && !mayBeLonger) throw new TransientError('more came than was announced');
-      done += wanted.copy(into, done);
-      isComplete = done === into.length;
-      if (isComplete && mayBeLonger) break;
-    }
+    await new Promise<void>((resolve, reject) => {
+      body.once('end', resolve);
+      body.once('error', reject);
+      body.once('close', () => reject(new Error('closed')));
+      body.on('data', (chunk: Buffer) => {
+        try {
+          if (take(chunk)) resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof TransientError) throw error;

@@ -32,7 +32,7 @@ const PART_BYTES = 16 * MEBIBYTE;
 /** S3 takes 10,000. */
 const MAX_PARTS = 9_000;
 /** Parts of one file under way. */
-const PARTS_AHEAD = 4;
+const PARTS_AHEAD = 6;
 /** An upload may be ended by others, or by a rule of the bucket, while it is under way; again and again it is not. */
 const MAX_STARTS = 3;
 

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import type { StorageKey } from '../domain/blob-index.ts';
-import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { PackKind } from '../domain/pack.ts';
@@ -110,15 +109,13 @@ async function sendPack(
 ): Promise<void> {
   const { remote, rows, signal } = options;
   const frame = framePack(blobs, kind, remote);
-  const { key, header, trailer, size, placed } = frame;
+  const { key, header, trailer, size } = frame;
   const path = keyPath(key);
   const content = memory.subarray(0, size - header.length - trailer.length);
   const isThere = size >= ASK_BYTES && (await remote.home.size(path, signal)) === size;
   if (!isThere) {
     readBlobs(blobs, content);
-    const good = blobs.filter((blob, index) =>
-      isIntact(blob, content, (placed[index]?.offset ?? 0) - PACK_HEADER_BYTES),
-    );
+    const good = intactBlobs(blobs, content);
     if (good.length < blobs.length) {
       const intact = new Set(good);
       for (const blob of blobs) if (!intact.has(blob)) options.onDamaged(blob);
@@ -127,7 +124,7 @@ async function sendPack(
     }
     await remote.home.write(path, [header, content, trailer], signal);
   }
-  rows.add(key, placed);
+  rows.add(key, placedBlobs(blobs));
   await options.onSent({ blobs: blobs.length, bytes: size, packs: 1, objects: 0 });
 }
 
@@ -135,21 +132,27 @@ async function sendPack(
 function framePack(blobs: readonly PendingBlob[], kind: PackKind, remote: SendOptions['remote']) {
   const table = Buffer.allocUnsafe(blobs.length * PACK_ROW_BYTES);
   let tableOffset = PACK_HEADER_BYTES;
-  const placed = blobs.map(({ digest: hex, location: { length } }, index) => {
-    const digest = digestToBytes(hex);
-    writePackRow(table, index * PACK_ROW_BYTES, digest, length);
-    const offset = tableOffset;
-    tableOffset += length;
-    return { digest, offset, length };
-  });
+  for (const [index, { digest, location }] of blobs.entries()) {
+    writePackRow(table, index * PACK_ROW_BYTES, digestToBytes(digest), location.length);
+    tableOffset += location.length;
+  }
   const finish = (nonce?: Buffer) => {
     const header = formatPackHeader(kind, nonce);
     const { name, trailer } = finishPack({ header, table, tableOffset, hash: hashEngine().hash });
     const key: StorageKey = { kind: kind === 'tree' ? 'tree-pack' : 'pack', hash: name };
-    return { key, header, trailer, placed, size: tableOffset + trailer.length };
+    return { key, header, trailer, size: tableOffset + trailer.length };
   };
   const plain = finish();
   return remote.isDead(plain.key) ? finish(randomBytes(16)) : plain;
+}
+
+/** Where each is in its pack. One at a time: kept while a pack is sent, thousands of them would outlive young memory. */
+function* placedBlobs(blobs: readonly PendingBlob[]) {
+  let offset = PACK_HEADER_BYTES;
+  for (const { digest, location } of blobs) {
+    yield { digest: digestToBytes(digest), offset, length: location.length };
+    offset += location.length;
+  }
 }
 
 /** Reads the blobs back to back; what lies back to back in a file is read at once. Bytes that cannot be read stay undefined. */
@@ -191,7 +194,12 @@ function openIfThere(path: string): number | undefined {
   }
 }
 
-function isIntact({ digest, location }: PendingBlob, content: Buffer, offset: number): boolean {
-  const found: Digest = digestFromBytes(hashEngine().hash(content.subarray(offset, offset + location.length)));
-  return found === digest;
+/** Those whose bytes, back to back, are what their digests say. */
+function intactBlobs(blobs: readonly PendingBlob[], content: Buffer): PendingBlob[] {
+  let end = 0;
+  return blobs.filter(({ digest, location }) => {
+    const start = end;
+    end += location.length;
+    return digestFromBytes(hashEngine().hash(content.subarray(start, end))) === digest;
+  });
 }

@@ -39,7 +39,7 @@ export interface UploadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BYTES_IN_FLIGHT = 192 << 20;
+const BYTES_IN_FLIGHT = 128 << 20;
 /** Transfers at once where no request engine says how many. */
 const JOBS = 4;
 /** Rows of what has been stored are published at the end of each batch, and at least this often. */

@@ -70,7 +70,7 @@ export interface RemoteSurveyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BYTES_IN_FLIGHT = 192 << 20;
+const BYTES_IN_FLIGHT = 128 << 20;
 const JOBS = 4;
 
 /** Reads a remote as far as asked, and compares all there is. Damage is returned, not thrown. */

@@ -24,7 +24,7 @@ import type { Missing, Repaired } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
 import { reachAll, rootOf } from './verify-scope.ts';
 
-const BYTES_IN_FLIGHT = 192 << 20;
+const BYTES_IN_FLIGHT = 128 << 20;
 const JOBS = 4;
 
 interface RepairOptions {

@@ -14,6 +14,11 @@ import { addMany } from './workloads/add-many.mjs';
 import { checkoutMany } from './workloads/checkout-many.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
+import { s3Large } from './workloads/s3-large.mjs';
+import { s3Latency } from './workloads/s3-latency.mjs';
+import { s3Many } from './workloads/s3-many.mjs';
+import { s3Noop } from './workloads/s3-noop.mjs';
+import { s3Terabyte } from './workloads/s3-terabyte.mjs';
 import { startUp } from './workloads/start-up.mjs';
 import { statusMany } from './workloads/status-many.mjs';
 import { tenMillionBlobs } from './workloads/ten-million-blobs.mjs';
@@ -27,6 +32,11 @@ const WORKLOADS = {
   'million-files': millionFiles,
   'ten-million-blobs': tenMillionBlobs,
   dvc: againstDvc,
+  's3-many': s3Many,
+  's3-large': s3Large,
+  's3-noop': s3Noop,
+  's3-latency': s3Latency,
+  's3-terabyte': s3Terabyte,
 };
 
 const { values, positionals } = parseArgs({

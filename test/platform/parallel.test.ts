@@ -52,6 +52,21 @@ describe('a parallel loop', () => {
     expect(started).toBeLessThan(5);
   });
 
+  test('warns of nothing when all its jobs wait with its signal', async () => {
+    const warnings: string[] = [];
+    const note = ({ message }: Error): number => warnings.push(message);
+    process.on('warning', note);
+    const pool = createBufferPool(1 << 20);
+    await forEachParallel(Array(40).keys(), { jobs: 40 }, async (_, signal) => {
+      const memory = await pool.take(1 << 20, signal);
+      await setImmediate();
+      memory.release();
+    });
+    await setImmediate();
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   test('passes on what the items themselves throw', async () => {
     function* items() {
       yield 1;

@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeLarge, writeMany } from '../harness/data.mjs';
 import { settle } from '../harness/disks.mjs';
 import { versionOf } from '../harness/machine.mjs';
-import { hasProgram, hermeticEnv, MLV, run as runCommand } from '../harness/processes.mjs';
+import { hermeticEnv, MLV, run as runCommand } from '../harness/processes.mjs';
+import { findPythonTool } from '../harness/python-tools.mjs';
 import { commitAll, git, requireSame } from '../harness/repositories.mjs';
 
 export const againstDvc = {
@@ -18,7 +17,7 @@ const mixedSize = (index) => 4_000 + Math.floor(96_000 * (((index * 7_919) % 1_0
 const STEPS = ['add', 'status', 'push', 'pull', 'checkout'];
 
 async function run(bench) {
-  const dvc = findDvc(bench);
+  const dvc = findPythonTool(bench, { program: 'dvc' });
   if (dvc === undefined) return;
   console.log(`  DVC ${versionOf(dvc)}`);
   const [fs] = bench.fileSystems(['ext4']);
@@ -77,28 +76,4 @@ async function trip(folder, name, { command, first }) {
   await timed(clone, ['checkout']);
   requireSame(join(repo, 'data'), join(clone, 'data'));
   return measured;
-}
-
-/** DVC as it is installed, or installed now into a folder that later runs find again. Undefined, and told, where neither works. */
-function findDvc(bench) {
-  if (hasProgram('dvc') && versionOf('dvc') !== 'no dvc') return 'dvc';
-  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'mlv-bench/dvc');
-  const program = join(folder, 'bin/dvc');
-  if (existsSync(program)) return program;
-  if (bench.short) return void bench.skip('DVC', 'it is not installed, and --short installs nothing');
-  bench.log('installing dvc');
-  try {
-    execFileSync('python3', ['-m', 'venv', folder], { stdio: 'pipe' });
-    execFileSync(join(folder, 'bin/pip'), ['install', '--quiet', 'dvc'], { stdio: 'pipe', timeout: 600_000 });
-    return program;
-  } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
-    return void bench.skip(
-      'DVC',
-      `it could not be installed: ${String(error.stderr ?? error.message)
-        .trim()
-        .split('\n')
-        .at(-1)}`,
-    );
-  }
 }

@@ -1,9 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { megabytes } from '../harness/bench.mjs';
-import { onCleanup } from '../harness/cleanup.mjs';
-import { hermeticEnv, mlv, run as runCommand } from '../harness/processes.mjs';
+import { runWithOwnModules } from '../harness/own-modules.mjs';
+import { hermeticEnv, mlv } from '../harness/processes.mjs';
 import { commitAll, makeRepository } from '../harness/repositories.mjs';
 import { traceMlv, whyNoTrace } from '../harness/trace.mjs';
 import { WrongResult } from '../harness/wrong-result.mjs';
@@ -14,7 +13,6 @@ export const tenMillionBlobs = {
 };
 
 const GOAL_BYTES = 1e6;
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 async function run(bench) {
   const files = bench.short ? 20_000 : 10_000_000;
@@ -24,7 +22,8 @@ async function run(bench) {
   const folder = bench.disks.scratch();
   const remote = join(folder, 'remote');
   bench.log(`writing the trees and indexes of a remote with ${files} blobs`);
-  const made = JSON.parse((await buildRemote({ remote, files, wanted })).stdout);
+  const builder = new URL('../build-remote.mjs', import.meta.url);
+  const made = JSON.parse((await runWithOwnModules(builder, { remote, files, wanted })).stdout);
   const env = hermeticEnv(folder);
   const reads = [];
 
@@ -64,30 +63,6 @@ async function run(bench) {
   });
   for (const [kind, bytes] of byKind(worst.filesRead, remote))
     bench.judge({ what: `  of these from ${kind}`, value: bytes, format: megabytes });
-}
-
-/** Bundles the builder, which writes by mlv's own modules, and runs it. */
-async function buildRemote(task) {
-  const { build } = await import('rolldown');
-  // Inside the project, where what is not bundled can be resolved.
-  const cache = join(ROOT, 'node_modules/.cache');
-  mkdirSync(cache, { recursive: true });
-  const file = join(cache, `mlv-bench-${process.pid}.mjs`);
-  const remove = onCleanup(() => rmSync(file, { force: true }));
-  await build({
-    input: fileURLToPath(new URL('../build-remote.mjs', import.meta.url)),
-    platform: 'node',
-    external: ['@napi-rs/blake-hash'],
-    logLevel: 'silent',
-    output: { file, format: 'esm' },
-  });
-  const result = await runCommand(process.execPath, [file, JSON.stringify(task)], {
-    cwd: ROOT,
-    env: process.env,
-    output: true,
-  });
-  remove();
-  return result;
 }
 
 async function requireContent(path, sha) {
