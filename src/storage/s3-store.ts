@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { S3ClientConfig, StorageClass } from '@aws-sdk/client-s3';
 import { S3Client } from '@aws-sdk/client-s3';
+import { endpointOf } from '../domain/remote-url.ts';
 import type { RemoteSettings } from '../domain/setting-table.ts';
 import type { RequestEngine } from './request-engine.ts';
 import { createAgents } from './s3-agents.ts';
@@ -80,8 +81,7 @@ const LOGGER = { trace: silent, debug: silent, info: silent, warn: silent, error
 export function openS3Store(options: S3HomeOptions): S3Store {
   const { bucket, prefix, settings, environment, engine, idleMs = IDLE_MS } = options;
   const name = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
-  const endpoint =
-    settings.endpoint ?? (environment['AWS_ENDPOINT_URL_S3'] || environment['AWS_ENDPOINT_URL'] || undefined);
+  const endpoint = endpointOf(settings, environment);
   const traits = openTraits(join(options.folder, 'store.json'));
   const agents = createAgents(endpoint === undefined ? undefined : new URL(endpoint), environment, engine.limits.jobs);
   let current: Promise<S3Client> | undefined;
