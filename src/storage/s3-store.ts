@@ -7,6 +7,7 @@ import type { RemoteSettings } from '../domain/setting-table.ts';
 import type { RequestEngine } from './request-engine.ts';
 import { createAgents } from './s3-agents.ts';
 import { isExpired, readAnswer } from './s3-answer.ts';
+import { limitAnswers } from './s3-answer-limit.ts';
 import type { S3Action, S3Context } from './s3-errors.ts';
 import { s3Error } from './s3-errors.ts';
 import type { S3Traits } from './s3-traits.ts';
@@ -103,11 +104,11 @@ export function openS3Store(options: S3HomeOptions): S3Store {
       requestHandler: { ...agents, connectionTimeout: CONNECT_MS, socketTimeout: Math.max(SILENCE_MS, idleMs) },
     };
     const region = settings.region ?? traits.get().region;
-    if (region !== undefined) return new S3Client({ ...config, region });
-    const client = new S3Client(config);
+    const create = (more: S3ClientConfig): S3Client => limitAnswers(new S3Client({ ...config, ...more }), name);
+    if (region !== undefined) return create({ region });
+    const client = create({});
     const found = await client.config.region().catch(() => undefined);
-    if (found !== undefined) return client;
-    return new S3Client({ ...config, region: 'us-east-1' });
+    return found === undefined ? create({ region: 'us-east-1' }) : client;
   }
 
   function renew(used: Promise<S3Client>): void {
