@@ -61,6 +61,27 @@ export function parseRemoteUrl(text: string): RemoteUrl {
   return { kind: 'folder', base: absolute ? 'absolute' : 'repository', path: text };
 }
 
+/**
+ * The endpoint of a bucket: the remote's setting, or what the environment says for all; undefined for AWS. Throws
+ * `endpoint-invalid`, `remote-url-credentials`.
+ */
+export function endpointOf(
+  { endpoint }: { readonly endpoint?: string },
+  environment: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  const name = environment['AWS_ENDPOINT_URL_S3'] ? 'AWS_ENDPOINT_URL_S3' : 'AWS_ENDPOINT_URL';
+  const found = endpoint ?? (environment[name] || undefined);
+  if (found === undefined) return undefined;
+  requireNoCredentials(found);
+  if (URL.canParse(found) && /^https?:$/.test(new URL(found).protocol)) return found;
+  throw new MlvError({
+    code: 'endpoint-invalid',
+    kind: 'usage',
+    message: `${name} is not the address of a store: ${JSON.stringify(found)}`,
+    hint: 'It looks like https://s3.example.org',
+  });
+}
+
 /** Throws `remote-url-credentials` when a URL carries a user or a password; the error does not repeat them. */
 export function requireNoCredentials(url: string): void {
   if (!SCHEME.test(url) || !USER_INFO.test(url)) return;

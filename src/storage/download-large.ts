@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import { keyPath } from '../domain/remote-layout.ts';
 import type { BufferPool, PooledBuffer } from '../platform/buffer-pool.ts';
 import type { Hasher } from '../platform/hash.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { ownIdentity, processState } from '../platform/process-identity.ts';
 import type { Home } from './home.ts';
 import type { BlobPlace } from './look-up.ts';
 
@@ -18,6 +19,8 @@ const PIECE_BYTES = 16 << 20;
 const PIECES_AHEAD = 6;
 /** After so much, what has been written goes on its way to the disk: at the end there is little left to wait for. */
 const FLUSH_BYTES = 128 << 20;
+/** A file that a process on another machine, or in another container, was writing is left after so long. */
+const UNTOUCHED_MS = 10 * 60 * 1000;
 
 /**
  * Gathers a large blob in a file beside `partialPath`, going on where an earlier run ended, and returns the finished, flushed
@@ -34,7 +37,7 @@ export async function fetchLarge(options: {
   readonly signal: AbortSignal;
 }): Promise<string | undefined> {
   const { home, place, digest, partialPath } = options;
-  const path = `${partialPath}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const path = `${partialPath}-${ownerName()}-${randomBytes(4).toString('hex')}`;
   const isResumed = claimPartial(partialPath, path);
   if (!isResumed && place.offset === 0) await home.clone(keyPath(place.key), path);
   let isGood = false;
@@ -45,7 +48,7 @@ export async function fetchLarge(options: {
       const start = await hashExisting(file, hasher, place.length);
       options.onBytes(start);
       await appendPieces(file, hasher, start, options);
-      isGood = digestFromBytes(hasher.digest()) === digest;
+      isGood = digestFromBytes(hasher.digest()) === digest && (!isResumed || (await hasDigest(file, place, digest)));
       await file.chmod(0o444);
       await file.sync();
     } finally {
@@ -60,31 +63,54 @@ export async function fetchLarge(options: {
   return undefined;
 }
 
-/** Takes over what an earlier run left. What a living process writes is its own. */
+/** Takes over what an earlier run left, unless whoever writes it may still be at it. False where there is nothing to go on with. */
 function claimPartial(partialPath: string, path: string): boolean {
   const folder = dirname(partialPath);
   const prefix = basename(partialPath);
   for (const name of readdirSync(folder)) {
-    if (!name.startsWith(prefix)) continue;
-    const owner = Number(name.slice(prefix.length + 1).split('-')[0]);
-    if (owner > 0 && isAlive(owner)) continue;
+    if (!name.startsWith(prefix) || !isLeft(join(folder, name), name.slice(prefix.length + 1))) continue;
     try {
       renameSync(join(folder, name), path);
-      return true;
     } catch (error) {
       if (!hasErrorCode(error, 'ENOENT')) throw error; // somebody else was quicker
+      continue;
+    }
+    try {
+      chmodSync(path, 0o600); // it may have been stopped just before it got its name
+      return true;
+    } catch {
+      rmSync(path, { force: true }); // another user's
     }
   }
   return false;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasErrorCode(error, 'ESRCH');
-  }
+/** Who gathers a file: where, as a process id means nothing elsewhere, and which process. */
+function ownerName(): string {
+  const { pid, startTime } = ownIdentity();
+  return `${here()}.${pid}.${startTime}`;
+}
+
+function here(): string {
+  const { bootId, pidNamespace } = ownIdentity();
+  return hashEngine()
+    .hash(Buffer.from(`${bootId} ${pidNamespace}`))
+    .toString('hex', 0, 8);
+}
+
+function isLeft(path: string, rest: string): boolean {
+  const [place = '', pid, startTime = ''] = rest.split('-')[0]?.split('.') ?? [];
+  if (place === '') return true; // given back when its run failed
+  const state = place === here() ? processState({ ...ownIdentity(), pid: Number(pid), startTime }) : 'unknown';
+  if (state !== 'unknown') return state === 'ended';
+  const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return written !== undefined && Date.now() - written > UNTOUCHED_MS;
+}
+
+/** What is in the file, whoever else may have written to it. */
+async function hasDigest(file: FileHandle, { length }: BlobPlace, digest: Digest): Promise<boolean> {
+  const hasher = hashEngine().createHasher();
+  return (await hashExisting(file, hasher, length)) === length && digestFromBytes(hasher.digest()) === digest;
 }
 
 /** Hashes what the file has already; more than the blob's length cannot belong to it. Returns how much that is. */

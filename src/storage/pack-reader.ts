@@ -1,5 +1,6 @@
 import { digestFromBytes } from '../domain/digest.ts';
 import type { Digest } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
 import type { PackedBlob, PackKind } from '../domain/pack.ts';
 import {
   invalidPack,
@@ -19,12 +20,25 @@ export const SPAN_BYTES = 16 << 20;
 /** Footer and table of most packs. */
 const TAIL_BYTES = 256 << 10;
 
-/** A pack's own table. Throws `pack-invalid` where header, table or footer are not what the name says. */
-export async function readPackTable(
-  read: ReadRange,
-  size: number,
-  name: Digest,
-): Promise<{ readonly kind: PackKind; readonly blobs: PackedBlob[] }> {
+interface PackTable {
+  readonly kind: PackKind;
+  readonly blobs: PackedBlob[];
+}
+
+/**
+ * A pack's own table, read twice before it is called damaged: bytes may be altered on their way. Throws `pack-invalid` where
+ * header, table or footer are not what the name says.
+ */
+export async function readPackTable(read: ReadRange, size: number, name: Digest): Promise<PackTable> {
+  try {
+    return await readTableOnce(read, size, name);
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'pack-invalid') throw error;
+    return readTableOnce(read, size, name);
+  }
+}
+
+async function readTableOnce(read: ReadRange, size: number, name: Digest): Promise<PackTable> {
   if (size < PACK_HEADER_BYTES + PACK_FOOTER_BYTES) throw invalidPack(name, 'its size');
   const start = Math.max(0, size - TAIL_BYTES);
   const tail = Buffer.from(await read(start, size - start));
@@ -40,7 +54,21 @@ export async function readPackTable(
   return { kind: parsePackHeader(header, name), blobs };
 }
 
-/** Hashes blobs, which are in order of their offsets. Returns the digests that their bytes do not have. */
+/** Whether a large object's bytes hash to its name; read twice before that is denied. */
+export async function isIntactObject(read: ReadRange, size: number, name: Digest): Promise<boolean> {
+  for (let reads = 0; reads < 2; reads++) {
+    const hasher = hashEngine().createHasher();
+    for (let offset = 0; offset < size; offset += SPAN_BYTES)
+      hasher.update(await read(offset, Math.min(SPAN_BYTES, size - offset)));
+    if (digestFromBytes(hasher.digest()) === name) return true;
+  }
+  return false;
+}
+
+/**
+ * Hashes blobs, which are in order of their offsets. Returns the digests that their bytes do not have, in two reads: they may be
+ * altered on their way.
+ */
 export async function findDamaged(
   read: ReadRange,
   blobs: readonly PackedBlob[],
@@ -60,13 +88,18 @@ export async function findDamaged(
       if (next > first && Math.max(end, last) - start > SPAN_BYTES) break;
       end = Math.max(end, last);
     }
-    const bytes = start >= options.size ? Buffer.alloc(0) : await read(start, Math.min(end, options.size) - start);
-    for (const blob of blobs.slice(first, next)) {
-      const at = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
-      if (at.length !== blob.length || digestFromBytes(hashEngine().hash(at)) !== blob.digest)
-        damaged.push(blob.digest);
-      else options.onGood?.(blob, at);
+    const length = Math.min(end, options.size) - start;
+    let left = blobs.slice(first, next);
+    for (let reads = 0; reads < 2 && left.length > 0; reads++) {
+      const bytes = length <= 0 ? Buffer.alloc(0) : await read(start, length);
+      left = left.filter((blob) => {
+        const at = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
+        if (at.length !== blob.length || digestFromBytes(hashEngine().hash(at)) !== blob.digest) return true;
+        options.onGood?.(blob, at);
+        return false;
+      });
     }
+    damaged.push(...left.map(({ digest }) => digest));
     first = next;
   }
   return damaged;

@@ -1,11 +1,9 @@
 import type { StorageKey } from '../domain/blob-index.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { parseDataPath } from '../domain/remote-layout.ts';
-import { hashEngine } from '../platform/hash.ts';
 import { knownKeys } from './index-rows.ts';
 import type { ReadRange } from './pack-reader.ts';
-import { findDamaged, readPackTable, SPAN_BYTES } from './pack-reader.ts';
+import { findDamaged, isIntactObject, readPackTable } from './pack-reader.ts';
 import type { RemoteRepair } from './repair-remote.ts';
 import type { DamagedKey } from './verify-remote.ts';
 
@@ -63,9 +61,6 @@ async function readPack(read: ReadRange, size: number, key: StorageKey): Promise
 }
 
 async function readObject(read: ReadRange, size: number, key: StorageKey): Promise<DamagedKey | undefined> {
-  const hasher = hashEngine().createHasher();
-  for (let offset = 0; offset < size; offset += SPAN_BYTES)
-    hasher.update(await read(offset, Math.min(SPAN_BYTES, size - offset)));
-  if (digestFromBytes(hasher.digest()) !== key.hash) return undefined;
+  if (!(await isIntactObject(read, size, key.hash))) return undefined;
   return { key, blobs: [{ digest: key.hash, offset: 0, length: size }], damaged: new Set() };
 }

@@ -37,6 +37,8 @@ export class RangeOutside extends Sign {}
 
 const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'RequestExpired']);
 const MAX_MESSAGE = 300;
+/** It becomes part of a host name. */
+const REGION = /^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/;
 
 /** Reads whatever the SDK threw. */
 export function readAnswer(error: unknown): S3Answer {
@@ -51,13 +53,13 @@ export function readAnswer(error: unknown): S3Answer {
   };
   const headers = given.$response?.headers ?? {};
   const status = given.$metadata?.httpStatusCode ?? given.$response?.statusCode;
-  const code = given.code ?? given.Code ?? given.name ?? 'Error';
+  const code = plain(given.code ?? given.Code ?? given.name ?? 'Error');
   return {
     code,
     status,
     message: plain(given.message ?? ''),
     headers,
-    region: headers['x-amz-bucket-region'] ?? given.Region,
+    region: [headers['x-amz-bucket-region'], given.Region].find((region) => REGION.test(region ?? '')),
     isClockCorrected: given.$metadata?.clockSkewCorrected === true,
   };
 }
@@ -77,9 +79,12 @@ export function told({ code, status, message }: S3Answer): string {
   );
 }
 
+/** On one line, and without what a store or proxy may repeat of the request: signatures and session tokens. */
 function plain(message: string): string {
   return message
     .replaceAll(/[\x00-\x1f\x7f]+/g, ' ')
+    .replaceAll(/(?<=signature=)[0-9a-f]+/gi, '…')
+    .replaceAll(/[\w+/=%-]{100,}/g, '…')
     .trim()
     .slice(0, MAX_MESSAGE);
 }

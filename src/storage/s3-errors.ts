@@ -241,7 +241,7 @@ function refusal(answer: S3Answer, context: S3Context, cause: Error): MlvError {
   }
   return make(
     isWrite ? 'remote-write-failed' : 'remote-read-failed',
-    `cannot ${isWrite ? 'write' : 'read'} ${key} at ${name}: ${told(answer)}`,
+    `cannot ${isWrite ? 'write' : 'read'} ${key === '' ? name : `${key} at ${name}`}: ${told(answer)}`,
     'The store refuses the request. Are endpoint, region and path style right? "mlv config --show-origin" shows them.',
   );
 }

@@ -1,4 +1,5 @@
 import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { MlvError } from '../domain/errors.ts';
 import type { Home } from './home.ts';
 import { headObject, putObject } from './s3-put.ts';
 import { openS3Reader } from './s3-read.ts';
@@ -37,6 +38,7 @@ export function openS3Home(options: S3HomeOptions): Home {
     async *list(prefix, signal) {
       const skipped = store.keyOf('').length;
       const seen = new Set<string>();
+      const tokens = new Set<string>();
       let token: string | undefined;
       do {
         const page = await listPage(prefix, token, signal);
@@ -48,6 +50,8 @@ export function openS3Home(options: S3HomeOptions): Home {
           yield { key: key.slice(skipped), size: Size, modified: LastModified?.getTime() ?? 0 };
         }
         token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+        if (token !== undefined && tokens.has(token)) throw circular(store.name);
+        if (token !== undefined) tokens.add(token);
       } while (token !== undefined);
     },
 
@@ -74,4 +78,13 @@ export function openS3Home(options: S3HomeOptions): Home {
       );
     },
   };
+}
+
+function circular(name: string): MlvError {
+  return new MlvError({
+    code: 'remote-read-failed',
+    kind: 'io',
+    message: `a listing of ${name} comes back to where it was, and never ends`,
+    hint: 'Is the endpoint that of a store that speaks S3?',
+  });
 }

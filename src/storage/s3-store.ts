@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { S3ClientConfig, StorageClass } from '@aws-sdk/client-s3';
 import { S3Client } from '@aws-sdk/client-s3';
+import { endpointOf } from '../domain/remote-url.ts';
 import type { RemoteSettings } from '../domain/setting-table.ts';
 import type { RequestEngine } from './request-engine.ts';
 import { createAgents } from './s3-agents.ts';
 import { isExpired, readAnswer } from './s3-answer.ts';
+import { limitAnswers } from './s3-answer-limit.ts';
 import type { S3Action, S3Context } from './s3-errors.ts';
 import { s3Error } from './s3-errors.ts';
 import type { S3Traits } from './s3-traits.ts';
@@ -80,8 +82,7 @@ const LOGGER = { trace: silent, debug: silent, info: silent, warn: silent, error
 export function openS3Store(options: S3HomeOptions): S3Store {
   const { bucket, prefix, settings, environment, engine, idleMs = IDLE_MS } = options;
   const name = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
-  const endpoint =
-    settings.endpoint ?? (environment['AWS_ENDPOINT_URL_S3'] || environment['AWS_ENDPOINT_URL'] || undefined);
+  const endpoint = endpointOf(settings, environment);
   const traits = openTraits(join(options.folder, 'store.json'));
   const agents = createAgents(endpoint === undefined ? undefined : new URL(endpoint), environment, engine.limits.jobs);
   let current: Promise<S3Client> | undefined;
@@ -103,11 +104,11 @@ export function openS3Store(options: S3HomeOptions): S3Store {
       requestHandler: { ...agents, connectionTimeout: CONNECT_MS, socketTimeout: Math.max(SILENCE_MS, idleMs) },
     };
     const region = settings.region ?? traits.get().region;
-    if (region !== undefined) return new S3Client({ ...config, region });
-    const client = new S3Client(config);
+    const create = (more: S3ClientConfig): S3Client => limitAnswers(new S3Client({ ...config, ...more }), name);
+    if (region !== undefined) return create({ region });
+    const client = create({});
     const found = await client.config.region().catch(() => undefined);
-    if (found !== undefined) return client;
-    return new S3Client({ ...config, region: 'us-east-1' });
+    return found === undefined ? create({ region: 'us-east-1' }) : client;
   }
 
   function renew(used: Promise<S3Client>): void {

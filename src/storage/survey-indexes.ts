@@ -75,15 +75,10 @@ export async function surveyIndexes(options: {
   async function readIndex(name: Digest, size: number, stop: AbortSignal): Promise<void> {
     const path = join(scratch, name);
     try {
-      await copyTo(home, { key: INDEX_FOLDER + name, size, path, signal: stop });
-      const file = openIndexFile(path, name);
-      try {
-        file.verify();
-        file.keys();
-      } catch (error) {
-        file.close();
-        throw error;
-      }
+      const file = await readTwice(async () => {
+        await copyTo(home, { key: INDEX_FOLDER + name, size, path, signal: stop });
+        return openVerified(path, name);
+      });
       opened.set(name, file);
     } catch (error) {
       stop.throwIfAborted();
@@ -95,8 +90,10 @@ export async function surveyIndexes(options: {
   async function readTombstones(name: Digest): Promise<void> {
     const key = `${INDEX_FOLDER}${name}.gc`;
     try {
-      const bytes = await home.readAll(key, MAX_SMALL_BYTES, signal);
-      for (const each of parseTombstones(bytes, name, hashEngine().hash)) dead.add(each);
+      const keys = await readTwice(async () =>
+        parseTombstones(await home.readAll(key, MAX_SMALL_BYTES, signal), name, hashEngine().hash),
+      );
+      for (const each of keys) dead.add(each);
     } catch (error) {
       signal?.throwIfAborted();
       note('tombstones', key, error);
@@ -111,9 +108,11 @@ export async function surveyIndexes(options: {
     else if (name !== undefined) tombstones.push(name.hash);
   }
   try {
-    const found = await home.readAll(DESCRIPTION_KEY, MAX_SMALL_BYTES, signal);
-    if (options.description?.equals(found) === false) throw notAsItWas(home);
-    checkDescription(found.toString('utf8'), home.name);
+    await readTwice(async () => {
+      const found = await home.readAll(DESCRIPTION_KEY, MAX_SMALL_BYTES, signal);
+      if (options.description?.equals(found) === false) throw notAsItWas(home);
+      checkDescription(found.toString('utf8'), home.name);
+    });
   } catch (error) {
     signal?.throwIfAborted();
     const isNew = isMissing(error) && listed.length === 0 && options.description === undefined;
@@ -157,6 +156,28 @@ export async function surveyIndexes(options: {
       rmSync(scratch, { recursive: true, force: true });
     },
   };
+}
+
+/** What came damaged may have been altered on its way: it is asked for once more. */
+async function readTwice<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.kind === 'io') throw error;
+    return read();
+  }
+}
+
+function openVerified(path: string, name: Digest): IndexFile {
+  const file = openIndexFile(path, name);
+  try {
+    file.verify();
+    file.keys();
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
 }
 
 async function copyTo(

@@ -152,20 +152,24 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
       const seen = new Set<Digest>();
       missing = [];
       let sendingBatch = Promise.resolve();
-      for await (const batch of planUpload({
-        remote,
-        cache,
-        roots,
-        suspects,
-        missing,
-        onDamaged: noteDamaged,
-        signal,
-      })) {
-        for (const { digest } of batch.nodes) seen.add(digest);
-        await sendingBatch;
-        sendingBatch = sendBatch(batch); // while the next one is being planned
+      try {
+        for await (const batch of planUpload({
+          remote,
+          cache,
+          roots,
+          suspects,
+          missing,
+          onDamaged: noteDamaged,
+          signal,
+        })) {
+          for (const { digest } of batch.nodes) seen.add(digest);
+          await sendingBatch;
+          sendingBatch = sendBatch(batch); // while the next one is being planned
+          sendingBatch.catch(() => {}); // awaited in its turn
+        }
+      } finally {
+        await sendingBatch; // whatever became of the plan: nothing goes on behind a push that has ended
       }
-      await sendingBatch;
       return seen;
     },
     indexes: () => indexes,

@@ -17,7 +17,7 @@ import type { KnownKey } from './index-rows.ts';
 import { compareRows, knownKeys, rowChunks, rowsOfKey } from './index-rows.ts';
 import type { IndexFile } from './index-file.ts';
 import type { ReadRange } from './pack-reader.ts';
-import { findDamaged, readPackTable, SPAN_BYTES } from './pack-reader.ts';
+import { findDamaged, isIntactObject, readPackTable, SPAN_BYTES } from './pack-reader.ts';
 import { isMissing } from './remote.ts';
 import type { SurveyedIndexes } from './survey-indexes.ts';
 import { surveyIndexes } from './survey-indexes.ts';
@@ -96,6 +96,13 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
     damagedKeys.set(where, { key, blobs, damaged: new Set(damaged) });
   }
 
+  /** Nothing of it is there. */
+  function noteLoss(known: KnownKey, reason: string): void {
+    const blobs = rowsOfKey(known);
+    const digests = blobs.map(({ digest }) => digest);
+    noteDamage(known.key, reason, blobs, digests);
+  }
+
   async function visitPack(known: KnownKey, size: number, read: ReadRange): Promise<void> {
     const { key } = known;
     let blobs: readonly PackedBlob[];
@@ -135,22 +142,25 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
     }
   }
 
+  function hasStoredLength(key: StorageKey, size: number): boolean {
+    if (key.kind !== 'object') return true;
+    const rows = indexes.find(key.hash).filter((row) => keyPath(row.key) === keyPath(key));
+    return rows.every(({ length }) => length === size);
+  }
+
   async function visitObject({ key }: KnownKey, size: number, read: ReadRange): Promise<void> {
     const blobs = [{ digest: key.hash, offset: 0, length: size }];
+    if (!hasStoredLength(key, size))
+      return noteDamage(key, `it has ${size} bytes, which is not what was stored`, blobs, [key.hash]);
     if (!isChosen(keyPath(key), options)) return;
-    const hasher = hashEngine().createHasher();
     try {
-      for (let offset = 0; offset < size; offset += SPAN_BYTES) {
-        const bytes = await read(offset, Math.min(SPAN_BYTES, size - offset));
-        hasher.update(bytes);
-      }
+      if (await isIntactObject(read, size, key.hash)) return;
     } catch (error) {
       signal?.throwIfAborted();
       if (!isDamage(error)) throw error;
       return noteDamage(key, packReason(error), blobs, [key.hash]);
     }
-    if (digestFromBytes(hasher.digest()) !== key.hash)
-      noteDamage(key, 'its bytes are not what its name says', blobs, [key.hash]);
+    noteDamage(key, 'its bytes are not what its name says', blobs, [key.hash]);
   }
 
   try {
@@ -160,25 +170,15 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       const key = parseDataPath(path);
       return key === undefined || indexes.isDead(key);
     };
-    const there: { entry: KnownKey; size: number }[] = [];
-    for (const [path, entry] of named) {
+    /** Undefined where it is gone. A listing may leave things out, or be older than what is there: it condemns nothing alone. */
+    const sizeOf = async (path: string, { key }: KnownKey, stop: AbortSignal): Promise<number | undefined> => {
       const size = listed.get(path);
-      counts.packs += 1;
-      for (const rows of entry.holders.values()) counts.blobs += rows;
-      const blobs = (): PackedBlob[] => rowsOfKey(entry);
-      if (size === undefined) {
-        const lost = blobs();
-        noteDamage(
-          entry.key,
-          'it is gone',
-          lost,
-          lost.map(({ digest }) => digest),
-        );
-      } else if (entry.key.kind === 'object' && size !== blobs()[0]?.length) {
-        noteDamage(entry.key, `it has ${size} bytes, which is not what was stored`, blobs(), [entry.key.hash]);
-      } else there.push({ entry, size });
-    }
-    await forEachParallel(there, { jobs, signal }, async ({ entry, size }, stop) => {
+      if (size !== undefined && hasStoredLength(key, size)) return size;
+      const found = await home.size(path, stop);
+      if (found !== undefined) listed.set(path, found);
+      return found;
+    };
+    const visit = async (entry: KnownKey, size: number, stop: AbortSignal): Promise<void> => {
       const memory = await pool.take(SPAN_BYTES, stop);
       const read: ReadRange = async (offset, length) => {
         const into = length <= memory.bytes.length ? memory.bytes.subarray(0, length) : Buffer.allocUnsafe(length);
@@ -189,16 +189,27 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       try {
         if (entry.key.kind === 'object') await visitObject(entry, size, read);
         else await visitPack(entry, size, read);
+      } finally {
+        memory.release();
+      }
+    };
+    await forEachParallel(named, { jobs, signal }, async ([path, entry], stop) => {
+      counts.packs += 1;
+      for (const rows of entry.holders.values()) counts.blobs += rows;
+      try {
+        const size = await sizeOf(path, entry, stop);
+        if (size === undefined) noteLoss(entry, 'it is gone');
+        else await visit(entry, size, stop);
       } catch (error) {
         stop.throwIfAborted();
         if (!(error instanceof MlvError)) throw error;
-        const lost = rowsOfKey(entry);
-        const digests = lost.map(({ digest }) => digest);
+        const isThere = async (): Promise<boolean> => (await home.size(path, stop).catch(() => 0)) !== undefined;
         // Removed, or cut short, since it was listed. What only cannot be read today is told, and not counted out.
-        if (isDamage(error)) noteDamage(entry.key, packReason(error), lost, digests);
-        else damages.push({ kind: 'unreadable', where: keyPath(entry.key), reason: error.message, digests });
-      } finally {
-        memory.release();
+        if (isMissing(error) ? !(await isThere()) : isDamage(error)) noteLoss(entry, packReason(error));
+        else {
+          const digests = rowsOfKey(entry).map(({ digest }) => digest);
+          damages.push({ kind: 'unreadable', where: path, reason: error.message, digests });
+        }
       }
     });
     for (const [index, rows] of wrong) {

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
-import { parseRemoteUrl } from '../domain/remote-url.ts';
+import { DESCRIPTION_KEY } from '../domain/remote-layout.ts';
+import { endpointOf, parseRemoteUrl } from '../domain/remote-url.ts';
 import type { RemoteSettings } from '../domain/setting-table.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { openFolderHome } from '../storage/folder-home.ts';
@@ -12,6 +14,7 @@ import { openRemote } from '../storage/remote.ts';
 import { createRequestEngine } from '../storage/request-engine.ts';
 import { withEngine } from '../storage/with-engine.ts';
 import type { Workspace } from './open.ts';
+import { forgetPushedCommits } from './pushed-commits.ts';
 
 /** A disk gets slower from too many at once, and an error of its that stays for seconds stays. */
 const FOLDER = { start: 4, most: 8, tries: 5 };
@@ -65,7 +68,10 @@ export function remoteNameFor(
 export async function openNamedHome(workspace: Workspace, name: string, jobs?: number): Promise<NamedHome> {
   const settings = workspace.settings.remotes.get(name) ?? { url: '' };
   const { url } = settings;
-  const id = hashEngine().hash(Buffer.from(url, 'utf8')).toString('hex', 0, 16);
+  // The same bucket at another endpoint is another remote.
+  const endpoint = parseRemoteUrl(url).kind === 's3' ? endpointOf(settings, workspace.environment) : undefined;
+  const place = endpoint === undefined ? url : `${url}\n${endpoint}`;
+  const id = hashEngine().hash(Buffer.from(place, 'utf8')).toString('hex', 0, 16);
   const folder = join(workspace.sharedFolder, 'remotes', id);
   const home = await openHome(workspace, settings, { folder, jobs });
   return { name, url, folder, home, mirrorFolder: join(folder, 'index') };
@@ -78,7 +84,9 @@ export async function openNamedRemote(
   { signal, jobs }: { readonly signal?: AbortSignal | undefined; readonly jobs?: number | undefined } = {},
 ): Promise<NamedRemote> {
   const named = await openNamedHome(workspace, name, jobs);
-  const { home, mirrorFolder } = named;
+  const { home, folder, mirrorFolder } = named;
+  // Never seen, or its notes were removed because the earlier one is gone: what went there is not here.
+  if (!existsSync(join(mirrorFolder, DESCRIPTION_KEY))) forgetPushedCommits(folder);
   return { ...named, remote: await openRemote({ home, mirrorFolder, signal }) };
 }
 

@@ -9,7 +9,8 @@ import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { pointerPath } from './tracked.ts';
-import { historyVersions, notePushedCommit, readPushedCommits, wantedVersions } from './transfer-scope.ts';
+import { notePushedCommit, readPushedCommits } from './pushed-commits.ts';
+import { historyVersions, wantedVersions } from './transfer-scope.ts';
 
 export interface PushedRemote {
   readonly name: string;
@@ -57,6 +58,7 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
   for (const [name, group] of groups) {
     const named = await openNamedRemote(workspace, name, options);
     try {
+      const deadKeys = named.remote.deadKeys();
       const history = isDefault ? await unpushedHistory(workspace, named, options) : undefined;
       const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
       const { blobs, bytes, packs, objects, indexes } = result;
@@ -68,7 +70,7 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
       );
       failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
       const unsent = result.missing.length + result.damaged.length + result.failed.length;
-      if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, history.head);
+      if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, deadKeys, history.head);
     } finally {
       named.remote.close();
     }
@@ -99,13 +101,13 @@ export function groupByRemote<T extends WantedVersion>(
 
 async function unpushedHistory(
   workspace: Workspace,
-  { name, folder }: NamedRemote,
+  { name, folder, remote }: NamedRemote,
   options: TransferOptions,
 ): Promise<{ head: CommitId | undefined; versions: WantedVersion[] }> {
   const git = await workspace.git();
   const head = await git?.head();
   if (git === undefined || head === undefined) return { head: undefined, versions: [] };
-  const pushed = readPushedCommits(folder);
+  const pushed = readPushedCommits(folder, remote.deadKeys());
   if (pushed.includes(head)) return { head, versions: [] };
   const exclude: CommitId[] = [];
   for (const commit of pushed) {
@@ -126,10 +128,10 @@ async function unpushedHistory(
 /** Roots of large directories as the commit that was pushed last names them. */
 async function pushedRoots(
   workspace: Workspace,
-  folder: string,
+  { folder, remote }: NamedRemote,
   versions: readonly WantedVersion[],
 ): Promise<[string, Digest][]> {
-  const [pushed] = readPushedCommits(folder);
+  const [pushed] = readPushedCommits(folder, remote.deadKeys());
   const git = await workspace.git();
   if (pushed === undefined || git === undefined) return [];
   const roots: [string, Digest][] = [];
@@ -148,13 +150,13 @@ async function pushedRoots(
 
 async function send(
   workspace: Workspace,
-  { remote, folder }: NamedRemote,
+  named: NamedRemote,
   versions: readonly WantedVersion[],
   options: TransferOptions,
 ): Promise<UploadResult> {
   const { signal, onProgress } = options;
   // Each version is compared with the one before it, the oldest with what was pushed last: what both share need not be looked up.
-  const before = new Map<string, Digest>(await pushedRoots(workspace, folder, versions));
+  const before = new Map<string, Digest>(await pushedRoots(workspace, named, versions));
   const roots = new Map<string, UploadRoot>();
   for (const { path, pointer, revision } of versions.toReversed()) {
     const name = revision === undefined ? path : `${path} (as of ${revision})`;
@@ -167,7 +169,7 @@ async function send(
     before.set(path, pointer.hash);
   }
   return upload({
-    remote,
+    remote: named.remote,
     cache: workspace.cache(),
     roots: [...roots.values()],
     day: Math.floor(Date.now() / DAY_MS),

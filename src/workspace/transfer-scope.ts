@@ -1,13 +1,10 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { parseRepoPath } from '../domain/repo-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import type { CommitId, GitFile, GitRepository } from '../git/git.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
 import type { Selection } from './checkout-record.ts';
 import { joinSelections } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
@@ -141,25 +138,4 @@ async function requireGit(workspace: Workspace): Promise<GitRepository> {
 
 function isPointer(path: string): boolean {
   return path.endsWith(POINTER_SUFFIX) && !path.endsWith(`/${POINTER_SUFFIX}`);
-}
-
-const KNOWN_COMMITS = 20;
-
-/** Commits whose data, with all that they lead to, a remote is known to have; so a push need not walk their history again. */
-export function readPushedCommits(folder: string): CommitId[] {
-  try {
-    const lines = readFileSync(join(folder, 'pushed-commits'), 'utf8').split('\n');
-    return lines.filter((line) => /^[0-9a-f]{40,64}$/.test(line)) as CommitId[];
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return [];
-    throw error;
-  }
-}
-
-export function notePushedCommit(folder: string, commit: CommitId): void {
-  const known = readPushedCommits(folder);
-  if (known.includes(commit)) return;
-  const commits = [commit, ...known].slice(0, KNOWN_COMMITS);
-  mkdirSync(folder, { recursive: true });
-  writeFileDurably(join(folder, 'pushed-commits'), `${commits.join('\n')}\n`);
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Files } from '../support/folders.ts';
@@ -43,6 +43,21 @@ function give(...folders: string[]): void {
 function gitStatus({ git }: SharedProject): string {
   return git('-c', 'safe.directory=*', 'status', '--porcelain', '--untracked-files=no');
 }
+
+test('a large file whose fetch was killed just before it got its name is gone on with', async () => {
+  const project = await ownProject('killed');
+  const { root } = project;
+  writeFileSync(join(root, 'model'), Buffer.alloc(9 << 20, 'm'));
+  await told(rig, root, ['commit'], as);
+  await told(rig, root, ['push'], as);
+  const [hash = ''] = /(?<=b3:)[0-9a-f]{64}/.exec(readFileSync(join(root, 'model.mlv'), 'utf8')) ?? [];
+  const cache = join(root, '.git/mlv/cache');
+  const loose = join(cache, 'b3', hash.slice(0, 2), hash.slice(2));
+  renameSync(loose, join(cache, 'tmp', `partial-${hash}-0123456789abcdef.7.1-00`));
+  execFileSync('touch', ['-d', '1 hour ago', join(cache, 'tmp', `partial-${hash}-0123456789abcdef.7.1-00`)]);
+  await told(rig, root, ['verify', '--repair'], as);
+  expect(readFileSync(loose).equals(Buffer.alloc(9 << 20, 'm'))).toBe(true);
+});
 
 describe('files and folders that may not be read', () => {
   test('are named by add and commit, and no pointer is changed', async () => {
