@@ -16,7 +16,7 @@ import { againstDvc } from './workloads/dvc.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
 import { s3Latency } from './workloads/s3-latency.mjs';
-import { s3Many } from './workloads/s3-many.mjs';
+import { s3Dvc, s3Many } from './workloads/s3-many.mjs';
 import { s3Noop } from './workloads/s3-noop.mjs';
 import { s3Terabyte } from './workloads/s3-terabyte.mjs';
 import { startUp } from './workloads/start-up.mjs';
@@ -33,6 +33,7 @@ const WORKLOADS = {
   'ten-million-blobs': tenMillionBlobs,
   dvc: againstDvc,
   's3-many': s3Many,
+  's3-dvc': s3Dvc,
   's3-large': s3Large,
   's3-noop': s3Noop,
   's3-latency': s3Latency,

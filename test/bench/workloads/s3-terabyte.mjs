@@ -11,7 +11,7 @@ export const s3Terabyte = {
 const GIGABYTE = 2 ** 30;
 const SCRIPT = new URL('../transfer-zeros.mjs', import.meta.url);
 /** Of what is too long to wait for, so much goes each way. */
-const SEEN_BYTES = 32 * GIGABYTE;
+const SEEN_BYTES = 16 * GIGABYTE;
 const MOST_PARTS = 10_000;
 
 /**
