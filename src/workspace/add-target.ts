@@ -8,7 +8,7 @@ import { treePathFromText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
-import { joinSelections, readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { joinSelections, readCheckoutRecord, sameContent, settleCheckoutRecord } from './checkout-record.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import type { Workspace } from './open.ts';
@@ -58,11 +58,12 @@ const RECORD_FOLLOWS_MS = 300;
 
 /** The target for a path that has a pointer, recorded as a whole. */
 export function targetOfTracked(workspace: Workspace, tracked: Tracked, acceptDeletions: boolean): AddTarget {
-  let stored = readCheckoutRecord(workspace, tracked.path);
-  if (stored.base !== undefined && !sameContent(stored.base, contentOf(tracked.pointer))) {
+  const named = contentOf(tracked.pointer);
+  let stored = settleCheckoutRecord(workspace, tracked.path, named);
+  if (stored.base !== undefined && !sameContent(stored.base, named)) {
     // Another command writes the pointer first and the record right after it.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RECORD_FOLLOWS_MS);
-    stored = readCheckoutRecord(workspace, tracked.path);
+    stored = settleCheckoutRecord(workspace, tracked.path, named);
   }
   return { path: tracked.path, tracked, inner: undefined, stored, record: baseFor(tracked, stored, acceptDeletions) };
 }
@@ -91,7 +92,7 @@ async function findAddTarget(
   }
   requireAddable(workspace, path);
   if (around === undefined) {
-    const stored = readCheckoutRecord(workspace, path);
+    const stored = readCheckoutRecord(workspace, path, undefined);
     return { path, tracked: undefined, inner: undefined, stored, record: { path, base: undefined, selected: 'all' } };
   }
   const inside = relativeRepoPath(path, around.path) ?? '';

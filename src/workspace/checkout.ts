@@ -10,7 +10,7 @@ import { treePathToText } from '../domain/tree-path.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
 import type { CheckoutRecord, Selection } from './checkout-record.ts';
-import { joinSelections, readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
+import { joinSelections, settleCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
@@ -191,7 +191,7 @@ async function examine(
   tasks: StorageTasks,
 ): Promise<Examined | undefined> {
   const { path } = selected.tracked;
-  const onDisk = readCheckoutRecord(workspace, path);
+  const onDisk = settleCheckoutRecord(workspace, path, contentOf(selected.tracked.pointer));
   const examineWith = async (record: CheckoutRecord): Promise<Examined | undefined> => {
     const situation = await assess(workspace, { ...selected, record }, options, tasks);
     if (situation === undefined) return undefined;

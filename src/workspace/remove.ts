@@ -8,7 +8,13 @@ import { readEntries } from '../domain/tree-reader.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { targetOfTracked } from './add-target.ts';
 import { applyPlan } from './checkout-apply.ts';
-import { dropCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import {
+  announceCheckoutRecord,
+  dropCheckoutRecord,
+  readCheckoutRecord,
+  sameContent,
+  writeCheckoutRecord,
+} from './checkout-record.ts';
 import { digestOf } from './digest-of.ts';
 import { removeFromDataset } from './edit-dataset.ts';
 import type { Workspace } from './open.ts';
@@ -47,6 +53,7 @@ export async function remove(
     const recorded = await removeFromDataset(workspace, target, options);
     const { hash, type } = recorded.content;
     const pointer = { ...tracked.pointer, type, hash, size: recorded.bytes, files: recorded.files };
+    announceCheckoutRecord(workspace, recorded.record);
     await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }]);
     writeCheckoutRecord(workspace, recorded.record);
     for (const inner of selection) {
@@ -81,7 +88,7 @@ function isThere(workspace: Workspace, path: string): boolean {
 
 /** Deletes what is in the workspace, all of which is in the cache by then. */
 async function deleteData(workspace: Workspace, { path, pointer }: Tracked, options: VerbOptions): Promise<void> {
-  const record = adoptPointer(readCheckoutRecord(workspace, path), contentOf(pointer));
+  const record = adoptPointer(readCheckoutRecord(workspace, path, contentOf(pointer)), contentOf(pointer));
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true });
