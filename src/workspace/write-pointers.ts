@@ -8,6 +8,8 @@ import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts'
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import { withLock } from '../platform/lock.ts';
+import type { CheckoutRecord } from './checkout-record.ts';
+import { announceCheckoutRecord, writeCheckoutRecord } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { pointerPath } from './tracked.ts';
 
@@ -22,20 +24,28 @@ export interface PointerChange {
 const MAX_IGNORE_BYTES = 16 << 20;
 
 /**
- * Writes pointers and their lines in `.gitignore`, durably, and stages both in Git where `core.autostage` says so. What pointers
- * name must be durable before. What belongs to `unchanged` paths is staged, too, where Git does not know it yet: a command that was
- * killed may have come as far as writing it. Returns the staged paths, relative to the project.
+ * Writes pointers and their lines in `.gitignore`, durably, and stages both in Git where `core.autostage` says so; then `records` of
+ * what of these versions is in the workspace. What pointers name must be durable before. What belongs to `unchanged` paths is
+ * staged, too, where Git does not know it yet: a command that was killed may have come as far as writing it. Returns the staged
+ * paths, relative to the project.
  */
 export async function writePointers(
   workspace: Workspace,
   changes: readonly PointerChange[],
-  unchanged: readonly RepoPath[] = [],
+  {
+    unchanged = [],
+    records = [],
+  }: { readonly unchanged?: readonly RepoPath[]; readonly records?: readonly CheckoutRecord[] } = {},
 ): Promise<string[]> {
   const settled = unchanged.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
-  if (changes.length === 0) return stage(workspace, [], settled);
+  if (changes.length === 0) {
+    for (const record of records) writeCheckoutRecord(workspace, record);
+    return stage(workspace, [], settled);
+  }
   const { root, ownFolder } = workspace;
   return withLock(join(ownFolder, 'locks'), 'pointers', { command: 'mlv' }, async (lock) => {
     const paths: RepoPath[] = [];
+    for (const record of records) announceCheckoutRecord(workspace, record);
     for (const { path, pointer, text } of changes) {
       const file = pointerPath(path);
       const ignoreFile = ignoreFileOf(path);
@@ -59,7 +69,10 @@ export async function writePointers(
     }
     const written = changes.filter(({ pointer }) => pointer !== undefined);
     // Still locked: Git refuses to stage for two at once.
-    return stage(workspace, [...new Set(paths)], [...settled, ...written.map(({ path }) => ignoreFileOf(path))]);
+    const ignoreFiles = written.map(({ path }) => ignoreFileOf(path));
+    const staged = await stage(workspace, [...new Set(paths)], [...settled, ...ignoreFiles]);
+    for (const record of records) writeCheckoutRecord(workspace, record);
+    return staged;
   });
 }
 
