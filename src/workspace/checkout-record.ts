@@ -89,8 +89,11 @@ function readStoredRecord(workspace: Workspace, path: RepoPath): StoredRecord {
     return { path, base: undefined, selected: [] };
   }
   try {
-    const { version, ...record } = JSON.parse(text) as StoredRecord & { version: number };
-    if (version === VERSION && record.path === path && isWhole(record)) return record;
+    const [json = '', sum = ''] = text.split('\n');
+    const { version, ...record } = JSON.parse(json) as StoredRecord & { version: number };
+    // A bit that flipped in a digest or path would be a record of something else.
+    const isIntact = sum === '' || sum === sumOf(json);
+    if (isIntact && version === VERSION && record.path === path && isWhole(record)) return record;
   } catch {
     // told below
   }
@@ -118,7 +121,12 @@ function isWhole({ base, selected, target, next }: StoredRecord): boolean {
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
   const file = stateFiles(workspace, record.path).record;
   mkdirSync(dirname(file), { recursive: true });
-  writeFileDurably(file, `${JSON.stringify({ version: VERSION, ...record })}\n`);
+  const json = JSON.stringify({ version: VERSION, ...record });
+  writeFileDurably(file, `${json}\n${sumOf(json)}\n`);
+}
+
+function sumOf(json: string): string {
+  return hashEngine().hash(Buffer.from(json)).toString('hex');
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
@@ -17,6 +17,7 @@ import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
 import type { Workspace } from './open.ts';
+import { isOnOneDisk } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { requireHeld } from './require-held.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -154,7 +155,10 @@ async function assess(
 /** On a disk that ignores case or normalisation, two entries of one name would overwrite each other. */
 function requireDistinctNames(workspace: Workspace, { path, content, selected }: CheckoutSituation): void {
   if (content?.type !== 'dir') return;
-  const { ignoresCase, ignoresNormalisation } = probeNames(workspace.root);
+  const { root, ownFolder } = workspace;
+  // A trial file that a killed command leaves is to be nothing that Git would add.
+  mkdirSync(ownFolder, { recursive: true });
+  const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
   if (!ignoresCase && !ignoresNormalisation) return;
   const entries = selectedEntries(workspace, content.hash, selected);
   const collisions = findCollisions(entries);

@@ -22,10 +22,10 @@ describe('a checkout that was killed when it had emptied a folder', () => {
     git('branch', 'v1');
     const records = join(root, '.git/mlv/checkout');
     const file = join(records, readdirSync(records)[0] ?? '');
-    const first = JSON.parse(readFileSync(file, 'utf8')) as { base: unknown };
+    const first = JSON.parse(readFileSync(file, 'utf8').split('\n')[0] ?? '') as { base: unknown };
     rmSync(join(root, 'data/a'), { recursive: true });
     await project.version({ 'data/b': '2' }, 'data');
-    const second = JSON.parse(readFileSync(file, 'utf8')) as { base: unknown };
+    const second = JSON.parse(readFileSync(file, 'utf8').split('\n')[0] ?? '') as { base: unknown };
     mkdirSync(join(root, 'data/a'));
     writeFileSync(file, JSON.stringify({ ...first, target: { content: second.base, selected: 'all' } }));
     return project;

@@ -1,105 +1,92 @@
-import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+/** Bytes flipped, files cut short, swapped and deleted, wherever mlv keeps something: always found, never passed on, mended. */
+import { cpSync, existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { asRead, type Files, manyFiles, readFolder, writeFiles } from '../support/folders.ts';
+import { type Files, writeFiles } from '../support/folders.ts';
 import { repositoryAt } from '../support/git.ts';
-import type { MlvRig } from '../support/mlv.ts';
+import type { MlvResult, MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
+import { OWNER, startRig } from '../support/s3-server/rig.ts';
+import type { S3Server } from '../support/s3-server/server.ts';
 import { told } from '../support/told.ts';
+import { bucketPlace, damage, folderPlace, type Place } from './damage/places.ts';
+import { small } from './kill/contents.ts';
+import { openHistogram } from './kill/histogram.ts';
+import { fillBucket } from './kill/scenes.ts';
+import { differences, stateAs, stateOf } from './kill/workspace-state.ts';
+import { type Random, seededRandom } from './random.ts';
 
-/** Few, so that `npm test` stays short; `npm run test:damage` sets more. A seed in the environment repeats a run. */
-const ROUNDS = Number(process.env['MLV_DAMAGE_ROUNDS'] ?? 3);
+/** Rounds for each place; `npm run test:damage` sets more. A seed in the environment repeats a run. */
+const ROUNDS = Number(process.env['MLV_DAMAGE_ROUNDS'] ?? 1);
 const seed = Number(process.env['MLV_DAMAGE_SEED'] ?? Date.now() % 1_000_000);
-
 const EVERYTHING = '--all-commits';
+const env = {
+  AWS_ACCESS_KEY_ID: OWNER.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: OWNER.secretAccessKey,
+  AWS_EC2_METADATA_DISABLED: 'true',
+};
+
+const v1: Files = {
+  ...small('data', 320, 'v1'),
+  'data/middle': Buffer.alloc((1 << 20) + 1, 'm'),
+  'data/same': 's1',
+  model: 'model of v1',
+};
+const v2: Files = {
+  ...v1,
+  'data/same': 's2',
+  'data/new': 'n',
+  'data/large': Buffer.alloc((8 << 20) + 1, 'l'),
+  model: 'model of v2',
+};
+const NAMES = ['data', 'model'];
+
 let rig: MlvRig;
+let server: S3Server;
 /** A project with two versions, both pushed, and its remote beside it: copied for each round. */
 let template: string;
-let random = 0;
-
-const v1: Files = { ...manyFiles(1_200, 'data/'), 'data/middle': Buffer.alloc((1 << 20) + 1, 'm'), 'data/same': 's' };
-const v2: Files = { ...v1, 'data/same': 's2', 'data/new': 'n', 'data/large': Buffer.alloc((8 << 20) + 1, 'l') };
+const counts = openHistogram();
 
 beforeAll(async () => {
   rig = makeMlvRig();
+  server = await startRig();
   console.log(`damaged by MLV_DAMAGE_SEED=${seed}`);
   template = join(rig.folder, 'template');
   const { root, git } = await rig.project('template/project');
   await told(rig, root, ['remote', 'add', '-d', 'store', '../store']);
   for (const files of [v1, v2]) {
     writeFiles(root, files);
-    await told(rig, root, ['add', 'data']);
+    await told(rig, root, ['add', ...NAMES]);
     git('add', '--all');
     git('commit', '--quiet', '-m', 'version');
     await told(rig, root, ['push']);
   }
-});
-afterAll(() => rig.dispose(), 120_000);
+}, 120_000);
+afterAll(async () => {
+  console.log(`MLV_DAMAGE_SEED=${seed}\n${String(counts)}`);
+  await server.close();
+  rig.dispose();
+}, 120_000);
 
-/** Mulberry32: neighbouring seeds have nothing in common. */
-function next(below: number): number {
-  random = (random + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(random ^ (random >>> 15), random | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+interface Round {
+  /** Its own copy of the template. */
+  readonly folder: string;
+  readonly root: string;
+  readonly random: Random;
+  /** Its prefix in the bucket, where the remote is one. */
+  readonly prefix: string | undefined;
 }
 
-function pick<T>(items: readonly T[]): T {
-  const item = items[next(items.length)];
-  if (item === undefined) throw new Error('nothing to choose from');
-  return item;
-}
-
-type Action = 'flip' | 'truncate' | 'swap' | 'delete';
-
-/** Damages one of the files, and tells what was done. */
-function damage(folder: string, files: readonly string[], action: Action): string {
-  const path = pick(files);
-  const name = relative(folder, path);
-  if (action === 'delete') {
-    rmSync(path);
-    return `delete ${name}`;
-  }
-  chmodSync(path, 0o644);
-  if (action === 'swap') {
-    const content = readFileSync(path);
-    const others = files.filter((other) => other !== path && !readFileSync(other).equals(content));
-    if (others.length === 0) return damage(folder, files, 'flip');
-    const other = pick(others);
-    renameSync(path, `${path}-`);
-    renameSync(other, path);
-    renameSync(`${path}-`, other);
-    return `swap ${name} and ${relative(folder, other)}`;
-  }
-  const bytes = readFileSync(path);
-  if (action === 'truncate') {
-    const length = next(bytes.length);
-    writeFileSync(path, bytes.subarray(0, length));
-    return `truncate ${name} to ${length} of ${bytes.length}`;
-  }
-  const at = next(bytes.length);
-  bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << next(8)), at);
-  writeFileSync(path, bytes);
-  return `flip ${name} at ${at} of ${bytes.length}`;
-}
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, String(name)))
-    .filter((path) => statSync(path).isFile())
-    .sort();
-}
+const mlv = (root: string, ...args: string[]): Promise<MlvResult> => rig.mlv(root, ['--no-progress', ...args], { env });
+const success = (root: string, ...args: string[]): Promise<string> => told(rig, root, args, { env });
 
 /** Every file that is there has the bytes that it should have. With `isWhole`, all are there. */
-function expectGood(root: string, isWhole: boolean): void {
-  const found = readFolder(join(root, 'data')) ?? {};
-  const wanted = Object.fromEntries(
-    Object.entries(asRead(v2)).map(([path, text]) => [path.slice('data/'.length), text]),
-  );
+function expectGood(root: string, isWhole: boolean, wanted: Files = v2): void {
+  const [found, right] = [stateOf(root, NAMES), stateAs(wanted)];
   // Empty folders are what a checkout leaves that could not go on.
-  const there = Object.keys(found).filter((path) => found[path] !== 'empty');
-  const paths = isWhole ? [...there, ...Object.keys(wanted)] : there;
-  expect(paths.filter((path) => found[path] !== wanted[path])).toEqual([]);
+  const there = Object.fromEntries(Object.entries(found).filter(([, what]) => what !== 'empty'));
+  const missing = Object.fromEntries(Object.entries(right).filter(([path]) => isWhole || there[path] !== undefined));
+  expect(differences(there, missing)).toEqual([]);
 }
 
 interface Verified {
@@ -109,113 +96,176 @@ interface Verified {
   readonly notInCache: number;
 }
 
-async function verified(root: string, args: readonly string[]): Promise<Verified | { readonly error: unknown }> {
-  const { code, stdout, stderr } = await rig.mlv(root, ['--json', 'verify', ...args]);
+async function verified(root: string, ...args: string[]): Promise<Verified | { readonly error: unknown }> {
+  const { code, stdout, stderr } = await mlv(root, '--json', 'verify', ...args);
   const result = JSON.parse(stdout) as Verified | { error: { code: string } };
   if ('error' in result && result.error.code === 'bug') throw new Error(stdout + stderr);
   expect(code).toBe('clean' in result && result.clean ? 0 : 1);
   return result;
 }
 
-async function expectClean(root: string, args: readonly string[]): Promise<void> {
-  expect(await verified(root, args)).toMatchObject({ clean: true, problems: [], missingFiles: 0 });
+async function expectClean(root: string, ...args: string[]): Promise<void> {
+  expect(await verified(root, ...args)).toMatchObject({ clean: true, problems: [], missingFiles: 0 });
 }
-
-const ACTIONS: readonly Action[] = ['flip', 'flip', 'truncate', 'swap', 'delete'];
-const PLACES = [
-  'loose',
-  'packs',
-  'index',
-  'remote packs',
-  'remote objects',
-  'remote index',
-  'remote',
-  'pointer',
-] as const;
-const CACHE = { loose: 'b3', packs: 'packs', index: 'index' } as const;
-const REMOTE = { 'remote packs': 'packs', 'remote objects': 'objects', 'remote index': 'index', remote: '' } as const;
 
 /** A clone with nothing in its cache pulls; whatever it gets is right. */
-async function pullElsewhere(folder: string, name: string): Promise<string> {
-  const root = join(folder, name);
-  repositoryAt(join(folder, 'project')).git('clone', '--quiet', join(folder, 'project'), root);
-  await rig.mlv(root, ['pull']);
-  return root;
+async function pullElsewhere({ folder, root, prefix }: Round, name: string): Promise<string> {
+  const clone = join(folder, name);
+  repositoryAt(root).git('clone', '--quiet', root, clone);
+  if (prefix !== undefined) cpSync(join(root, '.git/mlv/config.yaml'), join(clone, '.git/mlv/config.yaml'));
+  await mlv(clone, 'pull');
+  return clone;
 }
 
-async function inCache(folder: string, place: keyof typeof CACHE): Promise<void> {
-  const root = join(folder, 'project');
-  const cache = join(root, '.git/mlv/cache', CACHE[place]);
-  console.log(damage(cache, filesBelow(cache), pick(ACTIONS)));
-  expect(await verified(root, [EVERYTHING])).toMatchObject({ clean: false });
+async function inCache({ folder, root }: Round): Promise<void> {
+  expect(await verified(root, EVERYTHING)).toMatchObject({ clean: false });
 
-  await rig.mlv(root, ['remote', 'add', '--local', 'second', '../second']);
-  await rig.mlv(root, ['push', '-r', 'second', EVERYTHING]);
-  const second = await verified(root, ['-r', 'second', EVERYTHING]);
+  await success(root, 'remote', 'add', '--local', 'second', '../second');
+  await mlv(root, 'push', '-r', 'second', EVERYTHING);
+  const second = await verified(root, '-r', 'second', EVERYTHING);
   if ('problems' in second) expect(second.problems).toEqual([]);
-  rmSync(join(root, 'data'), { recursive: true });
-  await rig.mlv(root, ['checkout', 'data']);
+  for (const name of NAMES) rmSync(join(root, name), { recursive: true });
+  await mlv(root, 'checkout', ...NAMES);
   expectGood(root, false);
 
-  expect(await verified(root, ['--repair', EVERYTHING])).toMatchObject({ clean: true });
-  await expectClean(root, [EVERYTHING]);
-  await told(rig, root, ['checkout', '--force', 'data']);
+  expect(await verified(root, '--repair', EVERYTHING)).toMatchObject({ clean: true });
+  await expectClean(root, EVERYTHING);
+  await success(root, 'checkout', '--force', ...NAMES);
   expectGood(root, true);
-  await told(rig, root, ['push', '-r', 'second', EVERYTHING]);
-  await expectClean(root, ['-r', 'second', EVERYTHING]);
+  await success(root, 'push', '-r', 'second', EVERYTHING);
+  await expectClean(root, '-r', 'second', EVERYTHING);
+  expect(existsSync(join(folder, 'second'))).toBe(true);
 }
 
-async function onRemote(folder: string, place: keyof typeof REMOTE): Promise<void> {
-  const root = join(folder, 'project');
-  const store = join(folder, 'store', REMOTE[place]);
-  console.log(damage(store, place === 'remote' ? [join(store, 'mlv.json')] : filesBelow(store), pick(ACTIONS)));
-  expect(await verified(root, ['--remote', EVERYTHING])).toMatchObject({ clean: false });
+async function onRemote(round: Round): Promise<void> {
+  const { root } = round;
+  expect(await verified(root, '--remote', EVERYTHING)).toMatchObject({ clean: false });
+  expectGood(await pullElsewhere(round, 'before'), false);
 
-  expectGood(await pullElsewhere(folder, 'before'), false);
-
-  expect(await verified(root, ['--remote', '--repair', EVERYTHING])).toMatchObject({ clean: true });
-  await expectClean(root, ['--remote', EVERYTHING]);
-  await expectClean(root, ['--quick', EVERYTHING]);
-  await told(rig, root, ['push']);
-  const after = await pullElsewhere(folder, 'after');
+  expect(await verified(root, '--remote', '--repair', EVERYTHING)).toMatchObject({ clean: true });
+  await expectClean(root, '--remote', EVERYTHING);
+  await expectClean(root, '--quick', EVERYTHING);
+  await success(root, 'push');
+  const after = await pullElsewhere(round, 'after');
   expectGood(after, true);
-  await told(rig, after, ['fetch', EVERYTHING]);
-  await expectClean(after, [EVERYTHING]);
+  await success(after, 'fetch', EVERYTHING);
+  await expectClean(after, EVERYTHING);
 }
 
-async function inPointer(folder: string): Promise<void> {
-  const root = join(folder, 'project');
-  const file = join(root, 'data.mlv');
-  console.log(damage(root, [file], pick(['flip', 'truncate'])));
-  const found = await verified(root, []);
+async function inPointer({ root }: Round): Promise<void> {
+  const found = await verified(root);
   // A digest that is another one may be one that only a remote has.
   expect('error' in found || !found.clean || found.notInCache > 0).toBe(true);
-  await rig.mlv(root, ['push']);
-  await rig.mlv(root, ['pull']);
+  await mlv(root, 'push');
+  await mlv(root, 'pull');
   expectGood(root, false);
-  repositoryAt(root).git('checkout', '--quiet', 'data.mlv');
-  await told(rig, root, ['checkout', 'data']);
+  repositoryAt(root).git('checkout', '--quiet', 'data.mlv', 'model.mlv');
+  await success(root, 'checkout', ...NAMES);
   expectGood(root, true);
-  await expectClean(root, []);
-  await expectClean(root, ['--remote', EVERYTHING]);
+  await expectClean(root);
+  await expectClean(root, '--remote', EVERYTHING);
 }
 
-test(`${ROUNDS} rounds of damage: found, never passed on, mended`, { timeout: ROUNDS * 30_000 }, async () => {
+/** What only saves work is not believed when it is damaged: an edit of the same size is seen, recorded and sent. */
+async function inState(round: Round): Promise<void> {
+  const { root } = round;
+  const edits = { 'data/same': 's3', model: 'model of v3' };
+  writeFiles(root, edits);
+  const status = JSON.parse((await mlv(root, '--json', 'status')).stdout) as {
+    items: { path: string; changed: number }[];
+  };
+  expect(status.items.map(({ path, changed }) => [path, changed])).toEqual([
+    ['data', 1],
+    ['model', 1],
+  ]);
+  await success(root, 'commit');
+  repositoryAt(root).git('commit', '--quiet', '--all', '-m', 'v3');
+  await success(root, 'push');
+  await expectClean(root);
+  await expectClean(root, '--remote', EVERYTHING);
+  expectGood(await pullElsewhere(round, 'after'), true, { ...v2, ...edits });
+}
+
+/** What tells edits from old data: told, nothing is changed without it, and it can be done without. */
+async function inCheckoutRecord({ root }: Round, what: string): Promise<void> {
+  if (!what.startsWith('delete')) expect(await verified(root)).toMatchObject({ clean: false });
+  const before = repositoryAt(root).git('status', '--porcelain');
+  for (const command of ['checkout', 'commit', 'pull', 'push']) await mlv(root, command);
+  expectGood(root, true);
+  expect(repositoryAt(root).git('status', '--porcelain')).toBe(before);
+  rmSync(join(root, '.git/mlv/checkout'), { recursive: true });
+  await success(root, 'checkout', ...NAMES);
+  expectGood(root, true);
+  await expectClean(root);
+}
+
+/** A page, list or root: alone, or in a pack. */
+function isTree(bytes: Buffer): boolean {
+  const text = bytes.toString('latin1');
+  return text.includes('mlv-tree 0 ') || /[0-9a-f]{64} \d+ [fxld] /.test(text);
+}
+
+type Where = (round: Round) => Place;
+const inCacheAt =
+  (...below: string[]): Where =>
+  ({ root }) =>
+    folderPlace(join(root, '.git/mlv/cache'), below);
+const inStore =
+  (...below: string[]): Where =>
+  ({ folder, prefix }) =>
+    prefix === undefined
+      ? folderPlace(join(folder, 'store'), below)
+      : bucketPlace(server.bucket(), `${prefix}/${below[0]}`);
+
+const PLACES: readonly (readonly [string, Where, (round: Round, what: string) => Promise<void>])[] = [
+  ['loose blobs', inCacheAt('b3'), inCache],
+  ['packs', inCacheAt('packs'), inCache],
+  ['indexes', inCacheAt('index'), inCache],
+  ['trees', ({ root }) => folderPlace(join(root, '.git/mlv/cache'), ['b3', 'packs'], isTree), inCache],
+  ['stat caches', ({ root }) => folderPlace(join(root, '.git/mlv'), ['state']), inState],
+  ['notes on remotes', ({ root }) => folderPlace(join(root, '.git/mlv'), ['remotes', 'complete-roots']), inState],
+  ['checkout records', ({ root }) => folderPlace(join(root, '.git/mlv'), ['checkout']), inCheckoutRecord],
+  ['pointers', ({ root }) => folderPlace(root, ['data.mlv', 'model.mlv']), inPointer],
+  ['packs in a folder', inStore('packs'), onRemote],
+  ['objects in a folder', inStore('objects'), onRemote],
+  ['indexes in a folder', inStore('index'), onRemote],
+  ['mlv.json in a folder', inStore('mlv.json'), onRemote],
+  ['packs in a bucket', inStore('packs'), onRemote],
+  ['objects in a bucket', inStore('objects'), onRemote],
+  ['indexes in a bucket', inStore('index'), onRemote],
+  ['mlv.json in a bucket', inStore('mlv.json'), onRemote],
+];
+
+test.concurrent.each(PLACES)('%s', { timeout: 60_000 + ROUNDS * 60_000 }, async (name, where, check) => {
   let mended = 0;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let at = 0; at < ROUNDS; at++) {
+    const place = PLACES.findIndex(([each]) => each === name);
     // Each round can be repeated alone.
-    random = (seed * 1_000 + round) >>> 0;
-    const folder = join(rig.folder, `round-${round}`);
-    cpSync(template, folder, { recursive: true });
-    const place = PLACES[round % PLACES.length] ?? 'loose';
+    const random = seededRandom(seed * 1_000 + at * PLACES.length + place);
+    const id = `round-${place}-${at}`;
+    const folder = join(rig.folder, id);
+    const root = join(folder, 'project');
+    cpSync(template, folder, { recursive: true, preserveTimestamps: true });
+    const prefix = name.endsWith('bucket') ? id : undefined;
+    if (prefix !== undefined) {
+      await success(root, 'remote', 'modify', '--local', 'store', 'url', `s3://data/${prefix}`);
+      await success(root, 'config', '--local', 'remotes.store.endpoint', server.endpoint);
+      await fillBucket(server.bucket(), prefix, join(folder, 'store'));
+      // As it would be had it been pushed from here.
+      await success(root, 'verify', '--quick', EVERYTHING);
+    }
+    const round = { folder, root, random, prefix };
+    // A pointer that is gone is nothing unusual: Git tells, and has it.
+    const actions = name === 'pointers' ? (['flip', 'truncate', 'swap'] as const) : undefined;
+    const what = await damage(where(round), random, actions);
     try {
-      if (place === 'pointer') await inPointer(folder);
-      else if (place in CACHE) await inCache(folder, place as keyof typeof CACHE);
-      else await onRemote(folder, place as keyof typeof REMOTE);
+      await check(round, what);
     } catch (error) {
-      throw new Error(`round ${round} (${place}) of MLV_DAMAGE_SEED=${seed}`, { cause: error });
+      throw new Error(`round ${at} of MLV_DAMAGE_SEED=${seed}: ${what}: ${String(error)}`, { cause: error });
     }
     rmSync(folder, { recursive: true, force: true });
+    for (const key of server.bucket().objects().keys()) if (key.startsWith(`${id}/`)) await server.bucket().delete(key);
+    counts.add(name, what.split(' ')[0] ?? '');
     mended += 1;
   }
   expect(mended).toBe(ROUNDS);

@@ -47,6 +47,7 @@ test.each([
   ['with a target without content', JSON.stringify({ ...record, version: 0, target: { selected: 'all' } })],
   ['with a target without a selection', JSON.stringify({ ...record, version: 0, target: { content } })],
   ['null', 'null'],
+  ['with a bit flipped since', `${JSON.stringify({ ...record, version: 0 })}\n${'0'.repeat(64)}\n`],
 ])('is refused when it is %s, and by name', (_, text) => {
   writeCheckoutRecord(workspace, record);
   mkdirSync(join(folder, 'checkout'), { recursive: true });

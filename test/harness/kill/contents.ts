@@ -4,7 +4,7 @@ import type { TreePath } from '../../../src/domain/tree-path.ts';
 import { emptyFolder, executable, type Files, link } from '../../support/folders.ts';
 
 /** Small files; every eightieth ends a page of the tree, where one with a name by chance does so once in 1,024. */
-function small(folder: string, count: number, version: string): Record<string, string> {
+export function small(folder: string, count: number, version: string): Record<string, string> {
   const files: Record<string, string> = {};
   for (let at = 0, number = 0; at < count; number++) {
     const name = `${String(at).padStart(4, '0')}-${number}`;

@@ -44,6 +44,9 @@ export async function prepareScene({ rig, server, origin }: Stage, scene: Scene)
   await execute('git', ['clone', '--quiet', join(origin, 'project'), root], { env: rig.env });
   await scene.prepare(folder);
   rmSync(join(folder, 'store'), { recursive: true });
+  // A remote that has less than at the last look would be another one.
+  if (scene.remoteHas === 'nothing' || scene.remoteHas === 'v1')
+    rmSync(join(root, '.git/mlv/remotes'), { recursive: true });
   if (scene.remote === 'folder') await execute('cp', ['-a', join(origin, scene.remoteHas), join(folder, 'store')]);
   else {
     await told(rig, root, ['remote', 'modify', '--local', 'store', 'url', `s3://data/${PREFIX}`]);
