@@ -9,7 +9,7 @@ import { treePathFromText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
-import { joinSelections, readCheckoutRecord, sameContent, settleCheckoutRecord } from './checkout-record.ts';
+import { joinSelections, readCheckoutRecord, sameContent, findCheckoutRecord } from './checkout-record.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import type { Workspace } from './open.ts';
@@ -30,6 +30,8 @@ export interface AddTarget {
   readonly record: CheckoutRecord;
   /** The record as it is on disk. */
   readonly stored: CheckoutRecord;
+  /** A command was killed that had written the pointer. */
+  readonly isInterrupted: boolean;
 }
 
 /** Resolves what was asked to be added; throws before anything is read when one of the targets cannot be. */
@@ -66,14 +68,16 @@ export async function targetOfTracked(
 ): Promise<AddTarget> {
   const { path } = first;
   let tracked = first;
-  let stored = settleCheckoutRecord(workspace, path, contentOf(tracked.pointer));
+  let found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
   // Another command may be between pointer and record, or have written both since this pointer was read.
-  for (let look = 0; look < RECORD_LOOKS && isBehind(stored, tracked); look++) {
+  for (let look = 0; look < RECORD_LOOKS && isBehind(found.record, tracked); look++) {
     await sleep(RECORD_FOLLOWS_MS);
     tracked = (await readTracked(workspace, path)) ?? tracked;
-    stored = settleCheckoutRecord(workspace, path, contentOf(tracked.pointer));
+    found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
   }
-  return { path, tracked, inner: undefined, stored, record: baseFor(tracked, stored, acceptDeletions) };
+  const { record: stored, isInterrupted } = found;
+  const record = baseFor(tracked, stored, acceptDeletions);
+  return { path, tracked, inner: undefined, stored, isInterrupted, record };
 }
 
 function isBehind({ base }: CheckoutRecord, { pointer }: Pick<Tracked, 'pointer'>): boolean {
@@ -105,7 +109,8 @@ async function findAddTarget(
   requireAddable(workspace, path);
   if (around === undefined) {
     const stored = readCheckoutRecord(workspace, path, undefined);
-    return { path, tracked: undefined, inner: undefined, stored, record: { path, base: undefined, selected: 'all' } };
+    const record = { path, base: undefined, selected: 'all' } as const;
+    return { path, tracked: undefined, inner: undefined, stored, isInterrupted: false, record };
   }
   const inside = relativeRepoPath(path, around.path) ?? '';
   const whole = await targetOfTracked(workspace, around, acceptDeletions);

@@ -90,9 +90,10 @@ export async function recordTargets(
       .map(({ target }) => target.path)
       .filter((path) => !changes.some((change) => change.path === path));
     const records = recorded
-      .filter(({ target, record }) => JSON.stringify(record) !== JSON.stringify(target.stored))
+      .filter(({ target, record }) => target.isInterrupted || JSON.stringify(record) !== JSON.stringify(target.stored))
       .map(({ record }) => record);
-    const staged = await writePointers(workspace, changes, { unchanged, records });
+    const interrupted = targets.filter(({ isInterrupted }) => isInterrupted).map(({ path }) => path);
+    const staged = await writePointers(workspace, changes, { unchanged, interrupted, records });
     return { items, staged };
   } finally {
     await tasks.close();

@@ -65,11 +65,21 @@ export function readCheckoutRecord(workspace: Workspace, path: RepoPath, named: 
   return settled(readStoredRecord(workspace, path), named);
 }
 
-/** The same; and where a command was killed between pointer and record, its record is written. */
-export function settleCheckoutRecord(workspace: Workspace, path: RepoPath, named: Content): CheckoutRecord {
+/** The same, and whether a command was killed between writing the pointer and finishing: Git may not have it staged. */
+export function findCheckoutRecord(
+  workspace: Workspace,
+  path: RepoPath,
+  named: Content,
+): { readonly record: CheckoutRecord; readonly isInterrupted: boolean } {
   const stored = readStoredRecord(workspace, path);
   const record = settled(stored, named);
-  if (stored.next !== undefined && record.base === stored.next.content) writeCheckoutRecord(workspace, record);
+  return { record, isInterrupted: stored.next !== undefined && record.base === stored.next.content };
+}
+
+/** The same; where a command was killed, its record is written. */
+export function settleCheckoutRecord(workspace: Workspace, path: RepoPath, named: Content): CheckoutRecord {
+  const { record, isInterrupted } = findCheckoutRecord(workspace, path, named);
+  if (isInterrupted) writeCheckoutRecord(workspace, record);
   return record;
 }
 

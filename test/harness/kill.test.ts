@@ -20,8 +20,8 @@ const FROM_SCRATCH_EVERY = 5;
 const TRIAL_MS = 30_000;
 
 const killer = hasStrace() ? byStrace : byClock;
-const killed = openHistogram();
-const aims = openHistogram();
+const killed = openHistogram('command', 'kills', 'by what was being done');
+const aims = openHistogram('moment chosen', 'kills', 'whether between the first change and the last');
 let rig: MlvRig;
 let server: S3Server;
 let stage: Stage;

@@ -1,32 +1,26 @@
-/** Counts by command and phase, as a table in Markdown. */
+/** Counts of kinds for each name, as a table in Markdown. */
 export interface Histogram {
-  add(command: string, phase: string): void;
-  total(): number;
+  add(name: string, kind: string): void;
   toString(): string;
 }
 
-export function openHistogram(): Histogram {
+/** `titles` are those of names, of their sums, and of the kinds. */
+export function openHistogram(...titles: readonly [string, string, string]): Histogram {
   const counts = new Map<string, Map<string, number>>();
   const sum = (values: Iterable<number>): number => [...values].reduce((all, each) => all + each, 0);
-  const total = (): number => sum([...counts.values()].map((byPhase) => sum(byPhase.values())));
+  const total = (): number => sum([...counts.values()].map((byKind) => sum(byKind.values())));
   return {
-    add(command, phase) {
-      const byPhase = counts.get(command) ?? new Map<string, number>();
-      byPhase.set(phase, (byPhase.get(phase) ?? 0) + 1);
-      counts.set(command, byPhase);
+    add(name, kind) {
+      const byKind = counts.get(name) ?? new Map<string, number>();
+      byKind.set(kind, (byKind.get(kind) ?? 0) + 1);
+      counts.set(name, byKind);
     },
-    total,
     toString() {
-      const rows = Array.from(counts, ([command, byPhase]) => {
-        const list = [...byPhase].sort(([a], [b]) => (a < b ? -1 : 1)).map(([phase, count]) => `${phase} ${count}`);
-        return `| ${command} | ${sum(byPhase.values())} | ${list.join(', ')} |`;
+      const rows = Array.from(counts, ([name, byKind]) => {
+        const list = [...byKind].sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} ${count}`);
+        return `| ${name} | ${sum(byKind.values())} | ${list.join(', ')} |`;
       });
-      return [
-        '| command | kills | by what was being done |',
-        '| --- | --- | --- |',
-        ...rows,
-        `| all | ${total()} | |`,
-      ].join('\n');
+      return [`| ${titles.join(' | ')} |`, '| --- | --- | --- |', ...rows, `| all | ${total()} | |`].join('\n');
     },
   };
 }

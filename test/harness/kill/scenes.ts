@@ -53,7 +53,8 @@ const part1 = only(V1, 'part/a');
 const part2 = only(V2, 'part/a');
 const w1 = { ...only(V1, 'data', 'model'), ...part1 };
 const w2 = { ...only(V2, 'data', 'model'), ...part2 };
-const HELD = ['data', 'model', 'part/a'];
+/** What is in the workspace of most scenes. */
+export const HELD = ['data', 'model', 'part/a'];
 
 /** All scenes; `rig` runs what prepares them. */
 export function makeScenes(rig: MlvRig): Scene[] {
@@ -168,7 +169,7 @@ export function makeScenes(rig: MlvRig): Scene[] {
 }
 
 /** Flips a bit in the largest file of the first of these folders, cuts the largest of the second short, removes the smallest of the third. */
-export function damageFolder(folder: string, [flipped, cut, gone]: readonly [string, string, string]): void {
+function damageFolder(folder: string, [flipped, cut, gone]: readonly [string, string, string]): void {
   const bySize = (name: string): string[] =>
     readdirSync(join(folder, name), { recursive: true })
       .map((path) => join(folder, name, String(path)))

@@ -45,3 +45,42 @@ describe('a checkout that was killed when it had emptied a folder', () => {
     expect(await told(rig, root, ['status'])).toMatch(/^1 path unchanged/);
   });
 });
+
+describe('an add that was killed when it had written the pointer', () => {
+  /** The workspace has what its pointer names; Git has it not staged, and the checkout record is what the kill left. */
+  async function interrupted(name: string): Promise<TestRepository> {
+    const project = await shareProject(rig, name, { 'data/a': '1', 'data/b': '1' }, 'data');
+    const { root, git } = project;
+    const [file = ''] = readdirSync(join(root, '.git/mlv/checkout'));
+    const read = (): { base: unknown } =>
+      JSON.parse(readFileSync(join(root, '.git/mlv/checkout', file), 'utf8').split('\n')[0] ?? '') as never;
+    const before = read();
+    writeFileSync(join(root, 'data/a'), '2');
+    await told(rig, root, ['add', 'data']);
+    const next = { content: read().base, selected: 'all' };
+    writeFileSync(join(root, '.git/mlv/checkout', file), JSON.stringify({ ...before, next }));
+    git('reset', '--quiet');
+    return project;
+  }
+
+  test('is finished by the next one, which stages it', async () => {
+    const { root, git } = await interrupted('add-again');
+    expect(git('status', '--porcelain')).toBe(' M data.mlv');
+    await told(rig, root, ['add', 'data']);
+    expect(git('status', '--porcelain')).toBe('M  data.mlv');
+    git('reset', '--quiet');
+    await told(rig, root, ['add', 'data']);
+    // Nobody was killed this time: somebody wants it unstaged.
+    expect(git('status', '--porcelain')).toBe(' M data.mlv');
+  });
+
+  test('leaves nothing that looks like an edit, or like another version', async () => {
+    const { root } = await interrupted('add-status');
+    expect(await told(rig, root, ['status'])).toMatch(/^1 path unchanged/);
+    writeFileSync(join(root, 'data/b'), '2');
+    await told(rig, root, ['commit']);
+    expect(await told(rig, root, ['status'])).toMatch(/^1 path unchanged/);
+    await told(rig, root, ['checkout']);
+    expect(readFolder(join(root, 'data'))).toEqual({ a: 'file 2', b: 'file 2' });
+  });
+});
