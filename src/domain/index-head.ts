@@ -145,6 +145,11 @@ export function cellPosition(head: IndexHead, cell: number): { readonly part: nu
   return { part: head.directoryPages + Math.floor(cell / BLOCK_CELLS), at: (cell % BLOCK_CELLS) * CELL_BYTES };
 }
 
+/** The page of the directory that has the hash of a block. */
+export function pageOfPart(head: IndexHead, part: number): number {
+  return Math.floor((part - head.directoryPages) / PAGE_FENCES);
+}
+
 /** True when the bytes are this part; undefined when the directory page that tells is not at hand. */
 export function checkPart(
   head: IndexHead,
@@ -154,7 +159,7 @@ export function checkPart(
   hash: HashFunction,
 ): boolean | undefined {
   const block = part - head.directoryPages;
-  const page = block < 0 ? head.top : read(Math.floor(block / PAGE_FENCES));
+  const page = block < 0 ? head.top : read(pageOfPart(head, part));
   if (page === undefined) return undefined;
   const at = (block < 0 ? part : block % PAGE_FENCES) * FENCE_BYTES + FENCE_KEY_BYTES;
   return page.compare(hash(bytes), 0, DIGEST_BYTES, at, at + DIGEST_BYTES) === 0;

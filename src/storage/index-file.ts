@@ -8,6 +8,7 @@ import {
   checkPart,
   INDEX_HEAD_BYTES,
   indexHeadLength,
+  pageOfPart,
   parseIndexHead,
   partRange,
 } from '../domain/index-head.ts';
@@ -52,7 +53,7 @@ export interface SparseIndexFile {
 /** Indexes up to this size are kept in memory, so that many small ones need no file descriptors. */
 const MEMORY_BYTES = 256 << 10;
 
-/** Opens a whole index. Its head is compared with its name, the rest by `verify`. */
+/** Opens a whole index. Its head is compared with its name, the rest when it is read, or by `verify`. */
 export function openIndexFile(path: string, name: Digest): IndexFile {
   const source = openSource(path, 'r');
   try {
@@ -104,13 +105,21 @@ function createIndexFile(source: Source, head: IndexHead): IndexFile {
   const pages: Buffer[] = [];
   /** The directory stays in memory (1% of the file); the last block is kept because sorted look-ups ask for it again. */
   let last: { readonly part: number; readonly bytes: Buffer } | undefined;
+  const good = new Uint8Array(head.directoryPages + head.blocks);
+  /** Each part is compared with its hash when it is first read. */
   const read = (part: number): Buffer => {
     const page = pages[part] ?? (last?.part === part ? last.bytes : undefined);
     if (page !== undefined) return page;
+    // The page that has its hash first: what is read is good until the next reading.
+    if (part >= head.directoryPages) read(pageOfPart(head, part));
     const { offset, length } = partRange(head, part);
     last = undefined;
     const bytes = source.read(offset, length);
     if (bytes.length !== length) throw invalidIndex(head.name, 'its size');
+    if (good[part] === 0) {
+      if (checkPart(head, part, bytes, read, hashEngine().hash) !== true) throw invalidIndex(head.name, `part ${part}`);
+      good[part] = 1;
+    }
     if (part < head.directoryPages) return (pages[part] = Buffer.from(bytes));
     last = { part, bytes };
     return bytes;
@@ -136,10 +145,9 @@ function createIndexFile(source: Source, head: IndexHead): IndexFile {
     readCells,
     verify() {
       pages.length = 0;
-      for (let part = 0; part < head.directoryPages + head.blocks; part++) {
-        if (checkPart(head, part, Buffer.from(read(part)), read, hashEngine().hash) !== true)
-          throw invalidIndex(head.name, `part ${part}`);
-      }
+      last = undefined;
+      good.fill(0);
+      for (let part = 0; part < good.length; part++) read(part);
     },
     close: source.close,
   };

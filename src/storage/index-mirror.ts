@@ -43,7 +43,7 @@ export interface MirroredIndex {
   readonly head: IndexHead;
   /** True while looking up may need the network. */
   isSparse(): boolean;
-  /** Undefined when parts are missing; `fetchWanted` gets them. */
+  /** Undefined when parts are missing, or damaged on this machine; `fetchWanted` gets them. */
   find(digest: Uint8Array): LocatedRow[] | undefined;
   /** Prepares for so many look-ups: fetches the whole index where that is cheaper. */
   expect(lookUps: number, signal?: AbortSignal): Promise<void>;
@@ -138,6 +138,7 @@ export function openIndexMirror(options: {
     const { name } = head;
     const key = remoteFolder + name;
     const fetched = new Set<number>();
+    let isDamaged = false;
 
     async function fetchWhole(signal?: AbortSignal): Promise<IndexFile> {
       const pieces: Buffer[] = [];
@@ -156,8 +157,22 @@ export function openIndexMirror(options: {
       sparse?.close();
       rmSync(sparsePath(name), { force: true });
       sparse = undefined;
+      whole?.close();
       whole = file;
+      isDamaged = false;
       return file;
+    }
+
+    /** What reading the copy on this machine gives; undefined where that is damaged, and from then on. */
+    function tryWhole<T>(read: (file: IndexFile) => T): T | undefined {
+      if (whole === undefined || isDamaged) return undefined;
+      try {
+        return read(whole);
+      } catch (error) {
+        if (!(error instanceof MlvError) || error.kind !== 'corrupt') throw error;
+        isDamaged = true;
+        return undefined;
+      }
     }
 
     async function fetchParts(parts: readonly number[], signal?: AbortSignal): Promise<void> {
@@ -168,12 +183,13 @@ export function openIndexMirror(options: {
 
     return {
       head,
-      isSparse: () => whole === undefined,
-      find: (digest) => (whole ?? sparse)?.find(digest),
+      isSparse: () => whole === undefined || isDamaged,
+      find: (digest) => sparse?.find(digest) ?? tryWhole((file) => file.find(digest)),
       async expect(lookUps, signal) {
         if (whole === undefined && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
       },
       async fetchWanted(signal) {
+        if (isDamaged) return (await fetchWhole(signal)) !== undefined;
         const parts = [...(sparse?.takeWanted() ?? [])].sort((a, b) => a - b);
         if (parts.length === 0) return false;
         const wrong = parts.find((part) => fetched.has(part));
@@ -185,7 +201,13 @@ export function openIndexMirror(options: {
         for (const part of parts) fetched.add(part);
         return true;
       },
-      whole: async (signal) => whole ?? fetchWhole(signal),
+      async whole(signal) {
+        const verified = tryWhole((file) => {
+          file.verify();
+          return file;
+        });
+        return verified ?? fetchWhole(signal);
+      },
       close() {
         whole?.close();
         sparse?.close();

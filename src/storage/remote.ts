@@ -124,7 +124,9 @@ export async function openRemote(options: {
 
   /** The description never changes: it is read once for a clone, and where there is nothing else to go by. */
   async function checkRemote(hasIndexes: boolean, signal?: AbortSignal): Promise<void> {
-    const kept = mirror.readFile(DESCRIPTION_KEY);
+    const kept = ifGood(mirror.readFile(DESCRIPTION_KEY), (bytes) =>
+      checkDescription(bytes.toString('utf8'), home.name),
+    );
     absence = undefined;
     try {
       const description =
@@ -141,7 +143,8 @@ export async function openRemote(options: {
 
   async function readTombstones(name: Digest, signal: AbortSignal): Promise<void> {
     const fileName = `${name}.gc`;
-    const kept = mirror.readFile(fileName);
+    const parse = (bytes: Buffer): unknown => parseTombstones(bytes, name, hashEngine().hash);
+    const kept = ifGood(mirror.readFile(fileName), parse);
     const bytes = kept ?? (await home.readAll(INDEX_FOLDER + fileName, MAX_TOMBSTONES_BYTES, signal));
     for (const key of parseTombstones(bytes, name, hashEngine().hash)) dead.add(key);
     if (kept === undefined) mirror.keepFile(fileName, bytes);
@@ -235,6 +238,18 @@ export async function openRemote(options: {
   };
   await refresh(options.signal);
   return remote;
+}
+
+/** What was kept of the remote on this machine; undefined where it is not right, so that it is read again. */
+function ifGood(kept: Buffer | undefined, check: (bytes: Buffer) => unknown): Buffer | undefined {
+  if (kept === undefined) return undefined;
+  try {
+    check(kept);
+    return kept;
+  } catch (error) {
+    if (error instanceof MlvError) return undefined;
+    throw error;
+  }
 }
 
 /** True for an object that was there and is no more, or never was. */

@@ -1,5 +1,6 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, relativeRepoPath } from '../domain/repo-path.ts';
@@ -8,14 +9,14 @@ import { treePathFromText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
-import { joinSelections, readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { joinSelections, readCheckoutRecord, sameContent, findCheckoutRecord } from './checkout-record.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import type { Workspace } from './open.ts';
 import { adoptPointer } from './status.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf, listTracked, POINTER_SUFFIX, pointerPath } from './tracked.ts';
+import { contentOf, listTracked, POINTER_SUFFIX, pointerPath, readTracked } from './tracked.ts';
 
 /** A path to be recorded, found to be in order. */
 export interface AddTarget {
@@ -29,6 +30,8 @@ export interface AddTarget {
   readonly record: CheckoutRecord;
   /** The record as it is on disk. */
   readonly stored: CheckoutRecord;
+  /** A command was killed that had written the pointer. */
+  readonly isInterrupted: boolean;
 }
 
 /** Resolves what was asked to be added; throws before anything is read when one of the targets cannot be. */
@@ -54,17 +57,31 @@ export async function findAddTargets(
   return targets;
 }
 
-const RECORD_FOLLOWS_MS = 300;
+const RECORD_FOLLOWS_MS = 100;
+const RECORD_LOOKS = 3;
 
 /** The target for a path that has a pointer, recorded as a whole. */
-export function targetOfTracked(workspace: Workspace, tracked: Tracked, acceptDeletions: boolean): AddTarget {
-  let stored = readCheckoutRecord(workspace, tracked.path);
-  if (stored.base !== undefined && !sameContent(stored.base, contentOf(tracked.pointer))) {
-    // Another command writes the pointer first and the record right after it.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RECORD_FOLLOWS_MS);
-    stored = readCheckoutRecord(workspace, tracked.path);
+export async function targetOfTracked(
+  workspace: Workspace,
+  first: Tracked,
+  acceptDeletions: boolean,
+): Promise<AddTarget> {
+  const { path } = first;
+  let tracked = first;
+  let found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
+  // Another command may be between pointer and record, or have written both since this pointer was read.
+  for (let look = 0; look < RECORD_LOOKS && isBehind(found.record, tracked); look++) {
+    await sleep(RECORD_FOLLOWS_MS);
+    tracked = (await readTracked(workspace, path)) ?? tracked;
+    found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
   }
-  return { path: tracked.path, tracked, inner: undefined, stored, record: baseFor(tracked, stored, acceptDeletions) };
+  const { record: stored, isInterrupted } = found;
+  const record = baseFor(tracked, stored, acceptDeletions);
+  return { path, tracked, inner: undefined, stored, isInterrupted, record };
+}
+
+function isBehind({ base }: CheckoutRecord, { pointer }: Pick<Tracked, 'pointer'>): boolean {
+  return base !== undefined && !sameContent(base, contentOf(pointer));
 }
 
 async function findAddTarget(
@@ -91,11 +108,12 @@ async function findAddTarget(
   }
   requireAddable(workspace, path);
   if (around === undefined) {
-    const stored = readCheckoutRecord(workspace, path);
-    return { path, tracked: undefined, inner: undefined, stored, record: { path, base: undefined, selected: 'all' } };
+    const stored = readCheckoutRecord(workspace, path, undefined);
+    const record = { path, base: undefined, selected: 'all' } as const;
+    return { path, tracked: undefined, inner: undefined, stored, isInterrupted: false, record };
   }
   const inside = relativeRepoPath(path, around.path) ?? '';
-  const whole = targetOfTracked(workspace, around, acceptDeletions);
+  const whole = await targetOfTracked(workspace, around, acceptDeletions);
   return { ...whole, inner: inside === '' ? undefined : [treePathFromText(inside)] };
 }
 
@@ -123,7 +141,7 @@ function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDelet
       `Finish it with "mlv checkout ${path}", or record the workspace as it is with "mlv add ${path} --accept-deletions".`,
     );
   }
-  if (stored.base !== undefined && !sameContent(stored.base, content)) {
+  if (isBehind(stored, { pointer })) {
     throw refused(
       'out-of-date',
       `the pointer of ${path} names another version than the one the workspace was brought to`,

@@ -5,7 +5,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import type { AddTarget } from './add-target.ts';
 import { findAddTargets } from './add-target.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
-import { joinSelections, sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import { joinSelections, sameContent } from './checkout-record.ts';
 import { countChanges } from './count-changes.ts';
 import { editDataset } from './edit-dataset.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
@@ -89,10 +89,11 @@ export async function recordTargets(
     const unchanged = recorded
       .map(({ target }) => target.path)
       .filter((path) => !changes.some((change) => change.path === path));
-    const staged = await writePointers(workspace, changes, unchanged);
-    for (const { target, record } of recorded) {
-      if (JSON.stringify(record) !== JSON.stringify(target.stored)) writeCheckoutRecord(workspace, record);
-    }
+    const records = recorded
+      .filter(({ target, record }) => target.isInterrupted || JSON.stringify(record) !== JSON.stringify(target.stored))
+      .map(({ record }) => record);
+    const interrupted = targets.filter(({ isInterrupted }) => isInterrupted).map(({ path }) => path);
+    const staged = await writePointers(workspace, changes, { unchanged, interrupted, records });
     return { items, staged };
   } finally {
     await tasks.close();

@@ -36,6 +36,12 @@ export interface CheckoutRecord {
   };
 }
 
+/** A record as it is on disk. */
+interface StoredRecord extends CheckoutRecord {
+  /** While a pointer is being written: what it will name, and the part of that which the workspace has. */
+  readonly next?: { readonly content: Content; readonly selected: Selection };
+}
+
 const VERSION = 0;
 
 /** Where a tracked path's own state of this work tree is kept. */
@@ -51,8 +57,39 @@ export function stateFiles(
   };
 }
 
-/** The record of a path; one that says nothing was ever materialised where there is none. Throws `checkout-record-damaged`. */
-export function readCheckoutRecord(workspace: Workspace, path: RepoPath): CheckoutRecord {
+/**
+ * The record of a path whose pointer names this; one that says nothing was ever materialised where there is none. Throws
+ * `checkout-record-damaged`.
+ */
+export function readCheckoutRecord(workspace: Workspace, path: RepoPath, named: Content | undefined): CheckoutRecord {
+  return settled(readStoredRecord(workspace, path), named);
+}
+
+/** The same, and whether a command was killed between writing the pointer and finishing: Git may not have it staged. */
+export function findCheckoutRecord(
+  workspace: Workspace,
+  path: RepoPath,
+  named: Content,
+): { readonly record: CheckoutRecord; readonly isInterrupted: boolean } {
+  const stored = readStoredRecord(workspace, path);
+  const record = settled(stored, named);
+  return { record, isInterrupted: stored.next !== undefined && record.base === stored.next.content };
+}
+
+/** The same; where a command was killed, its record is written. */
+export function settleCheckoutRecord(workspace: Workspace, path: RepoPath, named: Content): CheckoutRecord {
+  const { record, isInterrupted } = findCheckoutRecord(workspace, path, named);
+  if (isInterrupted) writeCheckoutRecord(workspace, record);
+  return record;
+}
+
+/** What was announced holds once the pointer names it. */
+function settled({ next, ...record }: StoredRecord, named: Content | undefined): CheckoutRecord {
+  if (next === undefined || !sameContent(next.content, named)) return record;
+  return { path: record.path, base: next.content, selected: next.selected };
+}
+
+function readStoredRecord(workspace: Workspace, path: RepoPath): StoredRecord {
   const file = stateFiles(workspace, path).record;
   let text: string;
   try {
@@ -62,8 +99,11 @@ export function readCheckoutRecord(workspace: Workspace, path: RepoPath): Checko
     return { path, base: undefined, selected: [] };
   }
   try {
-    const { version, ...record } = JSON.parse(text) as CheckoutRecord & { version: number };
-    if (version === VERSION && record.path === path && isWhole(record)) return record;
+    const [json = '', sum = ''] = text.split('\n');
+    const { version, ...record } = JSON.parse(json) as StoredRecord & { version: number };
+    // A bit that flipped in a digest or path would be a record of something else.
+    const isIntact = sum === '' || sum === sumOf(json);
+    if (isIntact && version === VERSION && record.path === path && isWhole(record)) return record;
   } catch {
     // told below
   }
@@ -76,12 +116,13 @@ export function readCheckoutRecord(workspace: Workspace, path: RepoPath): Checko
 }
 
 /** Half a record would let edits pass for old data. */
-function isWhole({ base, selected, target }: CheckoutRecord): boolean {
+function isWhole({ base, selected, target, next }: StoredRecord): boolean {
   const isContent = ({ type, hash, exec }: Content): boolean =>
     (type === 'file' || type === 'dir') && isDigest(hash) && typeof exec === 'boolean';
   const isSelection = (selection: Selection): boolean =>
     selection === 'all' || (Array.isArray(selection) && selection.every((each) => typeof each === 'string'));
   if ((base !== undefined && !isContent(base)) || !isSelection(selected)) return false;
+  if (next !== undefined && !(isContent(next.content) && isSelection(next.selected))) return false;
   if (target === undefined) return true;
   const { content, earlier = [], restore = 'all' } = target;
   return isContent(content) && earlier.every(isContent) && isSelection(target.selected) && isSelection(restore);
@@ -90,7 +131,24 @@ function isWhole({ base, selected, target }: CheckoutRecord): boolean {
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
   const file = stateFiles(workspace, record.path).record;
   mkdirSync(dirname(file), { recursive: true });
-  writeFileDurably(file, `${JSON.stringify({ version: VERSION, ...record })}\n`);
+  const json = JSON.stringify({ version: VERSION, ...record });
+  writeFileDurably(file, `${json}\n${sumOf(json)}\n`);
+}
+
+function sumOf(json: string): string {
+  return hashEngine().hash(Buffer.from(json)).toString('hex');
+}
+
+/**
+ * Says that the pointer will name what `record` has as its base: whoever is killed between writing the one and the other leaves a
+ * pointer that is not taken for somebody else's. Where nothing was materialised before, any pointer is believed.
+ */
+export function announceCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
+  const { path, base, selected } = record;
+  const stored = readStoredRecord(workspace, path);
+  if (base === undefined || stored.base === undefined || sameContent(stored.base, base)) return;
+  const announced: StoredRecord = { ...stored, next: { content: base, selected } };
+  writeCheckoutRecord(workspace, announced);
 }
 
 /** What checkouts that were not finished were bringing in. */

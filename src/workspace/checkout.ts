@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
@@ -10,13 +10,14 @@ import { treePathToText } from '../domain/tree-path.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
 import type { CheckoutRecord, Selection } from './checkout-record.ts';
-import { joinSelections, readCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
+import { joinSelections, settleCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
 import type { Workspace } from './open.ts';
+import { isOnOneDisk } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { requireHeld } from './require-held.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -154,7 +155,10 @@ async function assess(
 /** On a disk that ignores case or normalisation, two entries of one name would overwrite each other. */
 function requireDistinctNames(workspace: Workspace, { path, content, selected }: CheckoutSituation): void {
   if (content?.type !== 'dir') return;
-  const { ignoresCase, ignoresNormalisation } = probeNames(workspace.root);
+  const { root, ownFolder } = workspace;
+  // A trial file that a killed command leaves is to be nothing that Git would add.
+  mkdirSync(ownFolder, { recursive: true });
+  const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
   if (!ignoresCase && !ignoresNormalisation) return;
   const entries = selectedEntries(workspace, content.hash, selected);
   const collisions = findCollisions(entries);
@@ -191,7 +195,7 @@ async function examine(
   tasks: StorageTasks,
 ): Promise<Examined | undefined> {
   const { path } = selected.tracked;
-  const onDisk = readCheckoutRecord(workspace, path);
+  const onDisk = settleCheckoutRecord(workspace, path, contentOf(selected.tracked.pointer));
   const examineWith = async (record: CheckoutRecord): Promise<Examined | undefined> => {
     const situation = await assess(workspace, { ...selected, record }, options, tasks);
     if (situation === undefined) return undefined;

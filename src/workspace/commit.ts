@@ -32,7 +32,7 @@ export async function commit(workspace: Workspace, options: Targets & VerbOption
       if (isThere(workspace, whole)) requireAddable(workspace, whole);
     }
     try {
-      found.push({ ...targetOfTracked(workspace, tracked, false), inner });
+      found.push({ ...(await targetOfTracked(workspace, tracked, false)), inner });
     } catch (error) {
       if (isNamed || !(error instanceof MlvError)) throw error;
       const { items } = await status(workspace, { targets: [join(workspace.root, tracked.path)], cwd });

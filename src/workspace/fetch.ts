@@ -100,7 +100,10 @@ function requireTargets(workspace: Workspace, versions: readonly WantedVersion[]
 
 function selectedPart(workspace: Workspace, version: WantedVersion): WantedVersion {
   const content = contentOf(version.pointer);
-  const selection = selectionToBe(readCheckoutRecord(workspace, version.path), 'all', { content, isNamed: false });
+  const selection = selectionToBe(readCheckoutRecord(workspace, version.path, content), 'all', {
+    content,
+    isNamed: false,
+  });
   return { ...version, selection };
 }
 

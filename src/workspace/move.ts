@@ -7,7 +7,8 @@ import { statsAt } from '../platform/stats-at.ts';
 import { dropCheckoutRecord, readCheckoutRecord, stateFiles, writeCheckoutRecord } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
-import { notTracked, pointerPath, readTracked } from './tracked.ts';
+import type { Tracked } from './tracked.ts';
+import { contentOf, notTracked, pointerPath, readTracked } from './tracked.ts';
 import { writePointers } from './write-pointers.ts';
 
 /** Moves a tracked path, its pointer and its line in `.gitignore`; into `to` where that is a folder. Nothing is copied. */
@@ -41,7 +42,7 @@ export async function move(
     }
   }
   try {
-    moveRecord(workspace, from, to);
+    moveRecord(workspace, tracked, to);
     await writePointers(workspace, [
       { path: to, pointer: tracked.pointer, text: tracked.text },
       { path: from, pointer: undefined, text: tracked.text },
@@ -55,8 +56,8 @@ export async function move(
   return { from, to };
 }
 
-function moveRecord(workspace: Workspace, from: RepoPath, to: RepoPath): void {
-  const record = readCheckoutRecord(workspace, from);
+function moveRecord(workspace: Workspace, { path: from, pointer }: Tracked, to: RepoPath): void {
+  const record = readCheckoutRecord(workspace, from, contentOf(pointer));
   if (record.base !== undefined || record.target !== undefined) {
     writeCheckoutRecord(workspace, { ...record, path: to });
     const before = stateFiles(workspace, from).statCache;

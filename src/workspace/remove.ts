@@ -8,7 +8,7 @@ import { readEntries } from '../domain/tree-reader.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { targetOfTracked } from './add-target.ts';
 import { applyPlan } from './checkout-apply.ts';
-import { dropCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import { dropCheckoutRecord, readCheckoutRecord, sameContent } from './checkout-record.ts';
 import { digestOf } from './digest-of.ts';
 import { removeFromDataset } from './edit-dataset.ts';
 import type { Workspace } from './open.ts';
@@ -42,13 +42,13 @@ export async function remove(
       items.push(await removeWhole(workspace, tracked, { ...options, deletesData }));
       continue;
     }
-    const target = { ...targetOfTracked(workspace, tracked, false), inner: selection };
+    const target = { ...(await targetOfTracked(workspace, tracked, false)), inner: selection };
     const before = target.record.base;
     const recorded = await removeFromDataset(workspace, target, options);
     const { hash, type } = recorded.content;
     const pointer = { ...tracked.pointer, type, hash, size: recorded.bytes, files: recorded.files };
-    await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }]);
-    writeCheckoutRecord(workspace, recorded.record);
+    const { record } = recorded;
+    await writePointers(workspace, [{ path: tracked.path, pointer, text: tracked.text }], { records: [record] });
     for (const inner of selection) {
       const removed = before === undefined ? [] : readEntries(before.hash, workspace.cache().read, inner);
       const path = `${tracked.path}/${treePathToText(inner)}`;
@@ -81,7 +81,7 @@ function isThere(workspace: Workspace, path: string): boolean {
 
 /** Deletes what is in the workspace, all of which is in the cache by then. */
 async function deleteData(workspace: Workspace, { path, pointer }: Tracked, options: VerbOptions): Promise<void> {
-  const record = adoptPointer(readCheckoutRecord(workspace, path), contentOf(pointer));
+  const record = adoptPointer(readCheckoutRecord(workspace, path, contentOf(pointer)), contentOf(pointer));
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true });

@@ -97,8 +97,8 @@ async function statusOf(
 ): Promise<StatusItem> {
   const { tracked } = given;
   const { path, pointer } = tracked;
-  const record = readCheckoutRecord(workspace, path);
   const content = contentOf(pointer);
+  const record = readCheckoutRecord(workspace, path, content);
   const common = {
     path,
     type: pointer.type,

@@ -69,8 +69,9 @@ async function readAll(workspace: Workspace, problems: Problem[]): Promise<Wante
 /** What the workspace was brought to, where that is the version that its pointer names. */
 function checkedOut(workspace: Workspace, { path, pointer }: WantedVersion, problems: Problem[]): Selection {
   try {
-    const { base, selected } = readCheckoutRecord(workspace, path);
-    return sameContent(base, contentOf(pointer)) ? selected : [];
+    const named = contentOf(pointer);
+    const { base, selected } = readCheckoutRecord(workspace, path, named);
+    return sameContent(base, named) ? selected : [];
   } catch (error) {
     if (!(error instanceof MlvError)) throw error;
     problems.push({

@@ -8,6 +8,8 @@ import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts'
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import { withLock } from '../platform/lock.ts';
+import type { CheckoutRecord } from './checkout-record.ts';
+import { announceCheckoutRecord, writeCheckoutRecord } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { pointerPath } from './tracked.ts';
 
@@ -22,20 +24,35 @@ export interface PointerChange {
 const MAX_IGNORE_BYTES = 16 << 20;
 
 /**
- * Writes pointers and their lines in `.gitignore`, durably, and stages both in Git where `core.autostage` says so. What pointers
- * name must be durable before. What belongs to `unchanged` paths is staged, too, where Git does not know it yet: a command that was
- * killed may have come as far as writing it. Returns the staged paths, relative to the project.
+ * Writes pointers and their lines in `.gitignore`, durably, and stages both in Git where `core.autostage` says so; then `records` of
+ * what of these versions is in the workspace. What pointers name must be durable before. What belongs to `unchanged` paths is
+ * staged, too, where Git does not know it yet, and of `interrupted` ones in any case: a command that was killed may have come as
+ * far as writing it. Returns the staged paths, relative to the project.
  */
 export async function writePointers(
   workspace: Workspace,
   changes: readonly PointerChange[],
-  unchanged: readonly RepoPath[] = [],
+  {
+    unchanged = [],
+    interrupted = [],
+    records = [],
+  }: {
+    readonly unchanged?: readonly RepoPath[];
+    readonly interrupted?: readonly RepoPath[];
+    readonly records?: readonly CheckoutRecord[];
+  } = {},
 ): Promise<string[]> {
-  const settled = unchanged.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
-  if (changes.length === 0) return stage(workspace, [], settled);
   const { root, ownFolder } = workspace;
+  const paths = interrupted.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
+  const written = changes.filter(({ pointer }) => pointer !== undefined).map(({ path }) => path);
+  const finish = async (): Promise<string[]> => {
+    const staged = await stage(workspace, paths, [...unchanged, ...written]);
+    for (const record of records) writeCheckoutRecord(workspace, record);
+    return staged;
+  };
+  if (changes.length === 0) return finish();
   return withLock(join(ownFolder, 'locks'), 'pointers', { command: 'mlv' }, async (lock) => {
-    const paths: RepoPath[] = [];
+    for (const record of records) announceCheckoutRecord(workspace, record);
     for (const { path, pointer, text } of changes) {
       const file = pointerPath(path);
       const ignoreFile = ignoreFileOf(path);
@@ -57,9 +74,8 @@ export async function writePointers(
       // Somebody's own edits of a file that mlv left alone are not mlv's to stage.
       paths.push(file, ...(isIgnoreFileEdited ? [ignoreFile] : []));
     }
-    const written = changes.filter(({ pointer }) => pointer !== undefined);
     // Still locked: Git refuses to stage for two at once.
-    return stage(workspace, [...new Set(paths)], [...settled, ...written.map(({ path }) => ignoreFileOf(path))]);
+    return finish();
   });
 }
 
@@ -96,7 +112,10 @@ function writeText(file: string, text: string): void {
   }
 }
 
-/** Stages files in Git when the settings say so, some of them only if Git does not know them; gives back those it staged. */
+/**
+ * Stages files in Git when the settings say so; and of some tracked paths what belongs to them, where Git does not know the pointer,
+ * or the ignore file. Gives back what it staged.
+ */
 async function stage(
   workspace: Workspace,
   paths: readonly RepoPath[],
@@ -106,11 +125,14 @@ async function stage(
   const git = await workspace.git();
   if (git === undefined) return [];
   const full = (path: RepoPath): string => (workspace.prefix === '' ? path : `${workspace.prefix}/${path}`);
-  const all = [...new Set([...paths, ...ifUnknown])];
+  const perhaps = ifUnknown.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
+  const all = [...new Set([...paths, ...perhaps])];
   const tracked = new Set(await git.tracked(all.map(full)));
+  const isKnown = (path: RepoPath): boolean => tracked.has(full(path));
+  const added = ifUnknown.filter((path) => !isKnown(pointerPath(path))).map(ignoreFileOf);
   const staged = all.filter((path) => {
     const isThere = existsSync(join(workspace.root, path));
-    return paths.includes(path) ? isThere || tracked.has(full(path)) : isThere && !tracked.has(full(path));
+    return paths.includes(path) ? isThere || isKnown(path) : isThere && (!isKnown(path) || added.includes(path));
   });
   if (staged.length > 0) await git.stage(staged.map(full));
   return staged;

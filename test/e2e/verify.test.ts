@@ -233,38 +233,3 @@ test.each([
   const { root } = await rig.project(`usage${args.join('')}`);
   expect(await refusal(rig, root, ['verify', ...args], { code: 2 })).toContain(message);
 });
-
-test('repair, killed at any moment, is finished by the next one', { timeout: 240_000 }, async () => {
-  const big = { ...files, 'data/middle': Buffer.alloc((1 << 20) + 1, 'middle') };
-  const { root, remote } = await shareProject(rig, 'killed', big, 'data', 'model');
-  await told(rig, root, ['push']);
-  const sides = [
-    { args: ['verify', '--repair'], folder: join(root, '.git/mlv/cache'), parts: ['packs', 'b3', 'index'] },
-    { args: ['verify', '--remote', '--repair'], folder: remote, parts: ['packs', 'index'] },
-  ];
-  for (const { args, folder, parts } of sides) {
-    for (let kill = 0; kill < 4; kill++) {
-      for (const part of parts) damageAny(join(folder, part), kill);
-      const { process: child, result } = rig.start(root, args);
-      const timer = setTimeout(() => child.kill('SIGKILL'), 120 + 60 * kill + Math.random() * 60);
-      await result;
-      clearTimeout(timer);
-      await rig.mlv(root, args);
-      expect(await verify(root, ...args.slice(1, -1))).toMatchObject({ clean: true, problems: [] });
-    }
-  }
-});
-
-/** A byte in the middle of one of the files. */
-function damageAny(folder: string, which: number): void {
-  const paths = readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, String(name)))
-    .filter((path) => statSync(path).isFile())
-    .sort();
-  const path = paths[which % paths.length] ?? '';
-  const bytes = readFileSync(path);
-  const at = Math.floor(bytes.length / 2);
-  chmodSync(path, 0o644);
-  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
-  writeFileSync(path, bytes);
-}

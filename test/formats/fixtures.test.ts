@@ -194,7 +194,7 @@ describe('are read as what they were made of:', () => {
     const path = join(folder, nameOf('checkout-record.json'));
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, fixture('checkout-record.json'));
-    expect(readCheckoutRecord(workspaceAt(folder), CHECKOUT_RECORD.path)).toEqual(CHECKOUT_RECORD);
+    expect(readCheckoutRecord(workspaceAt(folder), CHECKOUT_RECORD.path, undefined)).toEqual(CHECKOUT_RECORD);
   });
 
   test('a stat cache', () => {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CELL_BYTES } from '../../src/domain/blob-index.ts';
 import type { Digest } from '../../src/domain/digest.ts';
 import { digestToBytes } from '../../src/domain/digest.ts';
-import { indexHeadLength, parseIndexHead, partRange } from '../../src/domain/index-head.ts';
+import { frameIndex, indexHeadLength, parseIndexHead, partRange } from '../../src/domain/index-head.ts';
 import type { BuiltIndex } from '../../src/storage/build-index.ts';
 import { buildIndex } from '../../src/storage/build-index.ts';
 import type { IndexFile } from '../../src/storage/index-file.ts';
@@ -166,17 +166,39 @@ describe('a damaged index', () => {
     expect(() => indexHeadLength(start, built.name)).toThrow('its head');
   });
 
-  test('whose rows name no key, or a key of an unknown kind, says so', () => {
+  test('whose rows name no key, or a key of an unknown kind, says so, though every hash is right', () => {
     const digest = hash(Buffer.from('x'));
     const odd = buildIndex({ rows: cellsOf([{ digest, key: 0, offset: 0, length: 1 }]), keys: [pack('a')], hash });
-    const body = Buffer.from(odd.chunks[2] ?? Buffer.alloc(0));
-    body.writeUInt8(9, CELL_BYTES + 40);
-    const path = join(folder, odd.name);
-    writeFileSync(path, Buffer.concat([odd.chunks[0] ?? Buffer.alloc(0), odd.chunks[1] ?? Buffer.alloc(0), body]));
-    expect(() => openIndexFile(path, odd.name).find(digest)).toThrow('does not know');
-    body.writeUInt32LE(77, 32);
-    writeFileSync(path, Buffer.concat([odd.chunks[0] ?? Buffer.alloc(0), odd.chunks[1] ?? Buffer.alloc(0), body]));
-    expect(() => openIndexFile(path, odd.name).find(digest)).toThrow('names no key');
+    const find = (change: (body: Buffer) => void) => () => {
+      const body = Buffer.from(odd.chunks[2] ?? Buffer.alloc(0));
+      change(body);
+      const counts = { rows: 1, keys: 1, roots: 0 };
+      const { name, head, directory } = frameIndex({ prefix: { bits: 0, value: 0 }, counts, replaces: [], body, hash });
+      writeFileSync(join(folder, name), Buffer.concat([head, directory, body]));
+      return openIndexFile(join(folder, name), name).find(digest);
+    };
+    expect(find(() => {})()).toHaveLength(1);
+    expect(find((body) => body.writeUInt8(9, CELL_BYTES + 40))).toThrow('does not know');
+    expect(find((body) => body.writeUInt32LE(77, 32))).toThrow('names no key');
+  });
+
+  test('is not believed where a bit has flipped since it was written', () => {
+    const rows = numberedRows(0, 40_000);
+    const built = build(rows);
+    const whole = Buffer.concat(built.chunks);
+    whole.writeUInt8((whole[whole.length - 100 * CELL_BYTES] ?? 0) ^ 1, whole.length - 100 * CELL_BYTES);
+    const path = join(folder, built.name);
+    writeFileSync(path, whole);
+    const index = openIndexFile(path, built.name);
+    const answers = rows.map(({ digest }) => {
+      try {
+        return index.find(digest).length;
+      } catch (error) {
+        return (error as { code?: string }).code;
+      }
+    });
+    index.close();
+    expect([...new Set(answers)]).toEqual([1, 'index-invalid']);
   });
 });
 

@@ -88,9 +88,20 @@ describe('a remote', () => {
     await rig.push('a', [tree]);
     await rig.pull('b', [tree]);
     const mirror = join(rig.remoteFolder, '..', 'b', 'mirror');
-    for (const name of readdirSync(mirror)) if (name !== 'mlv.json') writeFileSync(join(mirror, name), 'damaged');
-    rmSync(join(rig.remoteFolder, '..', 'b', 'cache'), { recursive: true });
-    expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3_000, missing: [] });
+    const flip = (bytes: Buffer): Buffer => {
+      const at = bytes.length - 200;
+      bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+      return bytes;
+    };
+    const inRows = (bytes: Buffer): Buffer => (bytes.length < 1_000 ? bytes : flip(bytes));
+    for (const change of [() => 'damaged', inRows] as const) {
+      for (const name of readdirSync(mirror)) {
+        const path = join(mirror, name);
+        writeFileSync(path, change(readFileSync(path)));
+      }
+      rmSync(join(rig.remoteFolder, '..', 'b', 'cache'), { recursive: true });
+      expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3_000, missing: [], damaged: [] });
+    }
   });
 });
 

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const PAGE = fileURLToPath(new URL('../../docs/operations.md', import.meta.url));
-const BLOCK = /(<!-- faults: written by npm run faults -->\n)(.*?)(<!-- end of faults -->)/s;
+const BLOCK = /(<!-- faults: written by npm run test:faults -->\n)(.*?)(<!-- end of faults -->)/s;
 const HEADS = ['fault', 'exit', 'message', 'requests', 'seconds', 'bytes lost', 'wrong bytes accepted'];
 
 export interface TableRow {

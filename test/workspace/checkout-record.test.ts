@@ -5,7 +5,12 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Digest } from '../../src/domain/digest.ts';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
 import type { CheckoutRecord } from '../../src/workspace/checkout-record.ts';
-import { readCheckoutRecord, writeCheckoutRecord } from '../../src/workspace/checkout-record.ts';
+import {
+  announceCheckoutRecord,
+  readCheckoutRecord,
+  settleCheckoutRecord,
+  writeCheckoutRecord,
+} from '../../src/workspace/checkout-record.ts';
 import type { Workspace } from '../../src/workspace/open.ts';
 
 const path = 'data' as RepoPath;
@@ -26,9 +31,9 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 test('is read as it was written; where there is none, nothing was checked out', () => {
-  expect(readCheckoutRecord(workspace, path)).toEqual({ path, base: undefined, selected: [] });
+  expect(readCheckoutRecord(workspace, path, undefined)).toEqual({ path, base: undefined, selected: [] });
   writeCheckoutRecord(workspace, record);
-  expect(readCheckoutRecord(workspace, path)).toEqual(record);
+  expect(readCheckoutRecord(workspace, path, undefined)).toEqual(record);
 });
 
 test.each([
@@ -42,15 +47,26 @@ test.each([
   ['with a target without content', JSON.stringify({ ...record, version: 0, target: { selected: 'all' } })],
   ['with a target without a selection', JSON.stringify({ ...record, version: 0, target: { content } })],
   ['null', 'null'],
+  ['with a bit flipped since', `${JSON.stringify({ ...record, version: 0 })}\n${'0'.repeat(64)}\n`],
 ])('is refused when it is %s, and by name', (_, text) => {
   writeCheckoutRecord(workspace, record);
   mkdirSync(join(folder, 'checkout'), { recursive: true });
   const [name = ''] = readdirSync(join(folder, 'checkout'));
   writeFileSync(join(folder, 'checkout', name), text);
-  expect(() => readCheckoutRecord(workspace, path)).toThrow(
+  expect(() => readCheckoutRecord(workspace, path, undefined)).toThrow(
     expect.objectContaining({
       code: 'checkout-record-damaged',
       message: expect.stringContaining(join(folder, 'checkout', name)) as string,
     }) as Error,
   );
+});
+
+test('that was announced holds once the pointer names it, and not before', () => {
+  const next = { path, base: { ...content, hash: 'b'.repeat(64) as Digest }, selected: [] } as const;
+  writeCheckoutRecord(workspace, record);
+  announceCheckoutRecord(workspace, next);
+  expect(readCheckoutRecord(workspace, path, content)).toEqual(record);
+  expect(readCheckoutRecord(workspace, path, next.base)).toEqual(next);
+  expect(settleCheckoutRecord(workspace, path, next.base)).toEqual(next);
+  expect(readCheckoutRecord(workspace, path, content)).toEqual(next);
 });

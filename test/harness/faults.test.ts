@@ -1,6 +1,6 @@
 /**
  * Whatever goes wrong between mlv and a bucket, no byte is lost and no wrong one accepted, and the same command succeeds when it
- * is over. `npm run faults` runs the long rows too, and writes the table of docs/operations.md; other runs compare with it.
+ * is over. `npm run test:faults` runs the long rows too, and writes the table of docs/operations.md; other runs compare with it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TableRow } from '../support/fault-table.ts';
 import { readTable, writeTable } from '../support/fault-table.ts';
-import type { FaultRow } from './fault-rows.ts';
-import { FAULT_ROWS } from './fault-rows.ts';
-import type { Measured, TrialSite, Verb } from './fault-trial.ts';
-import { makeTrialSite } from './fault-trial.ts';
+import type { FaultRow } from './faults/rows.ts';
+import { FAULT_ROWS } from './faults/rows.ts';
+import type { Measured, TrialSite, Verb } from './faults/trial.ts';
+import { makeTrialSite } from './faults/trial.ts';
 
 const VERBS = ['push', 'pull'] as const;
 const isWriting = process.env['MLV_WRITE_FAULT_TABLE'] === '1';
@@ -35,7 +35,7 @@ test('without a fault everything arrives', () => {
 describe.concurrent('with a fault', () => {
   for (const row of FAULT_ROWS) {
     test(`${row.verb}: ${row.fault}`, { timeout: 600_000 }, async ({ skip, onTestFailed }) => {
-      if (row.isLong === true && !isWriting) skip('it takes a minute or more: npm run faults');
+      if (row.isLong === true && !isWriting) skip('it takes a minute or more: npm run test:faults');
       if (row.needsDisk === true && !hasSmallDisks) skip('no small disk can be mounted here');
       const { verb, fault, hint, more, seconds, arrange } = row;
       const found = await site.run(verb, fault, arrange);

@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { RequestRecord } from '../support/s3-server/call.ts';
-import type { Stage } from './fault-trial.ts';
+import type { RequestRecord } from '../../support/s3-server/call.ts';
+import type { Stage } from './trial.ts';
 
 const MEBIBYTE = 1 << 20;
 

@@ -3,14 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Audit } from '../support/audit.ts';
-import { auditFiles, auditRemote, readBucket, readLooseCache, readStore } from '../support/audit.ts';
-import { writeFiles } from '../support/folders.ts';
-import type { MlvResult } from '../support/mlv.ts';
-import { makeMlvRig } from '../support/mlv.ts';
-import { OWNER, startRig } from '../support/s3-server/rig.ts';
-import type { S3Server } from '../support/s3-server/server.ts';
-import { told } from '../support/told.ts';
+import type { Audit } from '../../support/audit.ts';
+import { auditFiles, auditRemote, readBucket, readLooseCache, readStore } from '../../support/audit.ts';
+import { writeFiles } from '../../support/folders.ts';
+import type { MlvResult } from '../../support/mlv.ts';
+import { makeMlvRig } from '../../support/mlv.ts';
+import { OWNER, startRig } from '../../support/s3-server/rig.ts';
+import type { S3Server } from '../../support/s3-server/server.ts';
+import { told } from '../../support/told.ts';
 
 export type Verb = 'push' | 'pull';
 

@@ -1,8 +1,8 @@
 /** What can go wrong between mlv and a bucket, and how a command has to end then. */
 import { join } from 'node:path';
-import type { Fault, FaultAction } from '../support/s3-server/faults.ts';
-import { fillDiskAt, fillHalf, goThroughProxy, lose, resize } from './fault-causes.ts';
-import type { Stage, Verb } from './fault-trial.ts';
+import type { Fault, FaultAction } from '../../support/s3-server/faults.ts';
+import { fillDiskAt, fillHalf, goThroughProxy, lose, resize } from './causes.ts';
+import type { Stage, Verb } from './trial.ts';
 
 export interface FaultRow {
   readonly verb: Verb;

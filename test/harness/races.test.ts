@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Files } from '../support/folders.ts';
 import { asRead, manyFiles, pathsNamed, readFolder, writeFiles } from '../support/folders.ts';
 import type { TestRepository } from '../support/git.ts';
@@ -10,27 +11,25 @@ import { makeMlvRig } from '../support/mlv.ts';
 import { shareProject } from '../support/shared-project.ts';
 import { data, refusal, told } from '../support/told.ts';
 
+/** Each test so many times; `npm run test:races` sets more. */
+const repeats = Number(process.env['MLV_RACE_ROUNDS'] ?? 1) - 1;
+
 let rig: MlvRig;
-beforeAll(() => {
+beforeEach(() => {
   rig = makeMlvRig();
 });
-afterAll(() => rig.dispose());
+afterEach(() => rig.dispose());
 
 const isClean = async (root: string): Promise<boolean> => (await data<{ clean: boolean }>(rig, root, ['status'])).clean;
 
-/** Runs a command and ends it by a signal after some milliseconds. */
-function ended(
-  root: string,
-  args: readonly string[],
-  delay: number,
-  signal: NodeJS.Signals = 'SIGKILL',
-): Promise<MlvResult> {
+/** Runs a command and kills it after some milliseconds. */
+function killed(root: string, args: readonly string[], delay: number): Promise<MlvResult> {
   const { process: child, result } = rig.start(root, ['--no-progress', ...args]);
-  setTimeout(() => child.kill(signal), delay);
+  setTimeout(() => child.kill('SIGKILL'), delay);
   return result;
 }
 
-describe('commands at the same time', () => {
+describe('commands at the same time', { repeats }, () => {
   test('adds of different paths: every pointer, and every line in .gitignore, is there', async () => {
     const { root, git } = await rig.project('adds');
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -104,7 +103,7 @@ describe('commands at the same time', () => {
   });
 });
 
-describe('interrupted', () => {
+describe('interrupted', { repeats }, () => {
   test('an add leaves the pointer as it was or as it is to be, and can be repeated', async () => {
     const { root, git } = await rig.project('add-killed');
     writeFiles(root, { ...manyFiles(600, 'data/'), 'data/large': Buffer.alloc(12_000_000, 'large') });
@@ -116,7 +115,7 @@ describe('interrupted', () => {
         ...manyFiles(150, `data/round-${round}/`),
         'data/large': Buffer.alloc(12_000_000, `large ${round}`),
       });
-      const { code } = await ended(root, ['add', 'data'], 75 + 40 * round);
+      const { code } = await killed(root, ['add', 'data'], 75 + 40 * round);
       // What pointer there is, it names what is whole.
       git('worktree', 'add', '--quiet', '--detach', join(rig.folder, `add-killed-${round}`));
       const other = join(rig.folder, `add-killed-${round}`);
@@ -138,10 +137,10 @@ describe('interrupted', () => {
     const files: Files = { ...manyFiles(500, 'data/'), 'data/large': Buffer.alloc(30_000_000, 'large') };
     const origin = await shareProject(rig, 'transfers', files, 'data');
     const clone = origin.clone('transfers-clone');
-    for (let delay = 80; delay < 240; delay += 40) await ended(origin.root, ['push'], delay);
+    for (let delay = 80; delay < 240; delay += 40) await killed(origin.root, ['push'], delay);
     await told(rig, origin.root, ['push']);
     for (let delay = 80; delay < 280; delay += 40) {
-      await ended(clone.root, ['pull'], delay);
+      await killed(clone.root, ['pull'], delay);
       // Whatever there is by now, it is no edit.
       const { code, stderr } = await rig.mlv(clone.root, ['--no-progress', 'status']);
       expect([code, stderr]).toEqual([0, '']);
@@ -158,7 +157,11 @@ describe('interrupted', () => {
   test('by Ctrl-C it exits with 130, says how to go on, and nothing is half done', async () => {
     const { root } = await rig.project('ctrl-c');
     writeFiles(root, { 'data/large': Buffer.alloc(200_000_000, 'large') });
-    const { code, stderr, stdout } = await ended(root, ['add', 'data'], 130, 'SIGINT');
+    const { process: child, result } = rig.start(root, ['--no-progress', 'add', 'data']);
+    const begun = join(root, '.git/mlv/cache/tmp');
+    while (!existsSync(begun) || readdirSync(begun).length === 0) await sleep(5);
+    child.kill('SIGINT');
+    const { code, stderr, stdout } = await result;
     expect([code, stdout]).toEqual([130, '']);
     expect(stderr).toBe('error: interrupted\nhint: Run the same command again: it continues where this one stopped\n');
     expect(await told(rig, root, ['status'])).toContain('Nothing is tracked yet');
@@ -167,9 +170,9 @@ describe('interrupted', () => {
   });
 });
 
-describe('a file that somebody is writing to', () => {
+describe('a file that somebody is writing to', { repeats }, () => {
   let repository: TestRepository;
-  beforeAll(async () => {
+  beforeEach(async () => {
     repository = await rig.project('writer');
     writeFiles(repository.root, { 'data/a': '1' });
     await told(rig, repository.root, ['add', 'data']);
