@@ -102,6 +102,25 @@ describe('a survey', () => {
     expect(counts.written).toEqual([]);
   });
 
+  test('tells which of two descriptions was damaged: the remote, or what this machine has kept of it', async () => {
+    const compare = async (description: string): Promise<unknown[]> => {
+      surveys += 1;
+      const found = await surveyRemote({
+        home: rig.home,
+        scratch: join(scratch, `s${surveys}`),
+        description: Buffer.from(description),
+        share: 1,
+        seed: 1,
+      });
+      found.close();
+      return found.damages.map(({ kind }) => kind);
+    };
+    expect(await compare('{"version":0}')).toEqual([]);
+    writeFileSync(join(rig.remoteFolder, 'mlv.json'), '{"version":0}');
+    expect(await compare('{"version":0}')).toEqual([]);
+    expect(await compare('{"version":0}\n')).toEqual(['description']);
+  });
+
   test('reads of data only the share that was asked for, and still compares all tables', async () => {
     const all = watch(rig.home);
     await survey(() => {}, all.home);
