@@ -10,6 +10,7 @@ import {
   MAX_PAGE_LINES,
   MAX_ROOT_BYTES,
   MAX_ROOT_LINES,
+  MAX_TREE_OBJECT_BYTES,
   ROOT_MAGIC,
   TREE_VERSION,
 } from './tree.ts';
@@ -139,7 +140,7 @@ function readLines(
   digest: Digest,
   line: (text: string, start: number, end: number) => void,
 ): void {
-  if (bytes.length > MAX_PAGE_BYTES * 2) throw invalid(digest, 'an object larger than any page');
+  if (bytes.length > MAX_TREE_OBJECT_BYTES) throw invalid(digest, 'an object larger than any page');
   const text = bytes.toString('latin1', offset);
   if (text.length > 0 && !text.endsWith('\n')) throw invalid(digest, 'no end of line');
   for (let start = 0; start < text.length;) {

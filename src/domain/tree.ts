@@ -42,6 +42,8 @@ export const TREE_VERSION = 0;
 /** A page or list ends here at the latest. */
 export const MAX_PAGE_LINES = 16_384;
 export const MAX_PAGE_BYTES = 4 << 20;
+/** No page, list or root is larger, its last line included. */
+export const MAX_TREE_OBJECT_BYTES = 2 * MAX_PAGE_BYTES;
 /** A root lists this many nodes, in this many bytes; with more, they are put into lists one level higher. */
 export const MAX_ROOT_LINES = 4_096;
 export const MAX_ROOT_BYTES = 4 << 20;

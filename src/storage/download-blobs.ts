@@ -3,6 +3,7 @@ import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
+import { MAX_TREE_OBJECT_BYTES } from '../domain/tree.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
@@ -78,6 +79,8 @@ async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): P
   for (const [index, blob] of blobs.entries()) {
     const place = places[index];
     if (place === undefined) options.onMissing(blob);
+    // Whatever is there, it is not a tree object: nothing is gathered for it.
+    else if (options.kind === 'tree' && place.length > MAX_TREE_OBJECT_BYTES) noteDamaged(blob, options);
     else placed.push({ ...blob, place: requireReadable(place) });
   }
   await forEachParallel(spans(placed), { jobs, signal }, async (span, stop) => {

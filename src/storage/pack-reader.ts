@@ -15,7 +15,7 @@ import { hashEngine } from '../platform/hash.ts';
 /** Gives `length` bytes at `offset`, fewer where there are no more; good until the next call. */
 export type ReadRange = (offset: number, length: number) => Promise<Buffer>;
 
-/** So much is read at once; a larger blob alone. */
+/** So much is read at once; a larger blob alone. No blob in a pack of a remote is larger. */
 export const SPAN_BYTES = 16 << 20;
 /** Footer and table of most packs. */
 const TAIL_BYTES = 256 << 10;
@@ -71,14 +71,18 @@ export async function isIntactObject(read: ReadRange, size: number, name: Digest
  */
 export async function findDamaged(
   read: ReadRange,
-  blobs: readonly PackedBlob[],
+  given: readonly PackedBlob[],
   options: {
     readonly size: number;
+    /** None is longer: what is, is not read. */
+    readonly longest?: number;
     /** Called for each good blob; the bytes are lent. */
     readonly onGood?: (blob: PackedBlob, bytes: Buffer) => void;
   },
 ): Promise<Digest[]> {
-  const damaged: Digest[] = [];
+  const { longest = Infinity } = options;
+  const damaged = given.filter(({ length }) => length > longest).map(({ digest }) => digest);
+  const blobs = given.filter(({ length }) => length <= longest);
   for (let first = 0; first < blobs.length;) {
     const start = blobs[first]?.offset ?? 0;
     let next = first;

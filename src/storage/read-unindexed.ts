@@ -3,7 +3,7 @@ import { MlvError } from '../domain/errors.ts';
 import { parseDataPath } from '../domain/remote-layout.ts';
 import { knownKeys } from './index-rows.ts';
 import type { ReadRange } from './pack-reader.ts';
-import { findDamaged, isIntactObject, readPackTable } from './pack-reader.ts';
+import { findDamaged, isIntactObject, readPackTable, SPAN_BYTES } from './pack-reader.ts';
 import type { RemoteRepair } from './repair-remote.ts';
 import type { DamagedKey } from './verify-remote.ts';
 
@@ -52,7 +52,7 @@ export async function readUnindexed(repair: RemoteRepair): Promise<Unindexed> {
 async function readPack(read: ReadRange, size: number, key: StorageKey): Promise<DamagedKey | undefined> {
   try {
     const { kind, blobs } = await readPackTable(read, size, key.hash);
-    const damaged = new Set(await findDamaged(read, blobs, { size }));
+    const damaged = new Set(await findDamaged(read, blobs, { size, longest: SPAN_BYTES }));
     return { key: { ...key, kind: kind === 'tree' ? 'tree-pack' : 'pack' }, blobs, damaged };
   } catch (error) {
     if (!(error instanceof MlvError) || error.kind === 'io') throw error;

@@ -4,7 +4,7 @@ import { keyPath } from '../domain/remote-layout.ts';
 import type { TreeChildren } from '../domain/tree-children.ts';
 import { childrenOf } from '../domain/tree-children.ts';
 import { knownKeys, rowsOfKey } from './index-rows.ts';
-import { findDamaged } from './pack-reader.ts';
+import { findDamaged, SPAN_BYTES } from './pack-reader.ts';
 import type { Unindexed } from './read-unindexed.ts';
 import type { RemoteRepair } from './repair-remote.ts';
 import type { DamagedKey } from './verify-remote.ts';
@@ -92,6 +92,7 @@ async function readObjects(
   if (size === undefined) return;
   await findDamaged((offset, length) => survey.home.read(path, { offset, length }, signal), blobs, {
     size,
+    longest: SPAN_BYTES,
     onGood: ({ digest }, bytes) => onGood(digest, bytes),
   });
 }

@@ -120,7 +120,9 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
     }
     const isTree = key.kind === 'tree-pack';
     const isRead = isTree || reason !== undefined || isChosen(keyPath(key), options);
-    const damaged = isRead ? await findDamaged(read, blobs, { size, ...(isTree && { onGood: checkClosure }) }) : [];
+    const damaged = isRead
+      ? await findDamaged(read, blobs, { size, longest: SPAN_BYTES, ...(isTree && { onGood: checkClosure }) })
+      : [];
     if (reason !== undefined || damaged.length > 0)
       noteDamage(key, reason ?? manyDamaged(damaged.length), blobs, damaged);
   }

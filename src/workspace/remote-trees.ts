@@ -2,6 +2,7 @@ import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { keyPath } from '../domain/remote-layout.ts';
+import { MAX_TREE_OBJECT_BYTES } from '../domain/tree.ts';
 import { childrenOf } from '../domain/tree-children.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
@@ -51,7 +52,7 @@ export function openRemoteTrees(
     const writer = fetched.openWriter();
     await forEachParallel(digests.entries(), { jobs: JOBS, signal }, async ([index, digest], stop) => {
       const place = places[index];
-      if (place === undefined) return;
+      if (place === undefined || place.length > MAX_TREE_OBJECT_BYTES) return;
       try {
         const { offset, length } = place;
         const bytes = await home.read(keyPath(place.key), { offset, length }, stop);
