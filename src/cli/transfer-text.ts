@@ -7,6 +7,10 @@ const NOT_SENT = {
   title: 'Not sent, because neither the cache nor the remote has it',
   hint: 'Push it from the clone that added it; everything else was sent.',
 };
+const DAMAGED_HERE = {
+  title: 'Not sent, because it is damaged in the cache, or neither there nor on the remote',
+  hint: 'Run "mlv verify --repair": it brings good copies from remotes and the workspace. Then push again; everything else was sent.',
+};
 const DAMAGED = {
   title: 'Not on the remote, or damaged there',
   hint: 'Run "mlv verify --remote --repair" in a clone that has the data, then fetch again.',
@@ -30,7 +34,7 @@ export function pushLines(result: PushResult, style: Style, limit: number = MAX_
   });
   return [
     ...columns(rows),
-    ...missingLines(result.missing, NOT_SENT, style, limit),
+    ...missingLines(result.missing, result.needsRepair ? DAMAGED_HERE : NOT_SENT, style, limit),
     ...failedLines(result.failed, style, limit),
   ];
 }

@@ -60,12 +60,16 @@ export interface RepairedRemote {
   readonly reindexed: number;
   /** Keys below `damaged/`, and dead ones. */
   readonly setAside: readonly string[];
+  /** Somebody stored an index meanwhile, which may rely on what has died: only another survey can tell. */
+  readonly isOvertaken: boolean;
 }
 
 /** What the steps of a repair share. */
 export interface RemoteRepair extends RemoteRepairOptions {
   /** Paths of keys that are about to die. */
   readonly dying: Set<string>;
+  /** Keys of the indexes that were surveyed, or written by this repair. */
+  readonly known: Set<string>;
   /** Good blobs on their way from keys that die to new ones. */
   readonly moving: LocalCache;
   /** Whether a key that will live has good bytes of it; as `tree`, one that vouches for what it names. */
@@ -119,6 +123,8 @@ export async function repairRemote(options: RemoteRepairOptions): Promise<Repair
       await survey.home.write(key, [Buffer.from(text)], options.signal);
       setAside.push(...repair.dying);
     }
+    // Whoever lists tombstones after storing an index, as a push does, and found none, is seen here.
+    const isOvertaken = repair.dying.size > 0 && (await hasOthers(repair));
     const damagedIndexes = survey.indexes.damagedKeys.filter((key) => parseIndexName(key)?.kind === 'index');
     for (const key of [...damagedIndexes, ...[...wrong].map((name) => INDEX_FOLDER + name)]) {
       setAside.push(...(await moveAside(options, key)));
@@ -127,7 +133,7 @@ export async function repairRemote(options: RemoteRepairOptions): Promise<Repair
     const wanted = new Set([...needed, ...survey.absent]);
     const restored = [...wanted].filter(isSound).length;
     const lost = [...wanted].filter((digest) => !isSound(digest));
-    return { restored, lost, reindexed: found.count, setAside };
+    return { restored, lost, reindexed: found.count, setAside, isOvertaken };
   } finally {
     repair.moving.close();
   }
@@ -137,6 +143,7 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
   const { survey, locate, scratch, signal, jobs = JOBS } = options;
   const { home, indexes } = survey;
   const dying = new Set(survey.damagedKeys.keys());
+  const known = new Set([...indexes.all.map(({ head }) => INDEX_FOLDER + head.name), ...indexes.damagedKeys]);
   const rows = createRowCollector();
   const pool = createBufferPool(BYTES_IN_FLIGHT);
   const moving = openLocalCache({ folder: join(scratch, 'moving'), packBelow: () => 1 << 20 });
@@ -146,6 +153,7 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
   return {
     ...options,
     dying,
+    known,
     moving,
     isSound,
     async fetch({ key, blobs, damaged }) {
@@ -190,10 +198,18 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
     async publish(roots = []) {
       if (rows.count() === 0 && roots.length === 0) return;
       const index = buildIndex({ ...rows.take(), roots, hash: hashEngine().hash });
+      known.add(INDEX_FOLDER + index.name);
       await home.write(INDEX_FOLDER + index.name, index.chunks, signal);
       indexes.add(index);
     },
   };
+}
+
+/** True when there are indexes that neither the survey nor the repair knows. */
+async function hasOthers({ survey, known, signal }: RemoteRepair): Promise<boolean> {
+  for await (const { key } of survey.home.list(INDEX_FOLDER, signal))
+    if (parseIndexName(key)?.kind === 'index' && !known.has(key)) return true;
+  return false;
 }
 
 /** Description and tombstones: each has one right content, or is better not there. */

@@ -184,7 +184,7 @@ function refusal(answer: S3Answer, context: S3Context, cause: Error): MlvError {
     return make(
       'remote-missing',
       `there is no bucket "${bucket}"${endpoint === undefined ? '' : ` at ${endpoint}`}`,
-      `Create it (mlv does not): aws s3 mb s3://${bucket}. Or correct the URL: mlv remote modify NAME url s3://BUCKET/PREFIX`,
+      `Create it (mlv does not): aws s3 mb s3://${bucket}${endpoint === undefined ? '' : ` --endpoint-url ${endpoint}`}. Or correct the URL: mlv remote modify NAME url s3://BUCKET/PREFIX`,
       'missing',
     );
   }

@@ -34,6 +34,8 @@ export interface PushResult {
   readonly remotes: readonly PushedRemote[];
   /** What neither the cache nor the remote has, or is damaged in the cache; everything else was sent. */
   readonly missing: readonly string[];
+  /** True when some of it is damaged in the cache. */
+  readonly needsRepair: boolean;
   /** What could not be sent, however often it was tried; everything else was. */
   readonly failed: readonly FailedPath[];
 }
@@ -54,6 +56,7 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
   if (groups.size === 0 && isDefault) groups.set(remoteNameFor(workspace, undefined, options.remote), []);
   const remotes: PushedRemote[] = [];
   const missing: string[] = [];
+  let needsRepair = false;
   const failed: FailedPath[] = [];
   for (const [name, group] of groups) {
     const named = await openNamedRemote(workspace, name, options);
@@ -62,20 +65,21 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
       const history = isDefault ? await unpushedHistory(workspace, named, options) : undefined;
       const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
       const { blobs, bytes, packs, objects, indexes } = result;
-      const upToDate = indexes + result.failed.length === 0;
+      const unsent = result.missing.length + result.damaged.length + result.failed.length;
+      const upToDate = indexes + unsent === 0;
       remotes.push({ name, url: named.url, blobs, bytes, packs, objects, indexes, upToDate });
       missing.push(
         ...result.missing.map(({ path }) => path),
         ...result.damaged.map(({ path }) => `${path} (damaged in the cache)`),
       );
       failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
-      const unsent = result.missing.length + result.damaged.length + result.failed.length;
+      needsRepair ||= result.damaged.length > 0;
       if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, deadKeys, history.head);
     } finally {
       named.remote.close();
     }
   }
-  return { remotes, missing, failed };
+  return { remotes, missing, needsRepair, failed };
 }
 
 /** True when the options name other revisions than the workspace. */

@@ -24,6 +24,7 @@ import { reachAll } from './verify-scope.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const HINT = 'mlv verify --remote --repair';
+const OVERTAKEN = 'somebody pushed meanwhile: run it once more, to see whether that push relies on what was set aside';
 
 interface VerifiedRemote {
   readonly side: VerifiedSide;
@@ -67,7 +68,8 @@ export async function verifyRemotes(
     notInCache: 0,
     repaired,
     seed,
-    clean: isBrought && problems.every(isMended) && repaired.every(({ lost }) => lost.length === 0),
+    clean:
+      isBrought && problems.every(isMended) && repaired.every(({ lost, notes }) => lost.length + notes.length === 0),
   };
 }
 
@@ -207,7 +209,7 @@ async function mend(
         reindexed: mended.reindexed,
         setAside: mended.setAside,
         lost: [...missing, ...lost],
-        notes: [],
+        notes: mended.isOvertaken ? [OVERTAKEN] : [],
       };
     } finally {
       trees.close();

@@ -165,7 +165,7 @@ test('push and fetch tell what moved, and what could not', () => {
     upToDate: true,
   };
   const failed = [{ path: 'new.bin', reason: 'cannot write it: 500 (tried 10 times in 60 s)' }];
-  expect(pushLines({ remotes: [sent, idle], missing: ['old.bin'], failed }, plain).join('\n'))
+  expect(pushLines({ remotes: [sent, idle], missing: ['old.bin'], needsRepair: false, failed }, plain).join('\n'))
     .toBe(`store    ../store      sent 12,340 blobs, 1.2 GB in 38 packs and 1 large object
 archive  /mnt/archive  up to date
 

@@ -94,7 +94,9 @@ test('without credentials, or a bucket, the reason is told', async () => {
   expect(await refusal(rig, root, ['push'], none)).toMatch(/^error: there are no credentials for s3:\/\/data\/refused/);
   await told(rig, root, ['remote', 'modify', 'store', 'url', 's3://none']);
   rmSync(join(root, '.git/mlv/remotes'), { recursive: true, force: true });
-  expect(await refusal(rig, root, ['push'], as(OWNER))).toContain(
-    `error: there is no bucket "none" at ${server.endpoint}\n`,
+  const { endpoint } = server;
+  expect(await refusal(rig, root, ['push'], as(OWNER))).toBe(
+    `error: there is no bucket "none" at ${endpoint}\n` +
+      `hint: Create it (mlv does not): aws s3 mb s3://none --endpoint-url ${endpoint}. Or correct the URL: mlv remote modify NAME url s3://BUCKET/PREFIX\n`,
   );
 });

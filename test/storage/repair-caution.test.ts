@@ -47,7 +47,7 @@ async function repairThrough(home: Home) {
   }
 }
 
-const NOTHING = { damages: [], repaired: { restored: 0, lost: [], reindexed: 0, setAside: [] } };
+const NOTHING = { damages: [], repaired: { restored: 0, lost: [], reindexed: 0, setAside: [], isOvertaken: false } };
 
 function keys(): string[] {
   return readdirSync(rig.remoteFolder, { recursive: true, encoding: 'utf8' }).sort();

@@ -64,9 +64,9 @@ const damages = (): Promise<unknown[]> =>
   survey((found) => found.damages.map(({ kind, reason, digests }) => [kind, reason, digests.length]));
 
 /** Repairs with what a clone of this name has. */
-function repair(name: string): Promise<RepairedRemote> {
+function repair(name: string, home?: Home): Promise<RepairedRemote> {
   const cache = rig.cache(name);
-  return survey((found) =>
+  const mend = (found: RemoteSurvey): Promise<RepairedRemote> =>
     repairRemote({
       survey: found,
       locate: cache.locate,
@@ -77,8 +77,8 @@ function repair(name: string): Promise<RepairedRemote> {
       label: 'today',
       roots: [{ digest: tree.digest, type: 'dir' }],
       day: 20_001,
-    }),
-  );
+    });
+  return survey(mend, home);
 }
 
 function dataPack(): string {
@@ -189,7 +189,7 @@ describe('repair', () => {
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     await rig.pull('c', [tree]);
     expect(readTree(rig.cache('c'), tree)).toEqual(contentOf(files));
-    expect(await repair('a')).toEqual({ restored: 0, lost: [], reindexed: 0, setAside: [] });
+    expect(await repair('a')).toEqual({ restored: 0, lost: [], reindexed: 0, setAside: [], isOvertaken: false });
   });
 
   test('leaves no tree object that vouches for what is lost, and all else within reach', async () => {
@@ -247,6 +247,22 @@ describe('repair', () => {
     expect(await damages()).toEqual([]);
     expect(readdirSync(join(rig.remoteFolder, 'damaged/today'))).toEqual([key.replace('/', '-')]);
     await rig.remote('fresh');
+  });
+
+  test('tells that somebody pushed meanwhile, and may rely on what has died; another one mends that', async () => {
+    rmSync(dataPack());
+    const later = await addTree(rig.cache('a'), { ...files, 'part-0/later': 'later' });
+    const pushing: Home = {
+      ...rig.home,
+      async write(key, chunks, signal) {
+        if (key.endsWith('.gc')) await rig.push('a', [later]);
+        return rig.home.write(key, chunks, signal);
+      },
+    };
+    expect((await repair('empty', pushing)).isOvertaken).toBe(true);
+    expect(openEnds(rig.remoteFolder)).not.toEqual([]);
+    expect((await repair('a')).isOvertaken).toBe(false);
+    expect(openEnds(rig.remoteFolder)).toEqual([]);
   });
 
   test('may be interrupted between any two writes, and called again', async () => {
