@@ -11,6 +11,7 @@ import type { BufferPool, PooledBuffer } from '../platform/buffer-pool.ts';
 import type { Hasher } from '../platform/hash.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { ownIdentity, processState } from '../platform/process-identity.ts';
+import { writeFully } from './folder-copy.ts';
 import type { Home } from './home.ts';
 import type { BlobPlace } from './look-up.ts';
 
@@ -166,7 +167,7 @@ async function appendPieces(
       if (piece === undefined) break;
       try {
         hasher.update(piece.bytes);
-        await appendAll(file, piece.bytes);
+        await writeFully(file, piece.bytes);
         flush.wrote(piece.bytes.length);
       } finally {
         piece.release();
@@ -179,11 +180,6 @@ async function appendPieces(
     await Promise.allSettled([flush.settled()]);
     for (const piece of await Promise.allSettled(pieces)) if (piece.status === 'fulfilled') piece.value.release();
   }
-}
-
-/** `appendFile` would write by the half megabyte. */
-async function appendAll(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done)).bytesWritten;
 }
 
 /** Flushes now and then while more is written, once at a time. The system tells of a failure once only: `settled` throws it. */

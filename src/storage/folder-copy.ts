@@ -4,6 +4,7 @@ import { chmod, copyFile, open, rename, stat } from 'node:fs/promises';
 import { digestFromBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { WRITE_BYTES } from '../platform/read-write.ts';
 import type { FileSource } from './home.ts';
 import { sourceDamaged } from './home.ts';
 
@@ -63,7 +64,7 @@ export async function copyHashing(options: {
 /** Writes all bytes, however many calls that takes. */
 export async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
   for (let done = 0; done < bytes.length;) {
-    done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+    done += (await file.write(bytes, done, Math.min(WRITE_BYTES, bytes.length - done))).bytesWritten;
   }
 }
 
