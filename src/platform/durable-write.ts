@@ -8,11 +8,11 @@ import {
   readSync,
   renameSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { ioError } from './io-error.ts';
+import { writeFully } from './read-write.ts';
 
 const TEMPORARY_PREFIX = '.mlv-tmp-';
 
@@ -126,10 +126,6 @@ function readUpTo(path: string, limit: number): Buffer | undefined {
     if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw ioError(error, 'read', path);
   }
-}
-
-function writeFully(fd: number, data: Uint8Array): void {
-  for (let offset = 0; offset < data.length;) offset += writeSync(fd, data, offset);
 }
 
 function removeIfThere(path: string): void {

@@ -11,7 +11,7 @@ import type { BufferPool, PooledBuffer } from '../platform/buffer-pool.ts';
 import type { Hasher } from '../platform/hash.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { ownIdentity, processState } from '../platform/process-identity.ts';
-import { writeFully } from './folder-copy.ts';
+import { writeFullyTo } from '../platform/read-write.ts';
 import type { Home } from './home.ts';
 import type { BlobPlace } from './look-up.ts';
 
@@ -167,7 +167,7 @@ async function appendPieces(
       if (piece === undefined) break;
       try {
         hasher.update(piece.bytes);
-        await writeFully(file, piece.bytes);
+        await writeFullyTo(file, piece.bytes);
         flush.wrote(piece.bytes.length);
       } finally {
         piece.release();

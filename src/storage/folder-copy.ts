@@ -4,7 +4,7 @@ import { chmod, copyFile, open, rename, stat } from 'node:fs/promises';
 import { digestFromBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { WRITE_BYTES } from '../platform/read-write.ts';
+import { writeFullyTo } from '../platform/read-write.ts';
 import type { FileSource } from './home.ts';
 import { sourceDamaged } from './home.ts';
 
@@ -52,20 +52,13 @@ export async function copyHashing(options: {
       done += bytesRead;
       await writing;
       if (to === undefined) continue;
-      writing = writeFully(to, piece);
+      writing = writeFullyTo(to, piece);
       writing.catch(() => {}); // it is awaited, but perhaps after the next read
     }
   } finally {
     await writing;
   }
   return digestFromBytes(hasher.digest());
-}
-
-/** Writes all bytes, however many calls that takes. */
-export async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await file.write(bytes, done, Math.min(WRITE_BYTES, bytes.length - done))).bytesWritten;
-  }
 }
 
 /** A blob that is not there any more is as good as damaged. */

@@ -5,7 +5,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
-import { cloneSource, copyHashing, sourceGone, writeFully } from './folder-copy.ts';
+import { writeFullyTo } from '../platform/read-write.ts';
+import { cloneSource, copyHashing, sourceGone } from './folder-copy.ts';
 import { readError, remoteMissing, writeError } from './folder-errors.ts';
 import type { Home, StoredObject } from './home.ts';
 import { objectMissing, objectShort, objectTooLarge, sourceDamaged } from './home.ts';
@@ -149,7 +150,7 @@ export function openFolderHome(folder: string): Home {
       await store(key, size, async (file) => {
         for (const chunk of chunks) {
           signal?.throwIfAborted();
-          await writeFully(file, chunk);
+          await writeFullyTo(file, chunk);
         }
       });
     },

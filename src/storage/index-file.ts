@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { PushedRoot, StorageKey } from '../domain/blob-index.ts';
 import { CELL_BYTES, invalidIndex, readKey, readRoot } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
@@ -14,7 +14,7 @@ import {
 } from '../domain/index-head.ts';
 import { countRowsBelow, findRows } from '../domain/index-search.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { readAt } from '../platform/read-write.ts';
+import { readAt, writeFully } from '../platform/read-write.ts';
 
 /** Where an index says a blob is. */
 export interface LocatedRow {
@@ -203,9 +203,7 @@ function openSource(path: string, flags: 'r' | 'r+'): Source {
     const bytes = target ?? scratch;
     return bytes.subarray(0, readAt(file, bytes, offset, length));
   };
-  const write = (bytes: Buffer, offset: number): void => {
-    for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
-  };
+  const write = (bytes: Buffer, offset: number): void => writeFully(file, bytes, offset);
   if (flags === 'r+' || size > MEMORY_BYTES) return { size, read, write, close: () => closeSync(file) };
   const all = read(0, size);
   closeSync(file);

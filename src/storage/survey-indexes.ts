@@ -17,6 +17,7 @@ import {
 } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
+import { writeFullyTo } from '../platform/read-write.ts';
 import type { BuiltIndex } from './build-index.ts';
 import type { Damage } from './damage.ts';
 import { damageReason } from './damage.ts';
@@ -192,7 +193,7 @@ async function copyTo(
   try {
     for (let offset = 0; offset < size; offset += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, size - offset);
-      await file.writeFile(await home.read(key, { offset, length }, signal));
+      await writeFullyTo(file, await home.read(key, { offset, length }, signal));
     }
   } finally {
     await file.close();
