@@ -43,7 +43,7 @@ export function openS3Home(options: S3HomeOptions): Home {
       do {
         const page = await listPage(prefix, token, signal);
         for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
-          const key = page.EncodingType === 'url' ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key;
+          const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
           // Consoles make "folders": empty objects whose key ends so.
           if (key.endsWith('/') || seen.has(key)) continue;
           seen.add(key);
@@ -78,6 +78,15 @@ export function openS3Home(options: S3HomeOptions): Home {
       );
     },
   };
+}
+
+/** As forms are encoded. What is not so encoded is no key of mlv, and stays as it is. */
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return key;
+  }
 }
 
 function circular(name: string): MlvError {

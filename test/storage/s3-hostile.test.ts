@@ -67,6 +67,21 @@ test.each([
   expect(sent.bytes).toBeLessThan(64 << 20);
 });
 
+test('a key that is not encoded as it says stays as it is, and no key of the remote', async () => {
+  const keys: string[] = [];
+  const message = await failure(
+    (response) =>
+      response.end(
+        `<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>team/index/100%</Key><Size>1</Size></Contents></ListBucketResult>`,
+      ),
+    async (home) => {
+      for await (const { key } of home.list('index/')) keys.push(key);
+    },
+  );
+  expect(message).toBe('nothing');
+  expect(keys).toEqual(['index/100%']);
+});
+
 test('a listing that comes back to where it was is given up', async () => {
   let requests = 0;
   const message = await failure((response) => {
