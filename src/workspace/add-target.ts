@@ -1,6 +1,5 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, relativeRepoPath } from '../domain/repo-path.ts';
@@ -17,6 +16,7 @@ import { adoptPointer } from './status.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
 import { contentOf, listTracked, POINTER_SUFFIX, pointerPath, readTracked } from './tracked.ts';
+import { withPointersLock } from './write-pointers.ts';
 
 /** A path to be recorded, found to be in order. */
 export interface AddTarget {
@@ -57,9 +57,6 @@ export async function findAddTargets(
   return targets;
 }
 
-const RECORD_FOLLOWS_MS = 100;
-const RECORD_LOOKS = 3;
-
 /** The target for a path that has a pointer, recorded as a whole. */
 export async function targetOfTracked(
   workspace: Workspace,
@@ -69,11 +66,12 @@ export async function targetOfTracked(
   const { path } = first;
   let tracked = first;
   let found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
-  // Another command may be between pointer and record, or have written both since this pointer was read.
-  for (let look = 0; look < RECORD_LOOKS && isBehind(found.record, tracked); look++) {
-    await sleep(RECORD_FOLLOWS_MS);
-    tracked = (await readTracked(workspace, path)) ?? tracked;
-    found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
+  if (isBehind(found.record, tracked)) {
+    // Another command may be between pointer and record, or have written both since this pointer was read.
+    await withPointersLock(workspace, async () => {
+      tracked = (await readTracked(workspace, path)) ?? tracked;
+      found = findCheckoutRecord(workspace, path, contentOf(tracked.pointer));
+    });
   }
   const { record: stored, isInterrupted } = found;
   const record = baseFor(tracked, stored, acceptDeletions);

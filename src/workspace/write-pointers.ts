@@ -7,6 +7,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import { findTemporaries } from '../platform/walk.ts';
+import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
 import { announceCheckoutRecord, writeCheckoutRecord } from './checkout-record.ts';
@@ -22,6 +23,11 @@ export interface PointerChange {
 }
 
 const MAX_IGNORE_BYTES = 16 << 20;
+
+/** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
+export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
+  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { command: 'mlv' }, work);
+}
 
 /**
  * Writes pointers and their lines in `.gitignore`, durably, and stages both in Git where `core.autostage` says so; then `records` of
@@ -42,7 +48,7 @@ export async function writePointers(
     readonly records?: readonly CheckoutRecord[];
   } = {},
 ): Promise<string[]> {
-  const { root, ownFolder } = workspace;
+  const { root } = workspace;
   const paths = interrupted.flatMap((path) => [pointerPath(path), ignoreFileOf(path)]);
   const written = changes.filter(({ pointer }) => pointer !== undefined).map(({ path }) => path);
   const finish = async (): Promise<string[]> => {
@@ -51,7 +57,7 @@ export async function writePointers(
     return staged;
   };
   if (changes.length === 0) return finish();
-  return withLock(join(ownFolder, 'locks'), 'pointers', { command: 'mlv' }, async (lock) => {
+  return withPointersLock(workspace, async (lock) => {
     for (const record of records) announceCheckoutRecord(workspace, record);
     for (const { path, pointer, text } of changes) {
       const file = pointerPath(path);
