@@ -4,13 +4,13 @@ import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { treePathToText } from '../domain/tree-path.ts';
-import { createBufferPool } from '../platform/buffer-pool.ts';
 import type { FetchOptions, DamagedBlob, WantedBlob } from './download-blobs.ts';
 import { fetchBlobs } from './download-blobs.ts';
 import type { DownloadRoot, WantedPage } from './download-plan.ts';
 import { fetchPages, wantedEntries } from './download-plan.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { Remote } from './remote.ts';
+import { limitsOf } from './request-engine.ts';
 import type { FailedBlob } from './transfer-failures.ts';
 import { createFailures } from './transfer-failures.ts';
 
@@ -45,9 +45,6 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BYTES_IN_FLIGHT = 128 << 20;
-/** Transfers at once where no request engine says how many. */
-const JOBS = 4;
 /** So much is planned, sorted by place, fetched and made durable at a time. */
 const BATCH_BLOBS = 32_768;
 const BATCH_BYTES = 8 * 2 ** 30;
@@ -64,8 +61,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   const failures = createFailures();
   const done = { blobs: 0, bytes: 0 };
   const total = { blobs: 0, bytes: 0 };
-  const { limits } = remote.home;
-  const pool = limits?.pool ?? createBufferPool(BYTES_IN_FLIGHT);
+  const limits = limitsOf(remote.home);
   const report = (): void => onProgress?.({ ...done, totalBlobs: total.blobs, totalBytes: total.bytes });
 
   async function fetch(blobs: readonly WantedBlob[], kind: FetchOptions['kind']): Promise<void> {
@@ -75,8 +71,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         remote,
         writer,
         kind,
-        pool,
-        jobs: limits?.jobs ?? JOBS,
+        ...limits,
         signal,
         onFetched(fetched) {
           failures.succeeded();

@@ -12,7 +12,6 @@ import {
   parseIndexName,
   parseTombstones,
 } from '../domain/remote-layout.ts';
-import { createBufferPool } from '../platform/buffer-pool.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { buildIndex } from './build-index.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
@@ -21,6 +20,7 @@ import { findDamaged } from './pack-reader.ts';
 import { readUnindexed } from './read-unindexed.ts';
 import { isMissing } from './remote.ts';
 import { repairTrees } from './repair-trees.ts';
+import { limitsOf } from './request-engine.ts';
 import { createRowCollector } from './row-collector.ts';
 import { sendBlobs } from './upload-blobs.ts';
 import type { PendingBlob } from './upload-plan.ts';
@@ -49,7 +49,6 @@ export interface RemoteRepairOptions {
   readonly roots: readonly ScopeRoot[];
   /** Days since 1970-01-01. */
   readonly day: number;
-  readonly jobs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -83,8 +82,6 @@ export interface RemoteRepair extends RemoteRepairOptions {
   publish(roots?: readonly PushedRoot[]): Promise<void>;
 }
 
-const BYTES_IN_FLIGHT = 128 << 20;
-const JOBS = 4;
 const MAX_INDEX_BYTES = 1 << 30;
 
 /**
@@ -140,12 +137,11 @@ export async function repairRemote(options: RemoteRepairOptions): Promise<Repair
 }
 
 function startRepair(options: RemoteRepairOptions): RemoteRepair {
-  const { survey, locate, scratch, signal, jobs = JOBS } = options;
+  const { survey, locate, scratch, signal } = options;
   const { home, indexes } = survey;
   const dying = new Set(survey.damagedKeys.keys());
   const known = new Set([...indexes.all.map(({ head }) => INDEX_FOLDER + head.name), ...indexes.damagedKeys]);
   const rows = createRowCollector();
-  const pool = createBufferPool(BYTES_IN_FLIGHT);
   const moving = openLocalCache({ folder: join(scratch, 'moving'), packBelow: () => 1 << 20 });
   const isSound: RemoteRepair['isSound'] = (digest, as) =>
     survey.places(digest, as).some(({ key }) => !dying.has(keyPath(key)));
@@ -178,8 +174,7 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
       await sendBlobs([...pending.values()], kind, {
         remote,
         rows,
-        pool,
-        jobs,
+        ...limitsOf(home),
         signal,
         onSent: async () => {},
         onDamaged: () => {},

@@ -14,6 +14,14 @@ export interface TransferLimits {
   readonly pool: BufferPool;
 }
 
+/** Transfers at once where no engine says how many. */
+const JOBS = 4;
+
+/** What a transfer with this home may use. */
+export function limitsOf({ limits }: { readonly limits?: TransferLimits }): TransferLimits {
+  return limits ?? { jobs: JOBS, pool: createBufferPool(BYTES_IN_FLIGHT) };
+}
+
 /** One thing asked of a remote. */
 export interface EngineRequest {
   /** For messages: `read packs/ab/…`. */

@@ -1,12 +1,12 @@
 import type { PushedRoot } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { createBufferPool } from '../platform/buffer-pool.ts';
 import { buildIndex } from './build-index.ts';
 import type { LocalCache } from './local-cache.ts';
 import { corrupt } from './local-cache.ts';
 import { mergeRemoteIndexes } from './merge-remote.ts';
 import type { Remote } from './remote.ts';
+import { limitsOf } from './request-engine.ts';
 import type { FailedBlob } from './transfer-failures.ts';
 import { createFailures } from './transfer-failures.ts';
 import { createRowCollector } from './row-collector.ts';
@@ -39,9 +39,6 @@ export interface UploadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BYTES_IN_FLIGHT = 128 << 20;
-/** Transfers at once where no request engine says how many. */
-const JOBS = 4;
 /** Rows of what has been stored are published at the end of each batch, and at least this often. */
 const INDEX_MS = 10 * 60 * 1000;
 /** Garbage collection that kills what was just sent is rare; to be hit by it again and again is not to be expected. */
@@ -68,7 +65,6 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
 }
 
 function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
-  const { limits } = remote.home;
   const rows = createRowCollector();
   const sent: Sent = { blobs: 0, bytes: 0, packs: 0, objects: 0 };
   const damaged = new Map<Digest, UnsentBlob>();
@@ -93,8 +89,7 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
   const sending: SendOptions = {
     remote,
     rows,
-    pool: limits?.pool ?? createBufferPool(BYTES_IN_FLIGHT),
-    jobs: limits?.jobs ?? JOBS,
+    ...limitsOf(remote.home),
     signal,
     async onSent(more) {
       failures.succeeded();

@@ -6,7 +6,6 @@ import { MlvError } from '../domain/errors.ts';
 import type { PackedBlob } from '../domain/pack.ts';
 import { keyPath, parseDataPath } from '../domain/remote-layout.ts';
 import { childrenOf } from '../domain/tree-children.ts';
-import { createBufferPool } from '../platform/buffer-pool.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { Damage } from './damage.ts';
@@ -19,6 +18,7 @@ import type { IndexFile } from './index-file.ts';
 import type { ReadRange } from './pack-reader.ts';
 import { findDamaged, isIntactObject, readPackTable, SPAN_BYTES } from './pack-reader.ts';
 import { isMissing } from './remote.ts';
+import { limitsOf } from './request-engine.ts';
 import type { SurveyedIndexes } from './survey-indexes.ts';
 import { surveyIndexes } from './survey-indexes.ts';
 
@@ -65,24 +65,20 @@ export interface RemoteSurveyOptions {
   /** Which packs and objects of data are read: a share from 0 to 1, and what its choice depends on. Tree objects are always read. */
   readonly share: number;
   readonly seed: number;
-  readonly jobs?: number | undefined;
   readonly onProgress?: ((progress: { readonly files: number; readonly bytes: number }) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-const BYTES_IN_FLIGHT = 128 << 20;
-const JOBS = 4;
-
 /** Reads a remote as far as asked, and compares all there is. Damage is returned, not thrown. */
 export async function surveyRemote(options: RemoteSurveyOptions): Promise<RemoteSurvey> {
-  const { home, jobs = JOBS, signal } = options;
+  const { home, signal } = options;
+  const { jobs, pool } = limitsOf(home);
   const indexes = await surveyIndexes(options);
   const damages: Damage[] = [...indexes.damages];
   const damagedKeys = new Map<string, DamagedKey>();
   const wrong = new Map<IndexFile, number>();
   const absent = new Set<Digest>();
   const counts = { blobs: 0, packs: 0, indexes: indexes.all.length, bytes: 0 };
-  const pool = createBufferPool(BYTES_IN_FLIGHT);
 
   function onBytes(bytes: number): void {
     counts.bytes += bytes;

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { createBufferPool } from '../platform/buffer-pool.ts';
 import type { CacheWriter } from '../storage/cache-writer.ts';
 import { download } from '../storage/download.ts';
 import { fetchBlobs } from '../storage/download-blobs.ts';
 import { hashFile, ingestFile } from '../storage/ingest.ts';
 import type { GoodCopies } from '../storage/repair-cache.ts';
 import { repairCache } from '../storage/repair-cache.ts';
+import { limitsOf } from '../storage/request-engine.ts';
 import type { FailedBlob } from '../storage/transfer-failures.ts';
 import { createFailures } from '../storage/transfer-failures.ts';
 import type { CacheSurvey } from '../storage/verify-cache.ts';
@@ -23,9 +23,6 @@ import type { VerifyOptions } from './verify.ts';
 import type { Missing, Repaired } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
 import { reachAll, rootOf } from './verify-scope.ts';
-
-const BYTES_IN_FLIGHT = 128 << 20;
-const JOBS = 4;
 
 interface RepairOptions {
   readonly survey: CacheSurvey;
@@ -41,7 +38,7 @@ interface RepairOptions {
  */
 export async function repairFromOthers(workspace: Workspace, given: RepairOptions): Promise<Repaired> {
   const { survey, scope, tasks, hits, options } = given;
-  const { remotes, notes } = await openRemotes(workspace, options.signal);
+  const { remotes, notes } = await openRemotes(workspace, options);
   try {
     const sources = [
       ...remotes.map((named) => copiesFromRemote(named, options, notes)),
@@ -77,7 +74,7 @@ export async function repairFromOthers(workspace: Workspace, given: RepairOption
 
 async function openRemotes(
   workspace: Workspace,
-  signal: AbortSignal | undefined,
+  { signal, jobs }: VerifyOptions,
 ): Promise<{ remotes: NamedRemote[]; notes: string[] }> {
   const { remotes: known, values } = workspace.settings;
   const names = [...known.keys()].sort((a, b) => Number(b === values.remote) - Number(a === values.remote));
@@ -85,7 +82,7 @@ async function openRemotes(
   const notes: string[] = [];
   for (const name of names) {
     try {
-      const named = await openNamedRemote(workspace, name, { signal });
+      const named = await openNamedRemote(workspace, name, { signal, jobs });
       named.remote.requirePresent();
       remotes.push(named);
     } catch (error) {
@@ -98,10 +95,9 @@ async function openRemotes(
 }
 
 function copiesFromRemote({ name, remote }: NamedRemote, options: VerifyOptions, notes: string[]): GoodCopies {
-  const { jobs = JOBS, signal, onProgress } = options;
+  const { signal, onProgress } = options;
   return async (wanted, writer) => {
     const failures = createFailures();
-    const pool = createBufferPool(BYTES_IN_FLIGHT);
     const done = { files: 0, bytes: 0 };
     await fetchBlobs(
       wanted.map((digest) => ({ digest, path: digest })),
@@ -109,8 +105,7 @@ function copiesFromRemote({ name, remote }: NamedRemote, options: VerifyOptions,
         remote,
         writer,
         kind: 'data',
-        pool,
-        jobs,
+        ...limitsOf(remote.home),
         signal,
         onFetched({ blobs, bytes }) {
           failures.succeeded();
