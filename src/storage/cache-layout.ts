@@ -19,9 +19,12 @@ export function loosePath(folder: string, digest: Digest): string {
   return `${folder}/b3/${digest.slice(0, 2)}/${digest.slice(2)}`;
 }
 
+/** Folders of verifications, which may take days. */
+export const SCRATCH_PREFIX = 'scratch-';
 /** What a killed process has left is removed after this long; downloads under way (`partial-…`) are gone on with, and stay longer. */
 const LEFTOVER_MS = 24 * 60 * 60 * 1000;
-const PARTIAL_MS = 14 * LEFTOVER_MS;
+const LONG_LIVED_MS = 14 * LEFTOVER_MS;
+const LONG_LIVED = ['partial-', SCRATCH_PREFIX];
 
 /** Removes temporary files that nobody can be writing any more. */
 export function removeLeftovers(folder: string): void {
@@ -29,7 +32,8 @@ export function removeLeftovers(folder: string): void {
   for (const name of readdirSync(temporary)) {
     const path = join(temporary, name);
     const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity);
-    if (age > (name.startsWith('partial-') ? PARTIAL_MS : LEFTOVER_MS)) rmSync(path, { force: true, recursive: true });
+    const isLongLived = LONG_LIVED.some((prefix) => name.startsWith(prefix));
+    if (age > (isLongLived ? LONG_LIVED_MS : LEFTOVER_MS)) rmSync(path, { force: true, recursive: true });
   }
 }
 

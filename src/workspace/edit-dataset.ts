@@ -25,7 +25,7 @@ import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { holdsNo } from './require-held.ts';
 import { scan, unscannable } from './scan.ts';
-import { entriesOf } from './snapshot.ts';
+import { entriesOf } from './follow-stat-cache.ts';
 import type { StorageTasks } from './task-runner.ts';
 
 type InnerTarget = AddTarget & { readonly inner: readonly TreePath[] };

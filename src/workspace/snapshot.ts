@@ -1,7 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
+import { digestToBytes } from '../domain/digest.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreeEntry, TreeSummary } from '../domain/tree.ts';
 import type { TreeObject } from '../domain/tree-builder.ts';
@@ -18,14 +17,14 @@ import { statsAt } from '../platform/stats-at.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { NO_RULES, walkTree } from '../platform/walk.ts';
 import type { CacheWriter } from '../storage/cache-writer.ts';
-import { DIGEST_OFFSET, RECORD_BYTES, recordKind, recordSize } from '../storage/file-record.ts';
-import type { StatBlock, StatCache, StatCacheWriter } from '../storage/stat-cache.ts';
-import { blockHash, NO_STAT_CACHE, openStatCache, readBlock, writeStatCache } from '../storage/stat-cache.ts';
+import type { StatBlock, StatCache } from '../storage/stat-cache.ts';
+import { openStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { stateFiles } from './checkout-record.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import { openContent } from './content.ts';
+import { entriesOf, followStatCache, StatCacheReplaced } from './follow-stat-cache.ts';
 import { modesOf } from './file-modes.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
@@ -301,99 +300,6 @@ function createObjectStore(workspace: Workspace, store: boolean): ObjectStore {
     async finish() {
       await writer?.finish();
       writer = undefined;
-    },
-  };
-}
-
-/** The entries of a block of records. */
-export function* entriesOf(block: StatBlock): Generator<TreeEntry> {
-  if (block.records.length === 0) return;
-  let at = 0;
-  for (const path of block.paths.split('\0')) {
-    const kind = recordKind(block.records, at);
-    if (kind !== undefined) {
-      yield {
-        path: path as TreePath,
-        kind,
-        size: recordSize(block.records, at),
-        digest: digestFromBytes(block.records, at + DIGEST_OFFSET),
-      };
-    }
-    at += RECORD_BYTES;
-  }
-}
-
-/** Another process has replaced the stat cache while this one was reading it. */
-class StatCacheReplaced extends Error {}
-
-/**
- * Compares a new scan's blocks with those of the last one. As long as they are the same nothing is written or handed on; from the
- * first difference all are, those before it read back.
- */
-function followStatCache(options: {
-  readonly previous: (StatCache & { sameContext: boolean }) | undefined;
-  /** Undefined to keep none. */
-  readonly file: string | undefined;
-  readonly take: (block: StatBlock) => void;
-}) {
-  const { previous, file, take } = options;
-  let same = 0;
-  let writer: StatCacheWriter | undefined;
-
-  function* previousBlocks(count: number): Generator<StatBlock> {
-    if (previous === undefined) return;
-    const fd = openSync(previous.path, 'r');
-    try {
-      for (const place of previous.blocks.slice(0, count)) {
-        const block = readBlock(fd, place);
-        if (block === undefined) throw new StatCacheReplaced(previous.path);
-        yield block;
-      }
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  const openWriter = (): StatCacheWriter => (file === undefined ? NO_STAT_CACHE : writeStatCache(file));
-
-  function diverge(): StatCacheWriter {
-    const opened = openWriter();
-    try {
-      for (const block of previousBlocks(same)) {
-        opened.add(block);
-        take(block);
-      }
-    } catch (error) {
-      opened.abandon();
-      throw error;
-    }
-    return opened;
-  }
-
-  const isUnchanged = (): boolean =>
-    writer === undefined && previous?.sameContext === true && same === previous.blocks.length;
-  return {
-    previous,
-    isUnchanged,
-    /** The blocks of this scan that were not handed on, because no difference came after them. */
-    heldBack: (): Iterable<StatBlock> => (writer === undefined ? previousBlocks(same) : []),
-    onBlock(block: StatBlock): void {
-      if (writer === undefined && previous?.blocks[same]?.hash === blockHash(block)) {
-        same += 1;
-        return;
-      }
-      writer ??= diverge();
-      writer.add(block);
-      take(block);
-    },
-    finish(summary: Parameters<StatCacheWriter['finish']>[0]): void {
-      if (isUnchanged() && previous?.generation === summary.generation && previous.root === summary.root) return;
-      const opened = writer ?? openWriter();
-      if (writer === undefined) for (const block of previousBlocks(same)) opened.add(block);
-      opened.finish(summary);
-    },
-    abandon(): void {
-      writer?.abandon();
     },
   };
 }

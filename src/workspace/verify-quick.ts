@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Workspace } from './open.ts';
 import { openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
 import type { FindPlaces } from './remote-trees.ts';
 import { findIncomplete, listMissing, openRemoteTrees } from './remote-trees.ts';
+import { withScratch } from './scratch.ts';
 import type { VerifyOptions } from './verify.ts';
 import type { Missing, VerifiedSide, VerifyResult } from './verify-result.ts';
 import { MAX_PATHS } from './verify-result.ts';
@@ -30,14 +28,14 @@ export async function verifyQuick(
       const find: FindPlaces = (digests, as) => remote.find(digests, as, signal);
       const incomplete = await findIncomplete(versions, find);
       if (incomplete.length > 0) {
-        const scratch = mkdtempSync(join(tmpdir(), 'mlv-verify-'));
-        const trees = openRemoteTrees(workspace, { home, find, scratch, signal });
-        try {
-          missing.push(...(await listMissing(incomplete, trees, find)));
-        } finally {
-          trees.close();
-          rmSync(scratch, { recursive: true, force: true });
-        }
+        await withScratch(workspace, async (scratch) => {
+          const trees = openRemoteTrees(workspace, { home, find, scratch, signal });
+          try {
+            missing.push(...(await listMissing(incomplete, trees, find)));
+          } finally {
+            trees.close();
+          }
+        });
       }
       const indexes = remote.indexes();
       const blobs = indexes.reduce((sum, { head }) => sum + head.rows, 0);

@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
@@ -16,6 +15,7 @@ import { openNamedHome, openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
 import type { FindPlaces, RemoteTrees } from './remote-trees.ts';
 import { findIncomplete, listMissing, openRemoteTrees, readLocally } from './remote-trees.ts';
+import { withScratch } from './scratch.ts';
 import type { VerifyOptions } from './verify.ts';
 import type { Missing, PathNotes, Problem, Repaired, VerifiedSide, VerifyResult } from './verify-result.ts';
 import { createPathNotes, MAX_PATHS, treeProblem } from './verify-result.ts';
@@ -79,19 +79,17 @@ interface OneRemote {
   readonly options: VerifyOptions;
 }
 
-async function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Promise<VerifiedRemote> {
+function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Promise<VerifiedRemote> {
   const { versions, seed, options } = given;
-  const { signal, jobs, onProgress } = options;
+  const { signal, onProgress } = options;
   const { home, name } = named;
-  const scratch = mkdtempSync(join(tmpdir(), 'mlv-verify-'));
-  try {
+  return withScratch(workspace, async (scratch) => {
     const survey = await surveyRemote({
       home,
       scratch: join(scratch, 'index'),
       description: keptDescription(named),
       share: (options.percent ?? 100) / 100,
       seed,
-      jobs,
       onProgress: onProgress && (({ files, bytes }) => onProgress({ phase: `verifying ${name}`, files, bytes })),
       signal,
     });
@@ -114,9 +112,7 @@ async function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemot
     } finally {
       survey.close();
     }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 async function examine(
@@ -180,7 +176,6 @@ async function mend(
     label: new Date(now).toISOString().slice(0, 10),
     roots,
     day,
-    jobs,
     signal,
   });
   const { remote } = await openNamedRemote(workspace, named.name, { signal, jobs });
