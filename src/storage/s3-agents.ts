@@ -28,7 +28,7 @@ export function createAgents(endpoint: URL | undefined, environment: Environment
 }
 
 /** The certificates to trust beside the usual ones; giving any replaces the usual ones, so those come along. */
-function certificates(environment: Environment): { ca?: string[] } {
+export function certificates(environment: Environment): { ca?: string[] } {
   const bundle = environment['AWS_CA_BUNDLE'];
   if (bundle === undefined || bundle === '') return {};
   const extra = environment['NODE_EXTRA_CA_CERTS'];

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { AnswerBody } from '../platform/http-get.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { ByteRange } from './home.ts';
 import { objectShort, objectTooLarge } from './home.ts';
@@ -9,6 +10,7 @@ import { TransientError } from './transient-error.ts';
 
 /** From a store that ignores ranges, so much is read and thrown away; more is refused. */
 const MAX_SKIPPED = 64 << 20;
+const SKIP_BYTES = 1 << 20;
 /** Less in a minute is no transfer. */
 const SLOW_MS = 60_000;
 const SLOW_BYTES = 60 << 10;
@@ -40,6 +42,7 @@ export function openS3Reader(store: S3Store) {
           Range: `bytes=${offset}-${last}`,
           ...(etag !== undefined && { IfMatch: etag }),
         });
+        store.sendDirectly?.(command, stop);
         const { Body, ContentRange, ContentLength, ETag } = await client
           .send(command, { abortSignal: stop })
           .catch((error: unknown) => {
@@ -120,50 +123,74 @@ function noRanges(): MlvError {
 async function fill(
   body: Readable,
   into: Buffer,
-  options: {
-    readonly skip: number;
-    readonly mayBeLonger: boolean;
-    readonly idleMs: number;
-    readonly signal: AbortSignal;
-  },
+  options: FillOptions & { readonly idleMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { mayBeLonger, idleMs, signal } = options;
-  let { skip } = options;
-  let done = 0;
-  const stopWatching = watch(body, { idleMs, received: () => done });
+  const { idleMs, signal } = options;
+  const progress = { bytes: 0 };
+  const direct = body instanceof AnswerBody && body.left !== undefined ? body : undefined;
+  const stopWatching = watch(body, { idleMs, received: () => direct?.received ?? progress.bytes });
   const abort = (): void => void body.destroy(signal.reason as Error);
   signal.addEventListener('abort', abort, { once: true });
-  // By events: iterating over a body joins the chunks that wait, which copies them once more.
-  const take = (chunk: Buffer): boolean => {
-    const wanted = chunk.subarray(Math.min(skip, chunk.length));
-    skip -= chunk.length - wanted.length;
-    if (done + wanted.length > into.length && !mayBeLonger) throw new TransientError('more came than was announced');
-    done += wanted.copy(into, done);
-    return done === into.length && mayBeLonger;
-  };
   try {
-    await new Promise<void>((resolve, reject) => {
-      body.once('end', resolve);
-      body.once('error', reject);
-      body.once('close', () => reject(new Error('closed')));
-      body.on('data', (chunk: Buffer) => {
-        try {
-          if (take(chunk)) resolve();
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+    if (direct === undefined) await fillFromStream(body, into, { ...options, progress });
+    else await fillDirectly(direct, into, options);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof TransientError) throw error;
-    throw new TransientError(`the connection broke off after ${done} of ${into.length} bytes`, { cause: error });
+    const bytes = Math.min(into.length, direct?.received ?? progress.bytes);
+    throw new TransientError(`the connection broke off after ${bytes} of ${into.length} bytes`, { cause: error });
   } finally {
     stopWatching();
     signal.removeEventListener('abort', abort);
     body.destroy();
   }
-  if (done < into.length) throw new TransientError(`only ${done} of ${into.length} bytes came`);
+}
+
+interface FillOptions {
+  /** So many bytes come before. */
+  readonly skip: number;
+  readonly mayBeLonger: boolean;
+}
+
+async function fillDirectly(body: AnswerBody, into: Buffer, { skip, mayBeLonger }: FillOptions): Promise<void> {
+  const { left = 0 } = body;
+  if (left < skip + into.length) throw new TransientError(`only ${left - skip} of ${into.length} bytes come`);
+  if (left > skip + into.length && !mayBeLonger) throw new TransientError('more came than was announced');
+  const skipped = Buffer.allocUnsafeSlow(Math.min(skip, SKIP_BYTES));
+  for (let rest = skip; rest > 0; rest -= SKIP_BYTES) await body.fill(skipped.subarray(0, rest));
+  await body.fill(into);
+}
+
+async function fillFromStream(
+  body: Readable,
+  into: Buffer,
+  options: FillOptions & { readonly progress: { bytes: number } },
+): Promise<void> {
+  const { mayBeLonger, progress } = options;
+  let { skip } = options;
+  const take = (chunk: Buffer): boolean => {
+    const wanted = chunk.subarray(Math.min(skip, chunk.length));
+    skip -= chunk.length - wanted.length;
+    if (progress.bytes + wanted.length > into.length && !mayBeLonger) {
+      throw new TransientError('more came than was announced');
+    }
+    progress.bytes += wanted.copy(into, progress.bytes);
+    return progress.bytes === into.length && mayBeLonger;
+  };
+  // By events: iterating over a body joins the chunks that wait, which copies them once more.
+  await new Promise<void>((resolve, reject) => {
+    body.once('end', resolve);
+    body.once('error', reject);
+    body.once('close', () => reject(new Error('closed')));
+    body.on('data', (chunk: Buffer) => {
+      try {
+        if (take(chunk)) resolve();
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+  if (progress.bytes < into.length) throw new TransientError(`only ${progress.bytes} of ${into.length} bytes came`);
 }
 
 /** Destroys a body that has stopped, or drips. */

@@ -8,6 +8,8 @@ import type { RequestEngine } from './request-engine.ts';
 import { createAgents } from './s3-agents.ts';
 import { isExpired, readAnswer } from './s3-answer.ts';
 import { limitAnswers } from './s3-answer-limit.ts';
+import type { SendDirectly } from './s3-direct-get.ts';
+import { openDirectGet } from './s3-direct-get.ts';
 import type { S3Action, S3Context } from './s3-errors.ts';
 import { s3Error } from './s3-errors.ts';
 import type { S3Traits } from './s3-traits.ts';
@@ -43,6 +45,8 @@ export interface S3Store {
   /** This clone's notes about the remote. */
   readonly folder: string;
   readonly idleMs: number;
+  /** For content that is to be filled into memory. */
+  readonly sendDirectly: SendDirectly | undefined;
   traits(): S3Traits;
   learn(traits: S3Traits): void;
   /** A key of the remote as the bucket has it. */
@@ -84,7 +88,10 @@ export function openS3Store(options: S3HomeOptions): S3Store {
   const name = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
   const endpoint = endpointOf(settings, environment);
   const traits = openTraits(join(options.folder, 'store.json'));
-  const agents = createAgents(endpoint === undefined ? undefined : new URL(endpoint), environment, engine.limits.jobs);
+  const url = endpoint === undefined ? undefined : new URL(endpoint);
+  const { jobs } = engine.limits;
+  const answerMs = Math.max(SILENCE_MS, idleMs);
+  const agents = createAgents(url, environment, jobs);
   let current: Promise<S3Client> | undefined;
 
   /** The region: a setting, what was learned, the environment or profile, and a guess that is put right by the first answer. */
@@ -101,7 +108,7 @@ export function openS3Store(options: S3HomeOptions): S3Store {
       responseChecksumValidation: 'WHEN_REQUIRED',
       expectContinueHeader: false,
       logger: LOGGER,
-      requestHandler: { ...agents, connectionTimeout: CONNECT_MS, socketTimeout: Math.max(SILENCE_MS, idleMs) },
+      requestHandler: { ...agents, connectionTimeout: CONNECT_MS, socketTimeout: answerMs },
     };
     const region = settings.region ?? traits.get().region;
     const create = (more: S3ClientConfig): S3Client => limitAnswers(new S3Client({ ...config, ...more }), name);
@@ -120,6 +127,7 @@ export function openS3Store(options: S3HomeOptions): S3Store {
     name,
     engine,
     idleMs,
+    sendDirectly: openDirectGet({ endpoint: url, environment, connections: jobs, connectMs: CONNECT_MS, answerMs }),
     folder: options.folder,
     common: { Bucket: bucket, ...(settings.requesterPays === true && { RequestPayer: 'requester' }) },
     stored: {

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -22,6 +23,8 @@ describe('a bucket behind', () => {
     const { home } = rig.open({ environment: { HTTP_PROXY: url } });
     await home.write('index/x', [Buffer.from('x')]);
     expect((await home.readAll('index/x', 10)).toString()).toBe('x');
+    await home.write('packs/x', [Buffer.from('0123456789')]);
+    expect((await home.read('packs/x', { offset: 3, length: 4 })).toString()).toBe('3456');
     const credentials = Buffer.from('user:pass word').toString('base64');
     expect(asked).toEqual([`127.0.0.1:${rig.server.port} Basic ${credentials}`]);
   });
@@ -65,6 +68,16 @@ describe('a bucket behind', () => {
     const { home } = rig.open({ environment: { AWS_CA_BUNDLE: cert } });
     await home.write('index/x', [Buffer.from('x')]);
     expect(rig.server.requests.at(-1)?.headers['x-amz-content-sha256']).toBe('UNSIGNED-PAYLOAD');
+    const large = randomBytes(3_000_000);
+    await home.write('packs/x', [large]);
+    for (const [offset, length] of [
+      [0, 3_000_000],
+      [77, 2_000_000],
+      [2_999_999, 1],
+    ] as const) {
+      const read = await home.read('packs/x', { offset, length });
+      expect(read.equals(large.subarray(offset, offset + length))).toBe(true);
+    }
     proxy = await startTunnelProxy();
     const { url, asked } = proxy;
     const both = rig.open({ environment: { AWS_CA_BUNDLE: cert, HTTPS_PROXY: url } }).home;
