@@ -103,7 +103,7 @@ export async function findDamaged(
         return false;
       });
     }
-    damaged.push(...left.map(({ digest }) => digest));
+    for (const { digest } of left) damaged.push(digest);
     first = next;
   }
   return damaged;

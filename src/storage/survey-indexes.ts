@@ -70,7 +70,7 @@ export async function surveyIndexes(options: {
 
   function note(kind: Damage['kind'], key: string, error: unknown): void {
     if (error instanceof MlvError && error.kind === 'unsupported') throw error;
-    damages.push({ kind, where: key, reason: damageReason(error), digests: [] });
+    damages.push({ kind, where: key, reason: damageReason(error), digests: new Set() });
     damagedKeys.push(key);
   }
 

@@ -61,7 +61,7 @@ async function survey<T>(use: (found: RemoteSurvey) => T | Promise<T>, home: Hom
 }
 
 const damages = (): Promise<unknown[]> =>
-  survey((found) => found.damages.map(({ kind, reason, digests }) => [kind, reason, digests.length]));
+  survey((found) => found.damages.map(({ kind, reason, digests }) => [kind, reason, digests.size]));
 
 /** Repairs with what a clone of this name has. */
 function repair(name: string, home?: Home): Promise<RepairedRemote> {
