@@ -1,3 +1,4 @@
+import type * as Fs from 'node:fs';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
@@ -9,7 +10,7 @@ import { writeFully, writeFullyTo } from '../../src/platform/read-write.ts';
 /** At most so much is taken by one write; all of it where undefined. */
 const { limits, calls } = vi.hoisted(() => ({ limits: { atOnce: Infinity }, calls: [] as number[] }));
 vi.mock('node:fs', async (importOriginal) => {
-  const fs = await importOriginal<typeof import('node:fs')>();
+  const fs = await importOriginal<typeof Fs>();
   return {
     ...fs,
     writeSync(file: number, bytes: Uint8Array, from: number, length: number, at: number | null) {
