@@ -1,4 +1,4 @@
-import type { Digest } from '../domain/digest.ts';
+import type { DigestSet } from '../domain/digest-set.ts';
 import { MlvError } from '../domain/errors.ts';
 
 /** Something in a cache or on a remote that is not as it was written. */
@@ -8,7 +8,7 @@ export interface Damage {
   readonly where: string;
   readonly reason: string;
   /** Blobs that cannot be had there. They may be elsewhere. */
-  readonly digests: readonly Digest[];
+  readonly digests: DigestSet;
 }
 
 /** What is wrong, from what reading it threw: damage or the disk's refusal. Anything else is thrown on. */

@@ -87,7 +87,7 @@ async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): P
     try {
       await fetchSpan(span, { ...options, signal: stop });
     } catch (error) {
-      if (isMissing(error)) gone.push(...span.blobs);
+      if (isMissing(error)) for (const blob of span.blobs) gone.push(blob);
       else options.onFailed(span.blobs, error);
     }
   });

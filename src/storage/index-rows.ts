@@ -1,5 +1,5 @@
 import type { StorageKey } from '../domain/blob-index.ts';
-import { CELL_BYTES, readRow } from '../domain/blob-index.ts';
+import { CELL_BYTES, readRow, writeRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import type { PackedBlob } from '../domain/pack.ts';
@@ -43,18 +43,38 @@ function countRows(index: IndexFile): Uint32Array {
 
 /** What indexes say is under a key, in order of offsets, each place once. Reads all their rows. */
 export function rowsOfKey({ key: { hash }, holders }: KnownKey): PackedBlob[] {
-  const found = new Map<string, PackedBlob>();
+  const found: PackedBlob[] = [];
   for (const index of holders.keys()) {
     const keys = index.keys().map((key) => key.hash === hash);
     for (const cells of rowChunks(index)) {
       for (let at = 0; at < cells.length; at += CELL_BYTES) {
         const { key, offset, length } = readRow(cells, at);
+        if (keys[key] !== true) continue;
         const digest = digestFromBytes(cells, at);
-        if (keys[key] === true) found.set(`${digest} ${offset}`, { digest, offset, length });
+        found.push({ digest, offset, length });
       }
     }
   }
-  return [...found.values()].sort((a, b) => a.offset - b.offset);
+  found.sort((a, b) => a.offset - b.offset || (a.digest < b.digest ? -1 : Number(a.digest > b.digest)));
+  return found.filter(({ digest, offset }, at) => digest !== found[at - 1]?.digest || offset !== found[at - 1]?.offset);
+}
+
+/** Blobs of one pack as rows that name key 0. */
+export function cellsOf(blobs: readonly PackedBlob[]): Buffer {
+  const cells = Buffer.alloc(blobs.length * CELL_BYTES);
+  for (const [index, { digest, offset, length }] of blobs.entries())
+    writeRow(cells, index * CELL_BYTES, { digest: digestToBytes(digest), key: 0, offset, length });
+  return cells;
+}
+
+/** Keeps blobs in a quarter of their space, for as long as what comes back is kept. */
+export function keepBlobs(blobs: readonly PackedBlob[]): () => PackedBlob[] {
+  const cells = cellsOf(blobs);
+  return () =>
+    Array.from({ length: cells.length / CELL_BYTES }, (_, index) => {
+      const { offset, length } = readRow(cells, index * CELL_BYTES);
+      return { digest: digestFromBytes(cells, index * CELL_BYTES), offset, length };
+    });
 }
 
 /** Compares what a pack's table says with what indexes say. */

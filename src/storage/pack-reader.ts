@@ -1,6 +1,5 @@
 import { digestFromBytes } from '../domain/digest.ts';
 import type { Digest } from '../domain/digest.ts';
-import { MlvError } from '../domain/errors.ts';
 import type { PackedBlob, PackKind } from '../domain/pack.ts';
 import {
   invalidPack,
@@ -11,6 +10,7 @@ import {
   parsePackTable,
 } from '../domain/pack.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { readTwice } from './read-twice.ts';
 
 /** Gives `length` bytes at `offset`, fewer where there are no more; good until the next call. */
 export type ReadRange = (offset: number, length: number) => Promise<Buffer>;
@@ -29,13 +29,8 @@ interface PackTable {
  * A pack's own table, read twice before it is called damaged: bytes may be altered on their way. Throws `pack-invalid` where
  * header, table or footer are not what the name says.
  */
-export async function readPackTable(read: ReadRange, size: number, name: Digest): Promise<PackTable> {
-  try {
-    return await readTableOnce(read, size, name);
-  } catch (error) {
-    if (!(error instanceof MlvError) || error.code !== 'pack-invalid') throw error;
-    return readTableOnce(read, size, name);
-  }
+export function readPackTable(read: ReadRange, size: number, name: Digest): Promise<PackTable> {
+  return readTwice(() => readTableOnce(read, size, name));
 }
 
 async function readTableOnce(read: ReadRange, size: number, name: Digest): Promise<PackTable> {
@@ -103,7 +98,7 @@ export async function findDamaged(
         return false;
       });
     }
-    damaged.push(...left.map(({ digest }) => digest));
+    for (const { digest } of left) damaged.push(digest);
     first = next;
   }
   return damaged;

@@ -1,7 +1,7 @@
 import type { StorageKey } from '../domain/blob-index.ts';
 import { MlvError } from '../domain/errors.ts';
 import { parseDataPath } from '../domain/remote-layout.ts';
-import { knownKeys } from './index-rows.ts';
+import { keepBlobs, knownKeys } from './index-rows.ts';
 import type { ReadRange } from './pack-reader.ts';
 import { findDamaged, isIntactObject, readPackTable, SPAN_BYTES } from './pack-reader.ts';
 import type { RemoteRepair } from './repair-remote.ts';
@@ -43,7 +43,7 @@ export async function readUnindexed(repair: RemoteRepair): Promise<Unindexed> {
     }
     count += 1;
     if (found.key.kind === 'tree-pack') trees.push(found);
-    else repair.addRows(found.key, found.blobs);
+    else repair.addRows(found.key, found.blobs());
   }
   return { count, trees, damaged };
 }
@@ -53,7 +53,7 @@ async function readPack(read: ReadRange, size: number, key: StorageKey): Promise
   try {
     const { kind, blobs } = await readPackTable(read, size, key.hash);
     const damaged = new Set(await findDamaged(read, blobs, { size, longest: SPAN_BYTES }));
-    return { key: { ...key, kind: kind === 'tree' ? 'tree-pack' : 'pack' }, blobs, damaged };
+    return { key: { ...key, kind: kind === 'tree' ? 'tree-pack' : 'pack' }, blobs: keepBlobs(blobs), damaged };
   } catch (error) {
     if (!(error instanceof MlvError) || error.kind === 'io') throw error;
     return undefined;
@@ -62,5 +62,5 @@ async function readPack(read: ReadRange, size: number, key: StorageKey): Promise
 
 async function readObject(read: ReadRange, size: number, key: StorageKey): Promise<DamagedKey | undefined> {
   if (!(await isIntactObject(read, size, key.hash))) return undefined;
-  return { key, blobs: [{ digest: key.hash, offset: 0, length: size }], damaged: new Set() };
+  return { key, blobs: () => [{ digest: key.hash, offset: 0, length: size }], damaged: new Set() };
 }

@@ -10,7 +10,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
+import { CELL_BYTES } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
@@ -20,6 +20,7 @@ import { hashEngine } from '../platform/hash.ts';
 import { cacheFolders, loosePath, prepareCache } from './cache-layout.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { createCacheWriter } from './cache-writer.ts';
+import { cellsOf } from './index-rows.ts';
 import { mergeIndexes } from './merge-indexes.ts';
 import { findDamaged } from './pack-reader.ts';
 import { addIndex, writeIndex } from './publish-rows.ts';
@@ -64,8 +65,8 @@ export async function repairCache(options: {
   const need = (digest: Digest): void => {
     if (survey.locate(digest, true) === undefined) displaced.add(digest);
   };
-  for (const { blobs } of survey.damagedPacks.values()) for (const { digest } of blobs) need(digest);
-  for (const { digests } of survey.damages) digests.forEach(need);
+  for (const { blobs } of survey.damagedPacks.values()) for (const { digest } of blobs()) need(digest);
+  for (const { digests } of survey.damages) for (const digest of digests) need(digest);
   const repairing = createRepairWriter({ survey, packBelow, displaced });
   for (const [name, pack] of survey.damagedPacks) await salvage(name, pack, survey, repairing.writer);
   const before = displaced.size;
@@ -74,7 +75,7 @@ export async function repairCache(options: {
   const written = await repairing.finish();
 
   const relearned: PackedRows[] = [];
-  for (const name of new Set(survey.untold.values())) {
+  for (const name of survey.untold) {
     const { pack } = await run({ type: 'verify', loose: [], pack: { name } });
     if (pack !== undefined && pack.reason === undefined && pack.damaged.length === 0)
       relearned.push({ rows: cellsOf(pack.blobs), packs: [name] });
@@ -183,7 +184,7 @@ function createRepairWriter(options: {
 
 /** Good blobs of a pack that will be set aside go elsewhere first. */
 async function salvage(name: Digest, pack: DamagedPack, survey: CacheSurvey, writer: CacheWriter): Promise<void> {
-  const good = pack.blobs.filter(({ digest }) => !pack.damaged.has(digest));
+  const good = pack.blobs().filter(({ digest }) => !pack.damaged.has(digest));
   if (good.length === 0) return;
   const file = openSync(join(cacheFolders(survey.folder).packs, `${name}.pack`), 'r');
   try {
@@ -192,14 +193,6 @@ async function salvage(name: Digest, pack: DamagedPack, survey: CacheSurvey, wri
   } finally {
     closeSync(file);
   }
-}
-
-/** Blobs of one pack as rows that name key 0. */
-function cellsOf(blobs: readonly PackedBlob[]): Buffer {
-  const cells = Buffer.alloc(blobs.length * CELL_BYTES);
-  for (const [index, { digest, offset, length }] of blobs.entries())
-    writeRow(cells, index * CELL_BYTES, { digest: digestToBytes(digest), key: 0, offset, length });
-  return cells;
 }
 
 /** Indexes that name packs which are gone, or will be, are written anew without those rows. Returns the names of the old ones. */

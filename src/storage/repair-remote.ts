@@ -105,7 +105,7 @@ export async function repairRemote(options: RemoteRepairOptions): Promise<Repair
     for (const damaged of [...survey.damagedKeys.values(), ...found.damaged]) {
       if (damaged.key.kind === 'tree-pack') continue;
       await repair.fetch(damaged);
-      const digests = damaged.blobs.map(({ digest }) => digest);
+      const digests = damaged.blobs().map(({ digest }) => digest);
       await repair.send(digests, 'data');
     }
     await repair.publish();
@@ -153,7 +153,7 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
     moving,
     isSound,
     async fetch({ key, blobs, damaged }) {
-      const good = blobs.filter(({ digest }) => !damaged.has(digest));
+      const good = blobs().filter(({ digest }) => !damaged.has(digest));
       if (good.length === 0) return;
       const path = keyPath(key);
       const writer = moving.openWriter();

@@ -36,7 +36,7 @@ export async function repairTrees(repair: RemoteRepair, unindexed: Unindexed): P
   for (const known of knownKeys(survey.indexes.live()).values()) {
     const { key } = known;
     if (key.kind !== 'tree-pack' || survey.indexes.isDead(key) || repair.dying.has(keyPath(key))) continue;
-    living.push({ key, blobs: rowsOfKey(known), damaged: new Set() });
+    living.push({ key, blobs: () => rowsOfKey(known), damaged: new Set() });
   }
   for (const pack of [...living, ...unindexed.trees, ...damagedPacks]) await readObjects(repair, pack, note);
   const recovered = damagedPacks.flatMap(({ damaged }) => [...damaged]);
@@ -62,16 +62,16 @@ export async function repairTrees(repair: RemoteRepair, unindexed: Unindexed): P
   const moved = new Set<Digest>();
   const move = async (pack: DamagedKey): Promise<void> => {
     await repair.fetch(pack);
-    for (const { digest } of pack.blobs) moved.add(digest);
+    for (const { digest } of pack.blobs()) moved.add(digest);
   };
   for (const pack of damagedPacks) await move(pack);
   for (const pack of living) {
-    if (pack.blobs.every(({ digest }) => isComplete(digest))) continue;
+    if (pack.blobs().every(({ digest }) => isComplete(digest))) continue;
     repair.dying.add(keyPath(pack.key));
     await move(pack);
   }
   for (const { key, blobs } of unindexed.trees) {
-    if (blobs.every(({ digest }) => isComplete(digest))) repair.addRows(key, blobs);
+    if (blobs().every(({ digest }) => isComplete(digest))) repair.addRows(key, blobs());
     else await move({ key, blobs, damaged: new Set() });
   }
   await repair.send(
@@ -90,7 +90,7 @@ async function readObjects(
   const path = keyPath(key);
   const size = survey.sizes.get(path);
   if (size === undefined) return;
-  await findDamaged((offset, length) => survey.home.read(path, { offset, length }, signal), blobs, {
+  await findDamaged((offset, length) => survey.home.read(path, { offset, length }, signal), blobs(), {
     size,
     longest: SPAN_BYTES,
     onGood: ({ digest }, bytes) => onGood(digest, bytes),

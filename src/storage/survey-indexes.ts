@@ -25,6 +25,7 @@ import type { Home } from './home.ts';
 import type { IndexFile, LocatedRow } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
 import { replacedBy } from './merge-indexes.ts';
+import { readTwice } from './read-twice.ts';
 import { isMissing } from './remote.ts';
 
 /** What a remote says of itself, each byte read from it and compared with the name: none of it from this machine's mirror. */
@@ -70,7 +71,7 @@ export async function surveyIndexes(options: {
 
   function note(kind: Damage['kind'], key: string, error: unknown): void {
     if (error instanceof MlvError && error.kind === 'unsupported') throw error;
-    damages.push({ kind, where: key, reason: damageReason(error), digests: [] });
+    damages.push({ kind, where: key, reason: damageReason(error), digests: new Set() });
     damagedKeys.push(key);
   }
 
@@ -160,16 +161,6 @@ export async function surveyIndexes(options: {
       rmSync(scratch, { recursive: true, force: true });
     },
   };
-}
-
-/** What came damaged may have been altered on its way: it is asked for once more. */
-async function readTwice<T>(read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    if (!(error instanceof MlvError) || error.kind === 'io') throw error;
-    return read();
-  }
 }
 
 function openVerified(path: string, name: Digest): IndexFile {

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes, isDigest } from '../domain/digest.ts';
+import type { DigestSet } from '../domain/digest-set.ts';
+import { createDigestSet } from '../domain/digest-set.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { PackedBlob } from '../domain/pack.ts';
 import { keyPath } from '../domain/remote-layout.ts';
@@ -11,15 +13,15 @@ import type { Damage } from './damage.ts';
 import { damageReason, manyDamaged } from './damage.ts';
 import type { IndexFile } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
-import { compareRows, knownKeys, rowsOfKey } from './index-rows.ts';
+import { compareRows, keepBlobs, knownKeys, rowsOfKey } from './index-rows.ts';
 import type { BlobLocation } from './local-cache.ts';
 import type { VerifyResult, VerifyTask } from './verify-task.ts';
 
 /** A pack that is damaged, or gone. */
 export interface DamagedPack {
   /** All that it should have, in order of offsets. */
-  readonly blobs: readonly PackedBlob[];
-  readonly damaged: ReadonlySet<Digest>;
+  readonly blobs: () => readonly PackedBlob[];
+  readonly damaged: DigestSet;
 }
 
 /** A cache as it was found: everything read and hashed once. */
@@ -27,8 +29,8 @@ export interface CacheSurvey {
   readonly folder: string;
   readonly counts: { readonly loose: number; readonly packs: number; readonly indexes: number; readonly bytes: number };
   readonly damages: readonly Damage[];
-  /** Good blobs that no good index names, and their packs: what an interrupted command leaves, or a lost index. */
-  readonly untold: ReadonlyMap<Digest, Digest>;
+  /** Packs with good blobs that no good index names: what an interrupted command leaves, or a lost index. */
+  readonly untold: ReadonlySet<Digest>;
   readonly damagedLoose: ReadonlySet<Digest>;
   readonly damagedPacks: ReadonlyMap<Digest, DamagedPack>;
   /** Good indexes, some of whose rows may name damaged packs. */
@@ -64,7 +66,7 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   const there = new Set(names);
   const damagedLoose = new Set<Digest>();
   const damagedPacks = new Map<Digest, DamagedPack>();
-  const untold = new Map<Digest, Digest>();
+  const untold = new Set<Digest>();
   const wrong = new Map<IndexFile, number>();
   const counts = { loose: 0, packs: names.length, indexes: opened.good.length + opened.bad.length, bytes: 0 };
 
@@ -77,9 +79,10 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   function notePack(
     name: Digest,
     reason: string,
-    { blobs, damaged: digests }: { readonly blobs: readonly PackedBlob[]; readonly damaged: readonly Digest[] },
+    { blobs, damaged }: { readonly blobs: readonly PackedBlob[]; readonly damaged: readonly Digest[] },
   ): void {
-    damagedPacks.set(name, { blobs, damaged: new Set(digests) });
+    const digests = createDigestSet(damaged);
+    damagedPacks.set(name, { blobs: keepBlobs(blobs), damaged: digests });
     damages.push({ kind: 'pack', where: join(folders.packs, `${name}.pack`), reason, digests });
   }
 
@@ -97,7 +100,7 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     const compared = compareRows(keyed, pack.blobs);
     for (const [index, rows] of compared.wrong) wrong.set(index, (wrong.get(index) ?? 0) + rows);
     const damaged = new Set(pack.damaged);
-    for (const digest of compared.untold) if (!damaged.has(digest)) untold.set(digest, name);
+    if (compared.untold.some((digest) => !damaged.has(digest))) untold.add(name);
   }
 
   async function visitLoose(lot: readonly Digest[]): Promise<void> {
@@ -105,7 +108,7 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     count(bytes, lot.length);
     for (const { digest, reason } of damaged) {
       damagedLoose.add(digest);
-      damages.push({ kind: 'blob', where: loosePath(folder, digest), reason, digests: [digest] });
+      damages.push({ kind: 'blob', where: loosePath(folder, digest), reason, digests: new Set([digest]) });
     }
   }
 
@@ -129,13 +132,13 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   }
   for (const [index, rows] of wrong) {
     const reason = `${rows} of its rows say what is not so`;
-    damages.push({ kind: 'index', where: join(folders.index, index.head.name), reason, digests: [] });
+    damages.push({ kind: 'index', where: join(folders.index, index.head.name), reason, digests: new Set() });
   }
   // What wrong ones alone know is as good as unknown.
   const indexes = opened.good.filter((index) => !wrong.has(index));
   for (const keyed of known.values()) {
     if (damagedPacks.has(keyed.key.hash) || [...keyed.holders.keys()].some((index) => !wrong.has(index))) continue;
-    for (const { digest } of rowsOfKey(keyed)) untold.set(digest, keyed.key.hash);
+    untold.add(keyed.key.hash);
   }
   return {
     folder,
@@ -177,7 +180,7 @@ function openIndexes(folder: string, damages: Damage[]): { readonly good: IndexF
       index?.close();
       if (hasErrorCode(error, 'ENOENT')) continue; // merged away just now
       bad.push(name);
-      damages.push({ kind: 'index', where: join(folder, name), reason: damageReason(error), digests: [] });
+      damages.push({ kind: 'index', where: join(folder, name), reason: damageReason(error), digests: new Set() });
     }
   }
   return { good, bad };

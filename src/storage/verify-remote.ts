@@ -2,6 +2,8 @@ import type { StorageKey } from '../domain/blob-index.ts';
 import { CELL_BYTES, readRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
+import type { DigestSet } from '../domain/digest-set.ts';
+import { createDigestSet } from '../domain/digest-set.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { PackedBlob } from '../domain/pack.ts';
 import { keyPath, parseDataPath } from '../domain/remote-layout.ts';
@@ -13,7 +15,7 @@ import { damageReason, manyDamaged } from './damage.ts';
 import type { Home } from './home.ts';
 import type { LocatedRow } from './index-file.ts';
 import type { KnownKey } from './index-rows.ts';
-import { compareRows, knownKeys, rowChunks, rowsOfKey } from './index-rows.ts';
+import { compareRows, keepBlobs, knownKeys, rowChunks, rowsOfKey } from './index-rows.ts';
 import type { IndexFile } from './index-file.ts';
 import type { ReadRange } from './pack-reader.ts';
 import { findDamaged, isIntactObject, readPackTable, SPAN_BYTES } from './pack-reader.ts';
@@ -26,8 +28,8 @@ import { surveyIndexes } from './survey-indexes.ts';
 export interface DamagedKey {
   readonly key: StorageKey;
   /** All that it has or should have. */
-  readonly blobs: readonly PackedBlob[];
-  readonly damaged: ReadonlySet<Digest>;
+  readonly blobs: () => readonly PackedBlob[];
+  readonly damaged: DigestSet;
 }
 
 /** A remote as it was found. */
@@ -50,7 +52,7 @@ export interface RemoteSurvey {
   /** Those that no good index names. */
   readonly unindexed: readonly string[];
   /** What tree objects with a row name, or was pushed, and the remote does not have. */
-  readonly absent: ReadonlySet<Digest>;
+  readonly absent: DigestSet;
   /** Rows whose bytes are good, as far as they were read; only tree objects that vouch for what they name as `tree`. */
   places(digest: Digest, as?: 'blob' | 'tree'): LocatedRow[];
   close(): void;
@@ -77,7 +79,7 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
   const damages: Damage[] = [...indexes.damages];
   const damagedKeys = new Map<string, DamagedKey>();
   const wrong = new Map<IndexFile, number>();
-  const absent = new Set<Digest>();
+  const absent = createDigestSet();
   const counts = { blobs: 0, packs: 0, indexes: indexes.all.length, bytes: 0 };
 
   function onBytes(bytes: number): void {
@@ -88,8 +90,9 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
   function noteDamage(key: StorageKey, reason: string, blobs: readonly PackedBlob[], damaged: readonly Digest[]): void {
     const where = keyPath(key);
     const kind = key.kind === 'object' ? 'object' : 'pack';
-    damages.push({ kind, where, reason, digests: damaged });
-    damagedKeys.set(where, { key, blobs, damaged: new Set(damaged) });
+    const digests = createDigestSet(damaged);
+    damages.push({ kind, where, reason, digests });
+    damagedKeys.set(where, { key, blobs: keepBlobs(blobs), damaged: digests });
   }
 
   /** Nothing of it is there. */
@@ -134,9 +137,9 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       if (missing.length === 0) return;
       for (const each of missing) absent.add(each);
       const reason = `it vouches for ${missing.length} blobs that the remote does not have`;
-      damages.push({ kind: 'tree', where: digest, reason, digests: missing });
+      damages.push({ kind: 'tree', where: digest, reason, digests: createDigestSet(missing) });
     } catch (error) {
-      damages.push({ kind: 'tree', where: digest, reason: damageReason(error), digests: [] });
+      damages.push({ kind: 'tree', where: digest, reason: damageReason(error), digests: new Set() });
     }
   }
 
@@ -205,14 +208,14 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
         // Removed, or cut short, since it was listed. What only cannot be read today is told, and not counted out.
         if (isMissing(error) ? !(await isThere()) : isDamage(error)) noteLoss(entry, packReason(error));
         else {
-          const digests = rowsOfKey(entry).map(({ digest }) => digest);
+          const digests = createDigestSet(rowsOfKey(entry).map(({ digest }) => digest));
           damages.push({ kind: 'unreadable', where: path, reason: error.message, digests });
         }
       }
     });
     for (const [index, rows] of wrong) {
       const reason = `${rows} of its rows say what is not so`;
-      damages.push({ kind: 'index', where: `index/${index.head.name}`, reason, digests: [] });
+      damages.push({ kind: 'index', where: `index/${index.head.name}`, reason, digests: new Set() });
     }
     for (const { root } of indexes.live().flatMap((index) => index.roots())) {
       if (indexes.find(root).length > 0) continue;
@@ -221,7 +224,7 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
         kind: 'root',
         where: root,
         reason: 'it was pushed, and the remote does not have it',
-        digests: [root],
+        digests: new Set([root]),
       });
     }
     return {

@@ -11,7 +11,7 @@ import type { LocalCache } from '../storage/local-cache.ts';
 import type { BlobPlace } from '../storage/look-up.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
 import type { Workspace } from './open.ts';
-import type { Missing } from './verify-result.ts';
+import type { Missing, MissingList } from './verify-result.ts';
 import type { ScopedVersion } from './verify-scope.ts';
 import { reachAll } from './verify-scope.ts';
 
@@ -116,13 +116,13 @@ export async function findIncomplete(versions: readonly ScopedVersion[], find: F
   return incomplete;
 }
 
-/** What of incomplete versions is not there: files, and of what cannot be looked into the whole. */
+/** Notes what of incomplete versions is not there: files, and of what cannot be looked into the whole. */
 export async function listMissing(
   versions: readonly ScopedVersion[],
   trees: RemoteTrees,
-  find: FindPlaces,
-): Promise<Missing[]> {
-  const missing = new Map<Digest, Missing>();
+  given: { readonly find: FindPlaces; readonly missing: MissingList },
+): Promise<void> {
+  const { find, missing } = given;
   const touched = new Set<ScopedVersion>();
   let lot = new Map<Digest, Missing & { readonly version: ScopedVersion }>();
   const flush = async (): Promise<void> => {
@@ -133,7 +133,7 @@ export async function listMissing(
     );
     for (const [index, { version, ...item }] of items.entries()) {
       if (places[index] !== undefined) continue;
-      missing.set(item.digest, item);
+      missing.note(item);
       touched.add(version);
     }
     lot = new Map();
@@ -150,8 +150,6 @@ export async function listMissing(
   for (const version of versions) {
     const { name: path, pointer } = version;
     // Nothing is missing but the word that all is there.
-    if (!touched.has(version) && !missing.has(pointer.hash))
-      missing.set(pointer.hash, { path, digest: pointer.hash, files: 0 });
+    if (!touched.has(version)) missing.note({ path, digest: pointer.hash, files: 0 });
   }
-  return [...missing.values()];
 }

@@ -18,17 +18,19 @@ import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
+import { readLocally } from './remote-trees.ts';
 import type { StorageTasks } from './task-runner.ts';
 import type { VerifyOptions } from './verify.ts';
 import type { Missing, Repaired } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
-import { reachAll, rootOf } from './verify-scope.ts';
+import { pathsOf, reachAll, rootOf } from './verify-scope.ts';
 
 interface RepairOptions {
   readonly survey: CacheSurvey;
   readonly scope: VerifyScope;
   readonly tasks: StorageTasks;
-  readonly hits: ReadonlyMap<Digest, readonly string[]>;
+  /** Tree objects as the survey found them. */
+  readonly read: (digest: Digest) => Buffer | undefined;
   readonly options: VerifyOptions;
 }
 
@@ -37,12 +39,12 @@ interface RepairOptions {
  * where none has it, from the workspace. A remote that cannot be asked is noted and passed over.
  */
 export async function repairFromOthers(workspace: Workspace, given: RepairOptions): Promise<Repaired> {
-  const { survey, scope, tasks, hits, options } = given;
+  const { survey, scope, tasks, read, options } = given;
   const { remotes, notes } = await openRemotes(workspace, options);
   try {
     const sources = [
       ...remotes.map((named) => copiesFromRemote(named, options, notes)),
-      copiesFromWorkspace(workspace, hits),
+      copiesFromWorkspace(workspace, (digests) => pathsOf(digests, scope.versions, read)),
     ];
     const folder = damagedFolder(workspace, new Date());
     const packBelow = (): number => workspace.cache().packBelow();
@@ -56,15 +58,17 @@ export async function repairFromOthers(workspace: Workspace, given: RepairOption
     });
     const brought = await bringMissing(workspace, scope, { ...options, remotes, notes });
     // Nothing else can tell about damage that no version names: it is lost, and was of no use to any of them.
-    const lost = mended.lost
-      .filter((digest) => !brought.wasMissing.has(digest) && !workspace.cache().has(digest))
-      .map((digest) => ({ path: hits.get(digest)?.join(', ') ?? `b3:${digest}`, digest, files: 1 }));
+    const lost = mended.lost.filter((digest) => !brought.wasMissing.has(digest) && !workspace.cache().has(digest));
+    const paths = pathsOf(lost, scope.versions, (digest) => readLocally(workspace.cache(), digest));
     return {
       side: 'cache',
       restored: mended.restored + brought.restored,
       reindexed: mended.reindexed,
       setAside: mended.setAside.map((name) => join(folder, name)),
-      lost: [...brought.lost, ...lost],
+      lost: [
+        ...brought.lost,
+        ...lost.map((digest) => ({ path: paths.get(digest)?.join(', ') ?? `b3:${digest}`, digest, files: 1 })),
+      ],
       notes,
     };
   } finally {
@@ -128,9 +132,13 @@ function failedReads(remote: string, failed: readonly FailedBlob[]): string[] {
 }
 
 /** A file that was not edited has the bytes that its version names. */
-function copiesFromWorkspace(workspace: Workspace, hits: RepairOptions['hits']): GoodCopies {
+function copiesFromWorkspace(
+  workspace: Workspace,
+  findPaths: (digests: readonly Digest[]) => ReadonlyMap<Digest, readonly string[]>,
+): GoodCopies {
   return async (wanted, writer) => {
-    for (const digest of wanted) takeFromWorkspace(workspace, { digest, paths: hits.get(digest) ?? [], writer });
+    const paths = findPaths(wanted);
+    for (const digest of wanted) takeFromWorkspace(workspace, { digest, paths: paths.get(digest) ?? [], writer });
   };
 }
 

@@ -13,8 +13,8 @@ import type { Workspace } from './open.ts';
 import { repairFromOthers } from './repair-cache.ts';
 import { createStorageTasks } from './task-runner.ts';
 import type { VerifyOptions } from './verify.ts';
-import type { Missing, Problem, VerifyResult } from './verify-result.ts';
-import { createPathNotes, MAX_PATHS, treeProblem } from './verify-result.ts';
+import type { MissingList, Problem, VerifyResult } from './verify-result.ts';
+import { createDamagePaths, createMissingList, sumMissing, treeProblem } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
 import { reachAll } from './verify-scope.ts';
 
@@ -45,18 +45,17 @@ export async function verifyCache(
       const problems = [...scope.problems, ...found.problems];
       const result = {
         versions: scope.versions.length,
-        sides: [{ ...side, unindexed: new Set(survey.untold.values()).size }],
+        sides: [{ ...side, unindexed: survey.untold.size }],
         problems,
-        missing: found.missing.slice(0, MAX_PATHS),
-        missingFiles: found.missing.reduce((sum, { files }) => sum + files, 0),
+        ...sumMissing([found.missing]),
         notInCache: found.notInCache,
         repaired: [],
         seed: undefined,
-        clean: problems.length + found.missing.length === 0,
+        clean: problems.length + found.missing.items.length === 0,
       };
-      const needsRepair = found.missing.length + survey.damages.length + survey.untold.size > 0;
+      const needsRepair = found.missing.items.length + survey.damages.length + survey.untold.size > 0;
       if (options.repair !== true || !needsRepair) return result;
-      const repaired = await repairFromOthers(workspace, { survey, scope, tasks, hits: found.hits, options });
+      const repaired = await repairFromOthers(workspace, { survey, scope, tasks, read: readGood(survey), options });
       // What the cache cannot mend: pointers, records, trees that are not well formed.
       const isMended = problems.every(({ kind }) => ['blob', 'pack', 'index'].includes(kind));
       return { ...result, repaired: [repaired], clean: isMended && repaired.lost.length === 0 };
@@ -84,26 +83,20 @@ function isMuch(cacheFolder: string): boolean {
 
 interface Findings {
   readonly problems: readonly Problem[];
-  readonly missing: readonly Missing[];
+  readonly missing: MissingList;
   readonly notInCache: number;
-  /** Paths of what is damaged or missing, by digest. */
-  readonly hits: ReadonlyMap<Digest, readonly string[]>;
 }
 
 /** What the versions name, as far as the survey found it good. */
 function examine(survey: CacheSurvey, { versions }: VerifyScope): Findings {
   const problems: Problem[] = [];
-  const missing = new Map<Digest, Missing>();
-  const damaged = new Set(survey.damages.flatMap(({ digests }) => digests));
-  const notes = createPathNotes();
+  const missing = createMissingList();
+  const hits = createDamagePaths(survey.damages);
   let notInCache = 0;
-  const read = (digest: Digest): Buffer | undefined => {
-    const location = survey.locate(digest);
-    return location === undefined ? undefined : readLocation(location, digest);
-  };
+  const read = readGood(survey);
   for (const { item } of reachAll(versions, 'expected', { read })) {
     const { digest, path, files } = item;
-    if (survey.locate(digest) === undefined && !damaged.has(digest)) missing.set(digest, { path, digest, files });
+    if (survey.locate(digest) === undefined && !hits.has(digest)) missing.note({ path, digest, files });
   }
   const onInvalid = (error: MlvError, { path }: ScopedVersion): void => {
     problems.push(treeProblem('cache', error, path));
@@ -112,20 +105,27 @@ function examine(survey: CacheSurvey, { versions }: VerifyScope): Findings {
     const location = survey.locate(item.digest);
     const { path, pointer } = version;
     if (location === undefined) {
-      notes.add(item.digest, item.path);
-      if (!damaged.has(item.digest) && !missing.has(item.digest)) notInCache += item.files;
+      if (hits.has(item.digest)) hits.add(item.digest, item.path);
+      else if (!missing.has(item.digest)) notInCache += item.files;
     } else if (pointer.type === 'file' && location.length !== pointer.size) {
       const reason = `its pointer says ${pointer.size} bytes, and its content has ${location.length}`;
       const hint = `git restore ${path}.mlv`;
       problems.push({ side: 'workspace', kind: 'pointer', where: version.name, reason, blobs: 0, paths: [path], hint });
     }
   }
-  for (const { kind, where, reason, digests } of survey.damages) {
-    const lost = digests.filter((digest) => survey.locate(digest) === undefined);
-    const paths = notes.pathsOf(lost);
-    problems.push({ side: 'cache', kind, where, reason, blobs: digests.length, paths, hint: HINT });
+  for (const damage of survey.damages) {
+    const { kind, where, reason, digests } = damage;
+    problems.push({ side: 'cache', kind, where, reason, blobs: digests.size, paths: hits.of(damage), hint: HINT });
   }
-  return { problems, missing: [...missing.values()], notInCache, hits: notes.all };
+  return { problems, missing, notInCache };
+}
+
+/** Reads tree objects that the survey found good. */
+function readGood(survey: CacheSurvey): (digest: Digest) => Buffer | undefined {
+  return (digest) => {
+    const location = survey.locate(digest);
+    return location === undefined ? undefined : readLocation(location, digest);
+  };
 }
 
 /** Bytes of a tree object, compared once more: what is parsed is what was hashed. */

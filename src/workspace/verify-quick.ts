@@ -5,8 +5,8 @@ import type { FindPlaces } from './remote-trees.ts';
 import { findIncomplete, listMissing, openRemoteTrees } from './remote-trees.ts';
 import { withScratch } from './scratch.ts';
 import type { VerifyOptions } from './verify.ts';
-import type { Missing, VerifiedSide, VerifyResult } from './verify-result.ts';
-import { MAX_PATHS } from './verify-result.ts';
+import type { MissingList, VerifiedSide, VerifyResult } from './verify-result.ts';
+import { createMissingList, sumMissing } from './verify-result.ts';
 import type { VerifyScope } from './verify-scope.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function verifyQuick(
   { remote: asked, signal }: VerifyOptions,
 ): Promise<VerifyResult> {
   const sides: VerifiedSide[] = [];
-  const missing: Missing[] = [];
+  const found: MissingList[] = [];
   const groups = groupByRemote(workspace, scope.versions, asked === true ? undefined : asked);
   for (const [name, versions] of groups) {
     const { remote, home, url } = await openNamedRemote(workspace, name, { signal });
@@ -31,7 +31,9 @@ export async function verifyQuick(
         await withScratch(workspace, async (scratch) => {
           const trees = openRemoteTrees(workspace, { home, find, scratch, signal });
           try {
-            missing.push(...(await listMissing(incomplete, trees, find)));
+            const missing = createMissingList();
+            await listMissing(incomplete, trees, { find, missing });
+            found.push(missing);
           } finally {
             trees.close();
           }
@@ -49,11 +51,10 @@ export async function verifyQuick(
     versions: scope.versions.length,
     sides,
     problems: scope.problems,
-    missing: missing.slice(0, MAX_PATHS),
-    missingFiles: missing.reduce((sum, { files }) => sum + files, 0),
+    ...sumMissing(found),
     notInCache: 0,
     repaired: [],
     seed: undefined,
-    clean: missing.length + scope.problems.length === 0,
+    clean: found.every(({ items }) => items.length === 0) && scope.problems.length === 0,
   };
 }

@@ -17,10 +17,10 @@ import type { FindPlaces, RemoteTrees } from './remote-trees.ts';
 import { findIncomplete, listMissing, openRemoteTrees, readLocally } from './remote-trees.ts';
 import { withScratch } from './scratch.ts';
 import type { VerifyOptions } from './verify.ts';
-import type { Missing, PathNotes, Problem, Repaired, VerifiedSide, VerifyResult } from './verify-result.ts';
-import { createPathNotes, MAX_PATHS, treeProblem } from './verify-result.ts';
+import type { MissingList, Problem, Repaired, VerifiedSide, VerifyResult } from './verify-result.ts';
+import { createDamagePaths, createMissingList, MAX_PATHS, sumMissing, treeProblem } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
-import { reachAll } from './verify-scope.ts';
+import { pathsOf, reachAll } from './verify-scope.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const HINT = 'mlv verify --remote --repair';
@@ -29,7 +29,7 @@ const OVERTAKEN = 'somebody pushed meanwhile: run it once more, to see whether t
 interface VerifiedRemote {
   readonly side: VerifiedSide;
   readonly problems: readonly Problem[];
-  readonly missing: readonly Missing[];
+  readonly missing: MissingList;
   readonly repaired: Repaired | undefined;
 }
 
@@ -51,20 +51,19 @@ export async function verifyRemotes(
       }),
     );
   const problems = [...scope.problems, ...results.flatMap((result) => result.problems)];
-  const missing = results.flatMap((result) => result.missing);
+  const missing = results.map((result) => result.missing);
   const repaired = results.flatMap((result) => result.repaired ?? []);
   const isMended = ({ side, kind, blobs }: Problem): boolean =>
     repaired.some((each) => each.side === side) &&
     !['pointer', 'checkout-record', 'unreadable'].includes(kind) &&
     // A tree that is not well formed was so when it was stored.
     (kind !== 'tree' || blobs > 0);
-  const isBrought = missing.length === 0 || repaired.length > 0;
+  const isBrought = missing.every(({ items }) => items.length === 0) || repaired.length > 0;
   return {
     versions: scope.versions.length,
     sides: results.map(({ side }) => side),
     problems,
-    missing: missing.slice(0, MAX_PATHS),
-    missingFiles: missing.reduce((sum, { files }) => sum + files, 0),
+    ...sumMissing(missing),
     notInCache: 0,
     repaired,
     seed,
@@ -97,13 +96,13 @@ function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Pr
       const find: FindPlaces = async (digests, as) => digests.map((digest) => survey.places(digest, as)[0]);
       const trees = openRemoteTrees(workspace, { home, find, scratch: join(scratch, 'trees'), signal });
       try {
-        const { problems, missing, notes } = await examine(survey, { name, versions, trees, find });
+        const { problems, missing } = await examine(survey, { name, versions, trees, find });
         const { counts, unindexed } = survey;
         const side = { side: name, where: named.url, ...counts, unindexed: unindexed.length };
-        const needsRepair = problems.length + missing.length > 0;
+        const needsRepair = problems.length + missing.items.length > 0;
         const repaired =
           options.repair === true && needsRepair
-            ? await mend(workspace, { named, survey, versions, notes, scratch, options })
+            ? await mend(workspace, { named, survey, versions, trees, scratch, options })
             : undefined;
         return { side, problems, missing, repaired };
       } finally {
@@ -123,29 +122,27 @@ async function examine(
     readonly trees: RemoteTrees;
     readonly find: FindPlaces;
   },
-): Promise<{ problems: Problem[]; missing: Missing[]; notes: PathNotes }> {
+): Promise<{ problems: Problem[]; missing: MissingList }> {
   const { name, versions, trees, find } = given;
   const problems: Problem[] = [];
-  const notes = createPathNotes();
   const incomplete = await findIncomplete(versions, find);
-  const damaged = new Set(survey.damages.flatMap(({ digests }) => digests));
-  const listed = incomplete.length > 0 ? await listMissing(incomplete, trees, find) : [];
+  const hits = createDamagePaths(survey.damages);
   // What is damaged is told with the damage.
-  const missing = listed.filter(({ digest }) => !damaged.has(digest));
-  if (damaged.size > 0) {
+  const missing = createMissingList(MAX_PATHS, hits.has);
+  if (incomplete.length > 0) await listMissing(incomplete, trees, { find, missing });
+  if (survey.damages.some(({ digests }) => digests.size > 0)) {
     await trees.load(versions);
     const onInvalid = (error: MlvError, { path }: ScopedVersion): void => {
       problems.push(treeProblem(name, error, path));
     };
     for (const { item } of reachAll(versions, 'all', { read: trees.read, onInvalid }))
-      if (damaged.has(item.digest)) notes.add(item.digest, item.path);
+      if (hits.has(item.digest) && survey.places(item.digest).length === 0) hits.add(item.digest, item.path);
   }
-  for (const { kind, where, reason, digests } of survey.damages) {
-    const lost = digests.filter((digest) => survey.places(digest).length === 0);
-    const paths = notes.pathsOf(lost);
-    problems.push({ side: name, kind, where, reason, blobs: digests.length, paths, hint: HINT });
+  for (const damage of survey.damages) {
+    const { kind, where, reason, digests } = damage;
+    problems.push({ side: name, kind, where, reason, blobs: digests.size, paths: hits.of(damage), hint: HINT });
   }
-  return { problems, missing, notes };
+  return { problems, missing };
 }
 
 /** Mends the remote from itself and from the cache; then what the versions name and it does not have is pushed. */
@@ -155,12 +152,12 @@ async function mend(
     readonly named: NamedHome;
     readonly survey: RemoteSurvey;
     readonly versions: readonly ScopedVersion[];
-    readonly notes: PathNotes;
+    readonly trees: RemoteTrees;
     readonly scratch: string;
     readonly options: VerifyOptions;
   },
 ): Promise<Repaired> {
-  const { named, survey, versions, notes, scratch, options } = given;
+  const { named, survey, versions, scratch, options } = given;
   const { jobs, signal } = options;
   const cache = workspace.cache();
   const now = Date.now();
@@ -192,18 +189,20 @@ async function mend(
     const still = await findIncomplete(versions, find);
     const trees = openRemoteTrees(workspace, { home: named.home, find, scratch: join(scratch, 'after'), signal });
     try {
-      const missing = still.length === 0 ? [] : await listMissing(still, trees, find);
-      const told = new Set(missing.map(({ digest }) => digest));
+      const missing = createMissingList(Infinity);
+      if (still.length > 0) await listMissing(still, trees, { find, missing });
       const places = await find(mended.lost, 'blob');
-      const lost = mended.lost
-        .filter((digest, index) => places[index] === undefined && !told.has(digest))
-        .map((digest) => ({ path: notes.all.get(digest)?.join(', ') ?? `b3:${digest}`, digest, files: 1 }));
+      const lost = mended.lost.filter((digest, index) => places[index] === undefined && !missing.has(digest));
+      const paths = pathsOf(lost, versions, given.trees.read);
       return {
         side: named.name,
         restored: mended.restored + (sent?.blobs ?? 0),
         reindexed: mended.reindexed,
         setAside: mended.setAside,
-        lost: [...missing, ...lost],
+        lost: [
+          ...missing.items,
+          ...lost.map((digest) => ({ path: paths.get(digest)?.join(', ') ?? `b3:${digest}`, digest, files: 1 })),
+        ],
         notes: mended.isOvertaken ? [OVERTAKEN] : [],
       };
     } finally {

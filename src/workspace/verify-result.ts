@@ -1,4 +1,5 @@
 import type { Digest } from '../domain/digest.ts';
+import { createDigestSet } from '../domain/digest-set.ts';
 import type { MlvError } from '../domain/errors.ts';
 import type { Damage } from '../storage/damage.ts';
 
@@ -74,25 +75,94 @@ export interface VerifyResult {
 
 export const MAX_PATHS = 1_000;
 
-/** Paths that were met for digests. */
-export interface PathNotes {
-  readonly all: ReadonlyMap<Digest, readonly string[]>;
-  add(digest: Digest, path: string): void;
-  /** The first `MAX_PATHS` of these digests, sorted. */
-  pathsOf(digests: readonly Digest[]): string[];
+/** What is missing: counted, and as much of it as is told. */
+export interface MissingList {
+  /** The first of it. */
+  readonly items: readonly Missing[];
+  /** Of all of it. */
+  readonly files: number;
+  /** Whether a digest was noted. */
+  has(digest: Digest): boolean;
+  /** Counts each digest once. */
+  note(item: Missing): void;
 }
 
-export function createPathNotes(): PathNotes {
-  const all = new Map<Digest, string[]>();
+/** Keeps the first `limit`; with `isTold`, does not count what is told elsewhere. */
+export function createMissingList(limit = MAX_PATHS, isTold: (digest: Digest) => boolean = () => false): MissingList {
+  const noted = createDigestSet();
+  const items: Missing[] = [];
+  let sum = 0;
   return {
-    all,
-    add(digest, path) {
-      const paths = all.get(digest);
-      if (paths === undefined) all.set(digest, [path]);
-      else if (!paths.includes(path) && paths.length < MAX_PATHS) paths.push(path);
+    items,
+    get files() {
+      return sum;
     },
-    pathsOf: (digests) => [...new Set(digests.flatMap((digest) => all.get(digest) ?? []))].sort().slice(0, MAX_PATHS),
+    has: noted.has,
+    note(item) {
+      const { digest, path, files } = item;
+      if (noted.has(digest)) return;
+      noted.add(digest);
+      if (isTold(digest)) return;
+      sum += files;
+      if (items.length < limit) items.push({ path: ownText(path), digest: ownText(digest) as Digest, files });
+    },
   };
+}
+
+/** As a result tells it. */
+export function sumMissing(lists: readonly MissingList[]): Pick<VerifyResult, 'missing' | 'missingFiles'> {
+  return {
+    missing: lists.flatMap(({ items }) => items).slice(0, MAX_PATHS),
+    missingFiles: lists.reduce((sum, { files }) => sum + files, 0),
+  };
+}
+
+/** Paths that damage hits. */
+export interface DamagePaths {
+  has(digest: Digest): boolean;
+  add(digest: Digest, path: string): void;
+  /** Of one damage, sorted: the first `MAX_PATHS`, or fewer where there is much damage. */
+  of(damage: Damage): string[];
+}
+
+/** Paths that are kept for all damage together, as far as each then keeps some. */
+const ALL_PATHS = 100 * MAX_PATHS;
+const FEWEST_PATHS = 20;
+
+export function createDamagePaths(damages: readonly Damage[]): DamagePaths {
+  const limit = Math.min(MAX_PATHS, Math.max(FEWEST_PATHS, Math.floor(ALL_PATHS / damages.length)));
+  const digests = createDigestSet();
+  /** By the digest's number, its first damage; further ones are rare. */
+  const first: Damage[] = [];
+  const further = new Map<number, Damage[]>();
+  for (const damage of damages) {
+    for (const digest of damage.digests) {
+      const number = digests.add(digest);
+      if (number === first.length) first.push(damage);
+      else further.set(number, [...(further.get(number) ?? []), damage]);
+    }
+  }
+  const found = new Map<Damage, Set<string>>();
+  const firstOf = (paths: Iterable<string>): string[] => [...paths].sort().slice(0, limit);
+  return {
+    has: digests.has,
+    add(digest, path) {
+      const number = digests.numberOf(digest);
+      const one = number === undefined ? undefined : first[number];
+      if (number === undefined || one === undefined) return;
+      for (const damage of [one, ...(further.get(number) ?? [])]) {
+        const paths = found.get(damage) ?? new Set();
+        found.set(damage, paths.add(ownText(path)));
+        if (paths.size >= 2 * limit) found.set(damage, new Set(firstOf(paths)));
+      }
+    },
+    of: (damage) => firstOf(found.get(damage) ?? []),
+  };
+}
+
+/** A part of a string may hold on to the whole, here to all of a tree page. */
+function ownText(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
 }
 
 /** For what is hashed right and yet is no tree, or does not fit its pointer. */

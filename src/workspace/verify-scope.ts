@@ -109,6 +109,24 @@ export function* reachAll(
   }
 }
 
+/** Where versions have digests, of those that they have. */
+export function pathsOf(
+  digests: Iterable<Digest>,
+  versions: readonly ScopedVersion[],
+  read: ReachOptions['read'],
+): ReadonlyMap<Digest, readonly string[]> {
+  const wanted = new Set(digests);
+  const found = new Map<Digest, string[]>();
+  if (wanted.size === 0) return found;
+  for (const { item } of reachAll(versions, 'all', { read })) {
+    if (!wanted.has(item.digest)) continue;
+    const paths = found.get(item.digest) ?? [];
+    if (!paths.includes(item.path)) paths.push(item.path);
+    found.set(item.digest, paths);
+  }
+  return found;
+}
+
 /** The version, or the part of it that its selection says, as transfers take it. */
 export function rootOf({ pointer, selection, name }: ScopedVersion): ReachRoot {
   const { hash: digest, type, size, files = 1 } = pointer;

@@ -8,9 +8,11 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createBufferPool } from '../../src/platform/buffer-pool.ts';
 import { fetchLarge } from '../../src/storage/download-large.ts';
 import { openFolderHome } from '../../src/storage/folder-home.ts';
@@ -87,4 +89,32 @@ describe('a large blob of which an earlier run left a part', () => {
     expect(result).toEqual({ isRight: false, isGiven: false, read: CONTENT.length - 5000 });
     expect(readdirSync(folder)).toEqual(['remote']);
   });
+});
+
+test('a disk that fails while more is written fails the fetch, though it writes the rest', async () => {
+  const length = (128 << 20) + 1000;
+  const handle = await open(join(folder, 'any'), 'w');
+  const flush = vi
+    .spyOn(Object.getPrototypeOf(handle) as FileHandle, 'datasync')
+    .mockRejectedValueOnce(new Error('the disk failed'));
+  await handle.close();
+  try {
+    const fetched = fetchLarge({
+      home: {
+        ...home,
+        clone: async () => false,
+        read: async (_key, { into = Buffer.alloc(0) }) => into.fill(7),
+      },
+      place: { key: KEY, offset: 0, length },
+      digest: digestOf(Buffer.alloc(length, 7)),
+      partialPath: partialPath(),
+      pool: createBufferPool(64 << 20),
+      onBytes: () => {},
+      signal: new AbortController().signal,
+    });
+    await expect(fetched).rejects.toThrow('the disk failed');
+    expect(flush).toHaveBeenCalledOnce();
+  } finally {
+    flush.mockRestore();
+  }
 });
