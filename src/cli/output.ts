@@ -76,7 +76,7 @@ function describe(error: MlvError, style: Style, isVerbose: boolean): string[] {
   const [first = '', ...more] = error.message.split('\n').map(visible);
   const lines = [`${style.bad('error:')} ${first}`, ...more.map((line) => `  ${line}`)];
   const items = error.items.map((item) => `  ${visible(item)}`);
-  lines.push(...shorten(items, isVerbose ? Infinity : MAX_ITEMS, style, '  '));
+  for (const line of shorten(items, isVerbose ? Infinity : MAX_ITEMS, style, '  ')) lines.push(line);
   if (error.hint !== undefined) lines.push(`${style.command('hint:')} ${visible(error.hint)}`);
   if (isVerbose && error.cause instanceof Error) lines.push(style.faint(error.cause.stack ?? error.cause.message));
   return lines;

@@ -12,11 +12,11 @@ export function statusLines(result: StatusResult, style: Style, isVerbose: boole
     return ['Nothing is tracked yet', ...columns([[style.command('mlv add PATH'), 'tracks files and folders']], '  ')];
   const notable = items.filter(isNotable);
   const unchanged = items.filter((item) => !isNotable(item));
-  const width = Math.max(...notable.map(({ path }) => visible(path).length));
+  const width = notable.reduce((longest, { path }) => Math.max(longest, visible(path).length), 0);
   const lines: string[] = [];
   for (const item of notable) {
     lines.push(`${visible(item.path).padEnd(width)}  ${findings(item, style).join(', ')}`);
-    lines.push(...changeLines(item, style, isVerbose ? Infinity : MAX_CHANGES));
+    for (const line of changeLines(item, style, isVerbose ? Infinity : MAX_CHANGES)) lines.push(line);
   }
   if (unchanged.length > 0) {
     const files = unchanged.reduce((sum, item) => sum + item.files, 0);
@@ -62,7 +62,7 @@ function changeLines(item: StatusItem, style: Style, limit: number): string[] {
   let total = rows.length;
   // Of a file there is nothing more to tell than that it was modified.
   if (item.type === 'dir') {
-    rows.push(...item.changes.map(({ kind, path }) => [style.changed(kind), visible(path)]));
+    for (const { kind, path } of item.changes) rows.push([style.changed(kind), visible(path)]);
     total += item.added + item.changed + item.removed;
   }
   const shown = rows.slice(0, total <= limit ? limit : limit - 1);

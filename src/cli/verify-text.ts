@@ -26,7 +26,10 @@ export function verifyLines(result: VerifyResult, style: Style, options: Options
     const what = missingFiles === 0 ? 'a tree' : countOf(missingFiles, 'file');
     lines.push('', `${style.bad('missing:')} ${what} that should be in ${where}`, ...pathLines(missing, style, limit));
   }
-  for (const each of repaired) lines.push('', ...repairedLines(each, style, limit));
+  for (const each of repaired) {
+    lines.push('');
+    for (const line of repairedLines(each, style, limit)) lines.push(line);
+  }
   const next = nextStep(result, options);
   return next === undefined ? lines : [...lines, '', `${style.command('hint:')} ${next}`];
 }
@@ -107,8 +110,8 @@ function repairedLines(
       ),
     );
   lines.push(...notes.map((note) => `  ${visible(note)}`));
-  if (lost.length > 0) lines.push(`${style.bad('lost:')} no good copy was found`, ...pathLines(lost, style, limit));
-  return lines;
+  if (lost.length === 0) return lines;
+  return [...lines, `${style.bad('lost:')} no good copy was found`, ...pathLines(lost, style, limit)];
 }
 
 function nextStep(

@@ -92,7 +92,7 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       );
       if (applied === undefined) continue;
       items.push(applied.item);
-      failed.push(...applied.problems);
+      for (const problem of applied.problems) failed.push(problem);
     }
     if (failed.length > 0) {
       forgetCompleteRoots(workspace);

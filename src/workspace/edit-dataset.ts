@@ -50,7 +50,7 @@ export function editDataset(
     let { selected } = target.record;
     for (const inner of target.inner) {
       const found = await scanEdits(workspace, target, inner, options);
-      edits.push(...found.edits);
+      for (const edit of found.edits) edits.push(edit);
       selected = joinSelections(selected, found.selected);
     }
     await options.tasks.flush();
@@ -111,7 +111,7 @@ async function scanEdits(
       for (const entry of entriesOf(block)) inheritance.entry(withMode(entry));
     },
   });
-  problems.push(...summary.problems);
+  for (const problem of summary.problems) problems.push(problem);
   if (problems.length > 0) throw unscannable(path, problems);
   const isWhole = inheritance.finish() === 0;
   if (stats === undefined && isWhole && edits.length === 0) throw holdsNo(path, inner);

@@ -70,12 +70,11 @@ export async function fetch(
         bytes,
         upToDate: blobs + bytes + unfetched === 0,
       });
-      missing.push(
-        ...result.missing.map(({ path }) => path),
-        ...result.damaged.map(({ path, how }) => `${path} (${how === 'gone' ? 'lost by' : 'damaged on'} the remote)`),
-      );
+      for (const { path } of result.missing) missing.push(path);
+      for (const { path, how } of result.damaged)
+        missing.push(`${path} (${how === 'gone' ? 'lost by' : 'damaged on'} the remote)`);
       needsRepair ||= result.damaged.length > 0;
-      failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
+      for (const { path, reason } of result.failed) failed.push({ path, reason });
     } finally {
       named.remote.close();
     }

@@ -68,11 +68,9 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
       const unsent = result.missing.length + result.damaged.length + result.failed.length;
       const upToDate = indexes + unsent === 0;
       remotes.push({ name, url: named.url, blobs, bytes, packs, objects, indexes, upToDate });
-      missing.push(
-        ...result.missing.map(({ path }) => path),
-        ...result.damaged.map(({ path }) => `${path} (damaged in the cache)`),
-      );
-      failed.push(...result.failed.map(({ path, reason }) => ({ path, reason })));
+      for (const { path } of result.missing) missing.push(path);
+      for (const { path } of result.damaged) missing.push(`${path} (damaged in the cache)`);
+      for (const { path, reason } of result.failed) failed.push({ path, reason });
       needsRepair ||= result.damaged.length > 0;
       if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, deadKeys, history.head);
     } finally {

@@ -69,6 +69,12 @@ raw             990,000 of 1,000,000 files not checked out
   ).toHaveLength(16);
 });
 
+test('status tells of any number of changes', () => {
+  const changes = Array.from({ length: 200_000 }, (_, index) => ({ kind: 'added' as const, path: `${index}` }));
+  const text = status([item('data', { state: 'modified', added: changes.length, changes })], true);
+  expect(text.split('\n').filter((line) => line.startsWith('    added  '))).toHaveLength(200_000);
+});
+
 test('status tells of checkouts that are to come, unfinished ones, refused paths and what is not pushed', () => {
   expect(
     status([
