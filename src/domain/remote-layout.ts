@@ -29,11 +29,12 @@ export function keyPath({ kind, hash, nonce }: StorageKey): string {
   return `${FOLDERS[kind]}/${hash.slice(0, 2)}/${hash}${nonce === undefined ? '' : `.${nonce}`}`;
 }
 
-const DATA_PATH = /^(packs|objects)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:\.([0-9a-f]{16}))?$/;
+/** A key is in the folder of its first two digits and nowhere else. */
+const DATA_PATH = /^(packs|objects)\/([0-9a-f]{2})\/(\2[0-9a-f]{62})(?:\.([0-9a-f]{16}))?$/;
 
 /** What has this path: a pack (of either kind) or an object. Undefined for anything else. */
 export function parseDataPath(path: string): StorageKey | undefined {
-  const [, folder, hash = '', nonce] = DATA_PATH.exec(path) ?? [];
+  const [, folder, , hash = '', nonce] = DATA_PATH.exec(path) ?? [];
   if (!isDigest(hash)) return undefined;
   return { kind: folder === 'packs' ? 'pack' : 'object', hash, ...(nonce !== undefined && { nonce }) };
 }

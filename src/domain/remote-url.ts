@@ -16,9 +16,11 @@ export type RemoteUrl =
     };
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;
-const SCP_LIKE = /^[^/\\:]+@[^/\\:]+:/;
+/** Looks for the colon first: not to try every one of many `@`. */
+const SCP_LIKE = /^(?=[^/\\:]+:)[^/\\:]+@[^/\\:]+:/;
 const USER_INFO = /\/\/[^/?#]*@/;
 const WINDOWS_ABSOLUTE = /^(?:[A-Za-z]:[\\/]|\\\\)/;
+const TRAILING_SLASHES = /(?<!\/)\/+$/;
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/;
 const CONTROL = /[\x00-\x1f\x7f]/;
 
@@ -73,7 +75,7 @@ export function endpointOf(
   const found = endpoint ?? (environment[name] || undefined);
   if (found === undefined) return undefined;
   requireNoCredentials(found);
-  if (URL.canParse(found) && /^https?:$/.test(new URL(found).protocol)) return found;
+  if (!CONTROL.test(found) && URL.canParse(found) && /^https?:$/.test(new URL(found).protocol)) return found;
   throw new MlvError({
     code: 'endpoint-invalid',
     kind: 'usage',
@@ -96,7 +98,7 @@ export function requireNoCredentials(url: string): void {
 function parseS3(text: string, rest: string): RemoteUrl {
   const slash = rest.indexOf('/');
   const bucket = slash === -1 ? rest : rest.slice(0, slash);
-  const prefix = slash === -1 ? '' : rest.slice(slash + 1).replace(/\/+$/, '');
+  const prefix = slash === -1 ? '' : rest.slice(slash + 1).replace(TRAILING_SLASHES, '');
   if (!BUCKET.test(bucket)) throw invalid(text, 'no bucket of that name can exist');
   if (prefix !== '' && prefix.split('/').some((segment) => segment === '' || segment === '.' || segment === '..')) {
     throw invalid(text, 'its prefix has empty, "." or ".." segments');

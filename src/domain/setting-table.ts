@@ -6,6 +6,7 @@ import { MlvError } from './errors.ts';
 export const SCOPES = ['default', 'user', 'tracked', 'clone', 'environment', 'flag'] as const;
 export type Scope = (typeof SCOPES)[number];
 
+const CONTROL = /[\x00-\x1f\x7f]/;
 const LINK_TYPES = ['reflink', 'copy', 'symlink'] as const;
 export type LinkType = (typeof LINK_TYPES)[number];
 
@@ -129,7 +130,7 @@ function text(doc: string): Pick<Setting<string>, 'doc' | 'expected' | 'parse'> 
   return {
     doc,
     expected: 'text',
-    parse: (given) => (given === '' || /[\x00-\x1f\x7f]/.test(given) ? undefined : given),
+    parse: (given) => (given === '' || CONTROL.test(given) ? undefined : given),
   };
 }
 
@@ -144,7 +145,8 @@ function isLinkType(word: string): word is LinkType {
 /** Plain http shows data to the network: nobody may be led into it by what they cloned, unless it stays on the machine. */
 function parseEndpoint(given: string, scope: Scope): string | undefined {
   requireNoCredentials(given);
-  if (!URL.canParse(given)) return undefined;
+  // A URL loses its line breaks when it is parsed, and would be another one than is shown.
+  if (CONTROL.test(given) || !URL.canParse(given)) return undefined;
   const { protocol, hostname, search, hash } = new URL(given);
   if ((protocol !== 'https:' && protocol !== 'http:') || search !== '' || hash !== '') return undefined;
   if (protocol === 'http:' && scope === 'tracked' && !isLoopback(hostname)) {

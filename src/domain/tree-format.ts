@@ -17,7 +17,7 @@ import {
 import type { TreePath } from './tree-path.ts';
 
 const NUMBER = /^(?:0|[1-9][0-9]{0,15})$/;
-const ROOT_HEADER = new RegExp(`^${ROOT_MAGIC} ([0-9]{1,9}) ([0-9]{1,9})$`);
+const ROOT_HEADER = new RegExp(`^${ROOT_MAGIC} (0|[1-9][0-9]{0,8}) (0|[1-9][0-9]{0,8})$`);
 
 export interface TreeRoot {
   /** 0: the nodes are pages of entries; above: lists of nodes one level lower. */
@@ -88,12 +88,7 @@ export function parseRoot(bytes: Buffer, digest: Digest): TreeRoot {
   const level = Number(header[2]);
   const nodes = parseNodes(bytes, end + 1, digest);
   const isEmptyList = level > 0 && nodes.length === 0;
-  if (
-    level > MAX_LEVEL ||
-    String(level) !== header[2] ||
-    isEmptyList ||
-    !fitsRoot(nodes.length, bytes.length - end - 1)
-  ) {
+  if (level > MAX_LEVEL || isEmptyList || !fitsRoot(nodes.length, bytes.length - end - 1)) {
     throw invalid(digest, 'its levels');
   }
   return { level, nodes };

@@ -2,6 +2,7 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ignore, { type Ignore } from 'ignore';
 import { hasErrorCode } from '../domain/errors.ts';
+import { patternLines } from '../domain/gitignore-line.ts';
 import { isTrue, readGitConfigFile } from './config-file.ts';
 import { folderOf } from './paths.ts';
 
@@ -32,8 +33,8 @@ export function baseRules(sources: IgnoreSources): IgnoreRules {
   const empty = (): Ignore => ignore({ ignorecase: ignoreCase });
   const base = empty();
   // The last matching pattern decides: the user's own rules give way to the repository's, those to `.gitignore`.
-  if (excludesFile !== undefined) base.add(readText(excludesFile));
-  if (commonDir !== undefined) base.add(readText(join(commonDir, 'info', 'exclude')));
+  if (excludesFile !== undefined) base.add(patternLines(readText(excludesFile)));
+  if (commonDir !== undefined) base.add(patternLines(readText(join(commonDir, 'info', 'exclude'))));
   return wrap(base, empty);
 }
 
@@ -66,7 +67,7 @@ function wrap(rules: Ignore, empty: () => Ignore): IgnoreRules {
   return {
     excludes: (path, isFolder) => rules.ignores(isFolder ? `${path}/` : path),
     within: (folder, gitignore) => {
-      const own = gitignore.split(/\r?\n/).flatMap((line) => anchored(folder, line));
+      const own = patternLines(gitignore).flatMap((line) => anchored(folder, line));
       return own.length === 0 ? wrap(rules, empty) : wrap(empty().add(rules).add(own), empty);
     },
   };

@@ -1,3 +1,4 @@
+import { MlvError } from '../domain/errors.ts';
 import type { CommitId, GitFileVersion } from './git.ts';
 
 export interface TreeEntry {
@@ -18,12 +19,23 @@ export interface History {
 
 const FOLDER = '040000';
 
-/** The entries of a SHA-1 repository's tree object. isomorphic-git's own reader refuses names that have a backslash. */
+/**
+ * The entries of a SHA-1 repository's tree object. isomorphic-git's own reader refuses names that have a backslash. Throws
+ * `git-tree-damaged`.
+ */
 export function parseTree(bytes: Buffer): TreeEntry[] {
   const entries: TreeEntry[] = [];
   for (let at = 0; at < bytes.length;) {
     const space = bytes.indexOf(32, at);
-    const end = bytes.indexOf(0, space);
+    const end = space < 0 ? -1 : bytes.indexOf(0, space);
+    if (end < 0 || end + 21 > bytes.length) {
+      throw new MlvError({
+        code: 'git-tree-damaged',
+        kind: 'corrupt',
+        message: 'A tree object of Git is malformed',
+        hint: 'git fsck tells which; git fetch --refetch gets it again',
+      });
+    }
     entries.push({
       mode: bytes.toString('latin1', at, space).padStart(6, '0'),
       name: bytes.toString('utf8', space + 1, end),

@@ -39,7 +39,8 @@ export function discoverLayout(start: string, overrides: LayoutOverrides = {}): 
   try {
     return { workTree: realpathSync.native(workTree), gitDir, commonDir };
   } catch (error) {
-    if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+    // A path with NUL, that no file has, comes from a damaged file.
+    if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'ERR_INVALID_ARG_VALUE')) throw error;
     throw new MlvError({
       code: 'git-work-tree-missing',
       kind: 'missing',
@@ -76,7 +77,7 @@ function givenGitDir(from: string, value: string): Found {
 
 function readGitFile(path: string): string {
   const hint = 'Repair it (git worktree repair, git submodule update --init), or remove the file';
-  const target = /^gitdir: ([^\0]+?)[\r\n]*$/.exec(readFileSync(path, 'utf8'))?.[1];
+  const target = /^gitdir: ([^\0]*[^\0\r\n])[\r\n]*$/.exec(readFileSync(path, 'utf8'))?.[1];
   if (target === undefined) throw invalidGitFile(path, "it does not say 'gitdir: FOLDER'", hint);
   const gitDir = resolve(dirname(path), target);
   if (!isGitDir(gitDir)) throw invalidGitFile(path, `it leads to ${gitDir}, which is not a Git folder`, hint);
@@ -92,7 +93,7 @@ function isGitDir(path: string): boolean {
 
 function commonDirOf(gitDir: string): string {
   try {
-    return resolve(gitDir, readFileSync(join(gitDir, 'commondir'), 'utf8').replace(/[\r\n]+$/, ''));
+    return resolve(gitDir, readFileSync(join(gitDir, 'commondir'), 'utf8').replace(/(?<![\r\n])[\r\n]+$/, ''));
   } catch (error) {
     if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return gitDir;
     throw error;
@@ -123,7 +124,7 @@ export function kindOf(path: string): 'file' | 'folder' | undefined {
     const stat = statSync(path, { throwIfNoEntry: false });
     return stat?.isDirectory() ? 'folder' : stat?.isFile() ? 'file' : undefined;
   } catch (error) {
-    if (hasErrorCode(error, 'ENOTDIR')) return undefined;
+    if (hasErrorCode(error, 'ENOTDIR', 'ERR_INVALID_ARG_VALUE')) return undefined;
     throw error;
   }
 }

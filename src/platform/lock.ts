@@ -52,13 +52,15 @@ const MISSED_HEARTBEATS = 6;
 const STARTING_MS = 2_000;
 const LONGEST_PAUSE_MS = 50;
 
+const NUMBER = /^[1-9]\d{0,14}$/;
+
 /** The first bytes of a lock file, of one length so that one can be written over the other. */
 const HELD = 'held';
 const FREE = 'free';
 
 /**
  * Runs `fn` while this process holds the lock `name` in `folder`, and gives back what it returns. The folder is made when
- * it is missing. Not to be nested. Throws `locked` (kind refused), naming the owner, when the wait was in vain.
+ * it is missing. Not to be nested. Throws `locked` (kind refused), naming the owner, when the wait was in vain; `lock-damaged`.
  */
 export async function withLock<T>(
   folder: string,
@@ -116,6 +118,8 @@ function claim(
   options: LockOptions,
 ): { number: number; fd: number } | Record<string, never> {
   const path = pathOf(folder, name, number);
+  // It would not be seen by others, nor by this process.
+  if (!NUMBER.test(String(number))) throw damaged(pathOf(folder, name, number - 1));
   // Found out before: a process that dies with an empty lock file keeps others waiting.
   const text = `${HELD}\n${JSON.stringify(ownerFor(options))}\n`;
   let fd: number;
@@ -195,7 +199,7 @@ function numbers(folder: string, name: string): number[] {
   return readdirSync(folder)
     .filter((file) => file.startsWith(`${name}.`))
     .map((file) => file.slice(name.length + 1))
-    .filter((suffix) => /^[1-9]\d{0,14}$/.test(suffix))
+    .filter((suffix) => NUMBER.test(suffix))
     .map(Number);
 }
 
@@ -226,6 +230,15 @@ function unlinkIfThere(path: string): void {
   } catch (error) {
     if (!hasErrorCode(error, 'ENOENT')) throw error;
   }
+}
+
+function damaged(path: string): MlvError {
+  return new MlvError({
+    code: 'lock-damaged',
+    kind: 'corrupt',
+    message: `${path} has a number that no lock gets to`,
+    hint: 'Delete that file, and try again.',
+  });
 }
 
 function locked(path: string, owner: Owner | undefined): MlvError {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Ignore } from 'ignore';
 import ignore from 'ignore';
 import { hasErrorCode } from '../domain/errors.ts';
+import { patternLines } from '../domain/gitignore-line.ts';
 import { checkSegment } from '../domain/path-rules.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromBytes, treePathToText } from '../domain/tree-path.ts';
@@ -53,7 +54,10 @@ function createIgnoreRules(layers: readonly Layer[] = []): IgnoreRules {
     },
     enter(folder, patterns) {
       if (patterns === undefined) return this;
-      return createIgnoreRules([...layers, { folder, rules: ignore({ allowRelativePaths: true }).add(patterns) }]);
+      return createIgnoreRules([
+        ...layers,
+        { folder, rules: ignore({ allowRelativePaths: true }).add(patternLines(patterns)) },
+      ]);
     },
   };
 }

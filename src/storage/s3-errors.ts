@@ -109,7 +109,7 @@ function passing(answer: S3Answer, cause: Error): TransientError | undefined {
   return new TransientError(message, { cause, isThrottle, retryAfterMs: retryAfter(headers['retry-after']) });
 }
 
-function sign({ code, status }: S3Answer, cause: Error): Error | undefined {
+function sign({ code, status, message }: S3Answer, cause: Error): Error | undefined {
   if (code === 'NoSuchUpload') return new UploadGone(undefined, { cause });
   if (status === 412 || status === 304 || code === 'PreconditionFailed')
     return new ConditionFailed(undefined, { cause });
@@ -117,7 +117,7 @@ function sign({ code, status }: S3Answer, cause: Error): Error | undefined {
   const isUnknown = status === 501 || code === 'NotImplemented';
   const isRefused =
     status === 400 && /if-none-match|conditional|checksum|not (?:supported|implemented)/i.test(cause.message);
-  return isUnknown || isRefused ? new NotSupported(cause.message, { cause }) : undefined;
+  return isUnknown || isRefused ? new NotSupported(message || undefined, { cause }) : undefined;
 }
 
 function credentialError(answer: S3Answer, { name, endpoint, profile }: S3Context, cause: Error): MlvError | undefined {

@@ -8,7 +8,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
+import { digestFromBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
@@ -70,10 +70,43 @@ export function openStatCache(path: string): StatCache | undefined {
     if (!magic.equals(MAGIC) || offset + length + TRAILER_BYTES !== size) return undefined;
     const text = read(file, offset, length);
     if (!hashEngine().hash(text).equals(trailer.subarray(16))) return undefined;
-    return { path, ...(JSON.parse(text.toString('utf8')) as Directory) };
+    const directory = parseDirectory(text.toString('utf8'), offset);
+    return directory && { path, ...directory };
   } finally {
     closeSync(file);
   }
+}
+
+/** The hash tells of damage, not of who wrote it: undefined for what `finish` never writes. */
+function parseDirectory(text: string, end: number): Directory | undefined {
+  try {
+    const directory = JSON.parse(text) as Directory;
+    const { generation, context, root, files, bytes, notCheckedOut, blocks } = directory;
+    const isRight =
+      typeof generation === 'string' &&
+      typeof context === 'string' &&
+      isDigest(root) &&
+      [files, bytes, notCheckedOut].every(isCount) &&
+      blocks.every((block) => isPlace(block, end));
+    return isRight ? directory : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isPlace({ first, last, offset, length, count, hash }: BlockPlace, end: number): boolean {
+  return (
+    typeof first === 'string' &&
+    typeof last === 'string' &&
+    isDigest(hash) &&
+    [offset, length, count].every(isCount) &&
+    offset + length <= end &&
+    count * RECORD_BYTES <= length
+  );
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Reads a block; undefined when it is damaged. */

@@ -55,6 +55,8 @@ function* recordsOf(blocks: Iterable<StatBlock>): Generator<PlacedRecord, undefi
     if (records.length === 0) continue;
     let at = 0;
     for (const path of paths.split('\0')) {
+      // Its hash may be right, and it not of mlv.
+      if (at >= records.length) return undefined;
       yield { path: path as TreePath, records, at };
       at += RECORD_BYTES;
     }

@@ -11,6 +11,7 @@ test.each([
   ['core.autoStage', 'core.autostage'],
   ['something', undefined],
   ['', undefined],
+  ['x'.repeat(5_000_000), undefined],
 ])('takes %j for %j', (name, expected) => {
   expect(nearestName(name, KEYS)).toBe(expected);
 });

@@ -245,6 +245,10 @@ describe('parsePointer', () => {
     for (const given of [
       bomb + plain,
       `${plain}meta: ${'['.repeat(100_000)}`,
+      `${plain}meta: ${'a: '.repeat(100_000)}`,
+      `${plain}meta: ${'{a: '.repeat(150)}1${'}'.repeat(150)}\n`,
+      `${plain}meta:\n  ${'- '.repeat(3000)}x\n`,
+      '"'.repeat(1024 * 1024),
       `${plain}meta: ${'['.repeat(300)}${']'.repeat(300)}\nmeta: 1\n`,
       `${plain}${Array.from({ length: 20_000 }, (_, i) => `k${i}: 1\n`).join('')}k0: 1\n`,
       `${plain}desc: ${'x'.repeat(1024 * 1024)}\n`,

@@ -41,6 +41,14 @@ describe('parseRemoteUrl', () => {
     expect(() => parseRemoteUrl(text)).toThrow(expect.objectContaining({ code: 'remote-url-invalid', kind: 'usage' }));
   });
 
+  test('takes no longer for what is long and nearly something else', () => {
+    const begun = performance.now();
+    expect(parseRemoteUrl(`s3://bucket/a${'/'.repeat(3)}`)).toEqual({ kind: 's3', bucket: 'bucket', prefix: 'a' });
+    expect(() => parseRemoteUrl(`s3://bucket/a${'/'.repeat(200_000)}b`)).toThrow('segments');
+    expect(parseRemoteUrl('@'.repeat(200_000))).toMatchObject({ kind: 'folder' });
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
   test.each([
     ['gs://bucket/x', 'gs', 'https://storage.googleapis.com'],
     ['gcs://bucket/x', 'gcs', 'https://storage.googleapis.com'],

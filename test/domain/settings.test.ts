@@ -257,6 +257,13 @@ describe('a settings file', () => {
     expect(parseSetting('remotes.a.endpoint', endpoint, origin).value).toBe(endpoint);
   });
 
+  test('may not name an endpoint that is another one once its line break is gone', () => {
+    const origin = { scope: 'clone', origin: PATH } as const;
+    expect(() => parseSetting('remotes.a.endpoint', 'https://s3.example.org\n.evil.example', origin)).toThrow(
+      expect.objectContaining({ code: 'config-value' }),
+    );
+  });
+
   test.each([
     'http://localhost.example.org',
     'http://127.0.0.1.example.org',

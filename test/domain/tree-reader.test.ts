@@ -204,6 +204,7 @@ describe('a root is refused', () => {
     ['of another kind', 'mlv-list 0 0\n', 'tree-invalid'],
     ['with a level that no tree has', `mlv-tree 0 3\n${node}`, 'tree-invalid'],
     ['with a leading zero', `mlv-tree 0 00\n${node}`, 'tree-invalid'],
+    ['with a leading zero in its version', `mlv-tree 00 0\n${node}`, 'tree-invalid'],
     ['with lists of nothing', 'mlv-tree 0 1\n', 'tree-invalid'],
     ['with more in its header', 'mlv-tree 0 0 \n', 'tree-invalid'],
     ['with a line that is cut', `mlv-tree 0 0\n${node.slice(0, -1)}`, 'tree-invalid'],

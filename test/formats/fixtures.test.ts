@@ -25,6 +25,7 @@ import { openStatCache, readBlock } from '../../src/storage/stat-cache.ts';
 import { readCheckoutRecord } from '../../src/workspace/checkout-record.ts';
 import type { Tree } from '../storage/transfer-rig.ts';
 import { contentOf, createRig, readTree } from '../storage/transfer-rig.ts';
+import { parseHexDump } from '../support/hex-dump.ts';
 import { hash } from '../support/trees.ts';
 import {
   CHECKOUT_RECORD,
@@ -40,7 +41,6 @@ import {
   NODES,
   NONCE,
   PACKED,
-  parseHexDump,
   REMOTE_FILES,
   SHARD,
   STAT_SUMMARY,

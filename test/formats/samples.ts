@@ -279,11 +279,6 @@ function hexDump(bytes: Buffer): string {
   return text;
 }
 
-/** The bytes of a dump. */
-export function parseHexDump(text: string): Buffer {
-  return Buffer.from(text.replace(/^[0-9a-f]+ {2}/gm, '').replace(/\s/g, ''), 'hex');
-}
-
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => join(folder, name))

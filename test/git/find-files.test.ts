@@ -76,6 +76,11 @@ describe('findFiles', () => {
     expect(filesGitShows(repo).filter(isPointer)).toEqual(found);
   });
 
+  it('passes over a pattern that is longer than any path', () => {
+    const repo = repository({ '.gitignore': `${'/'.repeat(40_000)}x\nb.mlv\n`, 'a.mlv': '', 'b.mlv': '' });
+    expect(pointersIn(repo)).toEqual(['a.mlv']);
+  });
+
   it('treats folder names with special characters as they are', () => {
     const repo = repository({
       'we[i]rd *?!#\\/.gitignore': 'x.mlv\n/sub/y.mlv\n',

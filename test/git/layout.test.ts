@@ -23,6 +23,22 @@ describe('discoverLayout', () => {
     expect(discoverLayout(join(root, 'a/b'))).toEqual(plain(root));
   });
 
+  it('takes no longer for a .git file that is long and leads nowhere', () => {
+    mkdirSync(at('long'));
+    writeFileSync(at('long/.git'), `gitdir: ${'\n'.repeat(200_000)}\0`);
+    const begun = performance.now();
+    expect(() => discoverLayout(at('long'))).toThrow(expect.objectContaining({ code: 'git-file-invalid' }));
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
+  it('takes a path with NUL for one that does not exist', () => {
+    const { root } = makeRepository(at('nul'));
+    writeFileSync(join(root, '.git/config'), '[core]\nworktree = a\0b\n');
+    expect(() => discoverLayout(root)).toThrow(expect.objectContaining({ code: 'git-work-tree-missing' }));
+    writeFileSync(join(root, '.git/commondir'), 'a\0b');
+    expect(discoverLayout(root)).toBeUndefined();
+  });
+
   it('returns undefined outside any repository', () => {
     mkdirSync(at('outside'));
     expect(discoverLayout(at('outside'))).toBeUndefined();

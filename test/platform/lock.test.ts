@@ -247,6 +247,14 @@ describe('between machines', () => {
     },
   );
 
+  test('says so where a file has the last number there is, instead of waiting without end', async () => {
+    writeFileSync(join(folder, 'work.999999999999999'), 'free');
+    await expect(tryNow()).rejects.toMatchObject({
+      code: 'lock-damaged',
+      message: `${folder}/work.999999999999999 has a number that no lock gets to`,
+    });
+  });
+
   test('cannot be judged by process numbers of another namespace', async (context) => {
     const unshare = ['unshare', '-rpf', '--mount-proc', '--kill-child'];
     if (spawnSync('unshare', [...unshare.slice(1), 'true']).status !== 0)

@@ -17,7 +17,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/domain/digest.ts';
 import type { TreePath } from '../../src/domain/tree-path.ts';
 import { RECORD_BYTES } from '../../src/storage/file-record.ts';
-import type { BlockPlace, StatBlock } from '../../src/storage/stat-cache.ts';
+import { hashEngine } from '../../src/platform/hash.ts';
+import type { BlockPlace, StatBlock, StatCache } from '../../src/storage/stat-cache.ts';
 import { blockHash, blocksBetween, openStatCache, readBlock, writeStatCache } from '../../src/storage/stat-cache.ts';
 
 const SUMMARY = {
@@ -102,6 +103,20 @@ describe('a stat cache', () => {
   });
 });
 
+/** A directory under its right hash. */
+function framed(directory: string, offset: number): Buffer {
+  const text = Buffer.from(directory);
+  const trailer = Buffer.alloc(48);
+  trailer.writeUIntLE(offset, 0, 6);
+  trailer.writeUIntLE(text.length, 6, 6);
+  hashEngine().hash(text).copy(trailer, 16);
+  return Buffer.concat([text, trailer]);
+}
+
+function withBlock(all: StatCache, change: Partial<BlockPlace>): string {
+  return JSON.stringify({ ...all, blocks: [...all.blocks.slice(0, -1), { ...all.blocks.at(-1), ...change }] });
+}
+
 describe('is thrown away', () => {
   test('when it is not there', () => {
     const path = write();
@@ -148,6 +163,28 @@ describe('is thrown away', () => {
       if (block < 0) expect(openStatCache(path)).toBeUndefined();
       else expect(readAll(path)).toEqual(BLOCKS.map((good, index) => (index === block ? undefined : good)));
     }
+  });
+
+  test.each([
+    ['is no JSON', () => '{'],
+    ['is nothing', () => 'null'],
+    ['has no blocks', (all: StatCache) => JSON.stringify({ ...all, blocks: undefined })],
+    ['has sizes that are words', (all: StatCache) => JSON.stringify({ ...all, bytes: '12' })],
+    ['has a block beyond the end', (all: StatCache) => withBlock(all, { length: 2 ** 40 })],
+    ['has a block before the beginning', (all: StatCache) => withBlock(all, { offset: -1 })],
+    ['has more records than bytes', (all: StatCache) => withBlock(all, { count: 3 })],
+    ['has a root that is no digest', (all: StatCache) => JSON.stringify({ ...all, root: 'x' })],
+  ] as const)('when its directory %s, whatever its hash says', (_, change) => {
+    const path = write();
+    const whole = openStatCache(path);
+    if (whole === undefined) throw new Error('no stat cache was written');
+    const bytes = readFileSync(path);
+    const end = bytes.readUIntLE(bytes.length - 48, 6);
+    const { path: __, ...directory } = whole;
+    writeFileSync(path, Buffer.concat([bytes.subarray(0, end), framed(JSON.stringify(directory), end)]));
+    expect(openStatCache(path)).toEqual(whole);
+    writeFileSync(path, Buffer.concat([bytes.subarray(0, end), framed(change(whole), end)]));
+    expect(openStatCache(path)).toBeUndefined();
   });
 
   test('but an error of the disk is told', () => {

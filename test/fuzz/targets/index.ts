@@ -1,0 +1,27 @@
+import type { Surroundings, Target } from '../target.ts';
+import { answerTargets } from './answers.ts';
+import { gitTargets } from './git.ts';
+import { indexTargets } from './indexes.ts';
+import { noteTargets } from './notes.ts';
+import { packTargets } from './packs.ts';
+import { pathTargets } from './paths.ts';
+import { pointerTargets } from './pointers.ts';
+import { settingTargets } from './settings.ts';
+import { statCacheTargets } from './stat-caches.ts';
+import { treeTargets } from './trees.ts';
+
+/** Every parser of what others wrote, or what may be damaged. */
+export function allTargets(surroundings: Surroundings): Target[] {
+  return [
+    pointerTargets,
+    settingTargets,
+    pathTargets,
+    treeTargets,
+    indexTargets,
+    packTargets,
+    answerTargets,
+    noteTargets,
+    statCacheTargets,
+    gitTargets,
+  ].flatMap((targets) => targets(surroundings));
+}
