@@ -83,7 +83,7 @@ export interface World {
   readonly collectors: number;
   /** How many runs each collector may begin. */
   readonly runs: number;
-  /** Never more keys than these have bytes at a time. */
+  /** No more keys than these have bytes at a time: a step that would need more is not followed. */
   readonly maxKeys: number;
   readonly hasMerger?: boolean;
   readonly hasPuller?: boolean;
