@@ -160,24 +160,33 @@ async function appendPieces(
     piece.catch(() => {}); // awaited in its turn
     pieces.push(piece);
   };
+  const writePiece = async ({ bytes, release }: PooledBuffer): Promise<void> => {
+    try {
+      await writeFullyTo(file, bytes);
+      flush.wrote(bytes.length);
+    } finally {
+      release();
+    }
+    onBytes(bytes.length);
+  };
+  let writing = Promise.resolve();
   try {
     for (;;) {
       while (pieces.length < PIECES_AHEAD && next < place.length) fetchNext();
-      const piece = await pieces.shift();
+      const piece = await pieces[0];
       if (piece === undefined) break;
-      try {
-        hasher.update(piece.bytes);
-        await writeFullyTo(file, piece.bytes);
-        flush.wrote(piece.bytes.length);
-      } finally {
-        piece.release();
-      }
-      onBytes(piece.bytes.length);
+      // While the one before is written.
+      hasher.update(piece.bytes);
+      await writing;
+      void pieces.shift();
+      writing = writePiece(piece);
+      writing.catch(() => {}); // awaited before the next
     }
+    await writing;
     await flush.settled();
   } finally {
     stop.abort();
-    await Promise.allSettled([flush.settled()]);
+    await Promise.allSettled([writing, flush.settled()]);
     for (const piece of await Promise.allSettled(pieces)) if (piece.status === 'fulfilled') piece.value.release();
   }
 }
