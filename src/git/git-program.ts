@@ -1,3 +1,5 @@
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { objectMissing, objectReader } from './cat-file.ts';
 import type { CommitId, GitFile, GitFileVersion, GitRef, GitRepository } from './git.ts';
@@ -5,6 +7,7 @@ import { gitRunner, zeroTerminated, type GitChild, type GitProgramOptions } from
 import type { GitLayout } from './layout.ts';
 import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
 import { cannotBeRevision, revisionAmbiguous, revisionUnknown } from './revision.ts';
+import { distinctFiles, parseTree, type TreeSource } from './trees.ts';
 
 /**
  * The repository through the `git` executable, which is started when the first answer needs it. Throws `git-missing`,
@@ -14,17 +17,44 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
   const git = gitRunner(layout, options);
   const objects = objectReader(git);
 
-  /** Records of a `-z` output, one at a time. */
-  async function* records(args: readonly string[]): AsyncGenerator<string> {
+  async function* parts(
+    args: readonly string[],
+    input: string,
+    split: (output: Readable) => AsyncIterable<string>,
+  ): AsyncGenerator<string> {
     const child = git.start(args);
-    child.process.stdin.end();
+    child.process.stdin.end(input);
     try {
-      yield* zeroTerminated(child.process.stdout);
-      if ((await child.ended) !== 0) throw git.failure(args, child.stderr());
+      yield* split(child.process.stdout);
+      if ((await child.ended) === 0) return;
+      const missing = /^(?:fatal: bad object|error: Could not read) ([0-9a-f]{40,})$/m.exec(child.stderr())?.[1];
+      throw missing === undefined ? git.failure(args, child.stderr()) : objectMissing(missing);
     } finally {
       child.process.kill();
     }
   }
+
+  /** Records of a `-z` output, one at a time. */
+  const records = (args: readonly string[]) => parts(args, '', zeroTerminated);
+
+  /** What `rev-list` prints, one line at a time, for what these lines on its standard input add to the arguments. */
+  const revList = (args: readonly string[], input: readonly string[]) =>
+    parts(['rev-list', ...args, '--stdin'], input.map((line) => `${line}\n`).join(''), (output) =>
+      createInterface({ input: output }),
+    );
+
+  const treeSource: TreeSource = {
+    async commit(id) {
+      const object = await objects.read(id);
+      if (object?.type !== 'commit') throw objectMissing(id);
+      return { tree: /^tree ([0-9a-f]+)\n/.exec(object.content.toString('latin1', 0, 80))?.[1] ?? '' };
+    },
+    async tree(id) {
+      const object = await objects.read(id);
+      if (object?.type !== 'tree') throw objectMissing(id);
+      return parseTree(object.content, id.length / 2);
+    },
+  };
 
   async function commitOf(name: string): Promise<CommitId | undefined> {
     const output = await git.run(['rev-parse', '--quiet', '--verify', `${name}^{commit}`], { accept: [0, 1] });
@@ -164,6 +194,36 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
         list.process.kill();
         trees.process.kill();
       }
+    },
+
+    async reflogCommits() {
+      const stash = asCommit(await git.run(['rev-parse', '--quiet', '--verify', 'refs/stash'], { accept: [0, 1] }));
+      if (stash !== undefined && (await objects.read(stash)) === undefined) throw objectMissing(stash);
+      const stashParents: string[] = [];
+      // Its log can have been expired without the ref.
+      for (const which of stash === undefined ? [] : ['--walk-reflogs', '--no-walk']) {
+        for await (const line of revList([which, '--parents'], ['refs/stash'])) {
+          stashParents.push(...line.split(' ').slice(1));
+        }
+      }
+      const commits: CommitId[] = [];
+      // Without --stdin, that there is no reflog would be an error.
+      for await (const id of revList(['--no-walk', '--reflog', '--ignore-missing'], stashParents)) {
+        commits.push(id as CommitId);
+      }
+      return commits;
+    },
+
+    filesOf: (wanted) => distinctFiles(treeSource, wanted),
+
+    async commitsSince(tips, time) {
+      // Not --since, which stops at the first older commit.
+      const commits: CommitId[] = [];
+      for await (const line of revList(['--timestamp'], tips)) {
+        const [seconds = '', id = ''] = line.split(' ');
+        if (Number(seconds) * 1000 >= time) commits.push(id as CommitId);
+      }
+      return commits;
     },
 
     async stage(paths) {

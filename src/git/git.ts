@@ -15,9 +15,9 @@ export interface GitFile {
   readonly blob: string;
 }
 
-/** A file version found while walking history. */
+/** A file version found in commits. */
 export interface GitFileVersion extends GitFile {
-  /** A commit that has this version (the newest that introduced it, as far as the walk knows). */
+  /** A commit that has this version: where history is walked, the newest that introduced it, as far as the walk knows. */
   readonly commit: CommitId;
 }
 
@@ -67,6 +67,26 @@ export interface GitRepository {
     /** For an engine that can narrow by itself: Git pathspecs that match at least what `accept` does. */
     readonly pathspecs: readonly string[];
   }): AsyncIterable<GitFileVersion>;
+  /**
+   * The commits that reflogs name, before and after each step: those of all refs, and those that each linked work tree has
+   * for itself; and what stashes are made of (the parents of every commit in the reflog of `refs/stash`, and of the one it
+   * leads to). Each once, in no order, tags peeled, without those that are no longer there. Throws `git-object-missing` where
+   * `refs/stash` itself, or a tag that is there, leads to what is not.
+   */
+  reflogCommits(): Promise<CommitId[]>;
+  /**
+   * Every distinct (path, blob) of files the predicate accepts in the trees of these commits (not of their ancestors), in no
+   * order, with the first commit in which it was met. What several commits share is read once. Throws `git-object-missing`.
+   */
+  filesOf(options: {
+    readonly commits: readonly CommitId[];
+    readonly accept: (path: string) => boolean;
+  }): AsyncIterable<GitFileVersion>;
+  /**
+   * The commits reachable from the tips whose committer's time is `time` (milliseconds since 1970) or later, in no order, also
+   * those behind an older one, as clocks differ. In a shallow clone: what is there. Throws `git-object-missing`.
+   */
+  commitsSince(tips: readonly CommitId[], time: number): Promise<CommitId[]>;
   /**
    * Stages additions and deletions of exactly these paths, files only, whether ignored or not (a path that is gone from disk
    * is staged as deleted, if Git had it). All or nothing. Throws `git-index-locked` while another program changes the index.

@@ -1,49 +1,12 @@
-import { MlvError } from '../domain/errors.ts';
 import type { CommitId, GitFileVersion } from './git.ts';
-
-export interface TreeEntry {
-  readonly name: string;
-  /** As Git writes it: `040000`, `100644`. */
-  readonly mode: string;
-  readonly id: string;
-}
+import { FOLDER, type TreeEntry, type TreeSource } from './trees.ts';
 
 /** What walking needs of a repository. */
-export interface History {
+export interface History extends TreeSource {
   /** Parents as this clone knows them (none where it is shallow), tree and time (seconds) of a commit. */
   commit(
     id: CommitId,
   ): Promise<{ readonly parents: readonly CommitId[]; readonly tree: string; readonly time: number }>;
-  tree(id: string): Promise<readonly TreeEntry[]>;
-}
-
-const FOLDER = '040000';
-
-/**
- * The entries of a SHA-1 repository's tree object. isomorphic-git's own reader refuses names that have a backslash. Throws
- * `git-tree-damaged`.
- */
-export function parseTree(bytes: Buffer): TreeEntry[] {
-  const entries: TreeEntry[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const space = bytes.indexOf(32, at);
-    const end = space < 0 ? -1 : bytes.indexOf(0, space);
-    if (end < 0 || end + 21 > bytes.length) {
-      throw new MlvError({
-        code: 'git-tree-damaged',
-        kind: 'corrupt',
-        message: 'A tree object of Git is malformed',
-        hint: 'git fsck tells which; git fetch --refetch gets it again',
-      });
-    }
-    entries.push({
-      mode: bytes.toString('latin1', at, space).padStart(6, '0'),
-      name: bytes.toString('utf8', space + 1, end),
-      id: bytes.toString('hex', end + 1, end + 21),
-    });
-    at = end + 21;
-  }
-  return entries;
 }
 
 /** Every entry below a tree that is not a folder. */
@@ -85,7 +48,7 @@ export async function* introducedFiles(
   tips: readonly CommitId[],
   exclude: readonly CommitId[],
 ): AsyncGenerator<GitFileVersion & { mode: string }> {
-  const excluded = await ancestors(history, exclude);
+  const excluded = await reachable(history, exclude);
   const queue: { id: CommitId; parents: readonly CommitId[]; tree: string; time: number }[] = [];
   const queued = new Set<CommitId>();
   const enqueue = async (ids: readonly CommitId[]): Promise<void> => {
@@ -110,15 +73,15 @@ export async function* introducedFiles(
   }
 }
 
-async function ancestors(history: History, tips: readonly CommitId[]): Promise<Set<CommitId>> {
-  const found = new Set(tips);
-  const pending = [...found];
+/** The tips and all their ancestors, with their times (seconds). */
+export async function reachable(history: History, tips: readonly CommitId[]): Promise<Map<CommitId, number>> {
+  const found = new Map<CommitId, number>();
+  const pending = [...tips];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const parent of (await history.commit(next)).parents) {
-      if (found.has(parent)) continue;
-      found.add(parent);
-      pending.push(parent);
-    }
+    if (found.has(next)) continue;
+    const { parents, time } = await history.commit(next);
+    found.set(next, time);
+    pending.push(...parents);
   }
   return found;
 }

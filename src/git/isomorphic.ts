@@ -1,13 +1,14 @@
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { hasErrorCode } from '../domain/errors.ts';
 import { objectMissing } from './cat-file.ts';
-import { readGitConfigFile } from './config-file.ts';
 import type { CommitId, GitFile, GitRef, GitRepository } from './git.ts';
 import { rulesInside } from './ignore-rules.ts';
 import { readIndexFile } from './index-file.ts';
 import { isomorphicFiles, packCache } from './isomorphic-files.ts';
-import { introducedFiles, parseTree, treeFiles, type History } from './isomorphic-history.ts';
+import { refuseUnknownFormats } from './isomorphic-formats.ts';
+import { introducedFiles, reachable, treeFiles, type History } from './isomorphic-history.ts';
+import { reflogCommits } from './isomorphic-reflogs.ts';
 import { stageIsomorphic } from './isomorphic-stage.ts';
 import { kindOf, type GitLayout } from './layout.ts';
 import { folderOf, isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
@@ -18,6 +19,7 @@ import {
   revisionUnknown,
   revisionUnsupported,
 } from './revision.ts';
+import { distinctFiles, parseTree } from './trees.ts';
 
 export interface IsomorphicOptions {
   /** What `core.excludesFile` names: the user's own ignore rules. */
@@ -53,7 +55,7 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
     async tree(id) {
       const { object, type } = await readContent(id);
       if (type !== 'tree') throw objectMissing(id);
-      return parseTree(object);
+      return parseTree(object, 20);
     },
   };
 
@@ -72,6 +74,10 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
     return peel((await git.readTag({ ...access(), oid: id })).tag.object);
   }
 
+  async function commitAt(id: string): Promise<CommitId | undefined> {
+    return (await hasObject(id)) ? peel(id) : undefined;
+  }
+
   /** The object that a full ref name leads to. */
   async function readRef(name: string): Promise<string | undefined> {
     return git.resolveRef({ ...repository, ref: name }).catch((error: unknown) => {
@@ -81,7 +87,7 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
   }
 
   async function resolveBase(base: string, revision: string): Promise<CommitId | undefined> {
-    if (/^[0-9a-f]{40}$/.test(base)) return (await hasObject(base)) ? peel(base) : undefined;
+    if (/^[0-9a-f]{40}$/.test(base)) return commitAt(base);
     const isTopLevel = /^[A-Z_]+$/.test(base) || base.startsWith('refs/');
     const places = ['refs/', 'refs/tags/', 'refs/heads/', 'refs/remotes/'].map((prefix) => prefix + base);
     for (const name of [...(isTopLevel ? [base] : []), ...places, `refs/remotes/${base}/HEAD`]) {
@@ -213,6 +219,18 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
       }
     },
 
+    async reflogCommits() {
+      const parentsOf = async (id: CommitId) => (await history.commit(id)).parents;
+      return reflogCommits(layout.commonDir, { stash: await readRef('refs/stash'), commitAt, parentsOf });
+    },
+
+    filesOf: (wanted) => distinctFiles(history, wanted),
+
+    async commitsSince(tips, time) {
+      const found = [...(await reachable(history, tips))];
+      return found.filter(([, seconds]) => seconds * 1000 >= time).map(([id]) => id);
+    },
+
     stage: (paths) => stageIsomorphic(git, layout, paths),
 
     async tracked(paths) {
@@ -232,25 +250,6 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
 
     close: async () => undefined,
   };
-}
-
-function refuseUnknownFormats(layout: GitLayout): void {
-  const config = readGitConfigFile(join(layout.commonDir, 'config'));
-  const refuse = (code: string, what: string): never => {
-    throw new MlvError({
-      code,
-      kind: 'unsupported',
-      message: `The repository ${layout.commonDir} ${what}, which needs the git program`,
-      hint: 'Install git',
-    });
-  };
-  const objectFormat = config.get('extensions.objectformat') ?? 'sha1';
-  if (objectFormat !== 'sha1') refuse('git-unsupported-format', `has object ids by ${objectFormat}`);
-  const refStorage = config.get('extensions.refstorage') ?? 'files';
-  if (refStorage !== 'files') refuse('git-unsupported-format', `keeps its refs as ${refStorage}`);
-  if (existsSync(join(layout.commonDir, 'objects', 'info', 'alternates'))) {
-    refuse('git-unsupported-alternates', 'borrows objects from another one (objects/info/alternates)');
-  }
 }
 
 /** What git check-ref-format forbids, as far as it could lead out of `refs`. */

@@ -100,16 +100,24 @@ function commonDirOf(gitDir: string): string {
   }
 }
 
-/** What core.worktree says; throws `git-bare` where core.bare is set. Linked work trees know neither setting. */
+/** What core.worktree says; throws `git-bare` where core.bare is set. */
 function configuredWorkTree(gitDir: string): string | undefined {
+  const { workTree, isBare } = workTreeSettings(gitDir);
+  if (workTree === undefined && isBare) throw bare(gitDir);
+  return workTree;
+}
+
+/** What core.worktree and core.bare say of the main work tree, the first of which counts. Linked ones know neither setting. */
+export function workTreeSettings(gitDir: string): { readonly workTree: string | undefined; readonly isBare: boolean } {
   const config = readGitConfigFile(join(gitDir, 'config'));
   const own = isTrue(config.get('extensions.worktreeconfig'))
     ? readGitConfigFile(join(gitDir, 'config.worktree'))
     : undefined;
   const workTree = own?.get('core.worktree') ?? config.get('core.worktree');
-  if (workTree !== undefined) return resolve(gitDir, workTree);
-  if (isTrue(own?.get('core.bare') ?? config.get('core.bare'))) throw bare(gitDir);
-  return undefined;
+  return {
+    workTree: workTree === undefined ? undefined : resolve(gitDir, workTree),
+    isBare: isTrue(own?.get('core.bare') ?? config.get('core.bare')),
+  };
 }
 
 /** What core.fileMode says: false for a repository on a disk without executable bits. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isTrue, parseGitConfig } from '../../../src/git/config-file.ts';
 import { rulesInside } from '../../../src/git/ignore-rules.ts';
 import { readIndexFile } from '../../../src/git/index-file.ts';
-import { parseTree } from '../../../src/git/isomorphic-history.ts';
+import { parseTree } from '../../../src/git/trees.ts';
 import { discoverLayout, keepsFileModes } from '../../../src/git/layout.ts';
 import { parseRevision } from '../../../src/git/revision.ts';
 import { NO_RULES } from '../../../src/platform/walk.ts';
@@ -52,7 +52,7 @@ export function gitTargets({ scratch }: Surroundings): Target[] {
       seeds: [Buffer.concat([Buffer.from('100644 a.mlv\0'), BLOB, Buffer.from('40000 data\0'), BLOB]), ''],
       words: ['100644 ', '40000 ', '\0', ' '],
       run(input) {
-        const entries = parseTree(input);
+        const entries = parseTree(input, 20);
         check(
           entries.every(({ id }) => /^[0-9a-f]{40}$/.test(id)),
           'entries name objects',
