@@ -55,6 +55,8 @@ export interface Context {
   readonly cwd: string;
   readonly environment: Environment;
   readonly isVerbose: boolean;
+  /** Asks for a yes or no, on stderr; undefined where nobody is there to answer. */
+  ask(question: string): Promise<boolean | undefined>;
   /** Progress and interruption, to be handed to the verb. */
   readonly verb: VerbOptions;
   /** The project around `cwd`; closed when the command ends. Throws `not-a-project`. */

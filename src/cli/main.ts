@@ -47,6 +47,19 @@ function lazyStream(open: () => NodeJS.WriteStream): OutputStream {
   };
 }
 
+async function ask(question: string): Promise<boolean | undefined> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // What is typed is the terminal's until it is answered, Ctrl-C too.
+  lines.on('SIGINT', () => process.emit('SIGINT'));
+  try {
+    return /^y(?:es)?$/i.test((await lines.question(question, { signal: abort.signal })).trim());
+  } finally {
+    lines.close();
+  }
+}
+
 async function main(): Promise<void> {
   // The S3 SDK would tell users of mlv which Node its own later versions need.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
@@ -57,6 +70,7 @@ async function main(): Promise<void> {
     stdout: lazyStream(() => process.stdout),
     stderr: lazyStream(() => process.stderr),
     signal: abort.signal,
+    ask,
   });
 }
 

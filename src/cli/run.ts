@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly stderr: OutputStream;
   /** Aborted by the first interruption. */
   readonly signal: AbortSignal;
+  /** Asks for a yes or no; undefined where nobody is there to answer. */
+  ask(question: string): Promise<boolean | undefined>;
 }
 
 /** Runs one command line and prints what comes of it. Returns the exit code; never rejects. */
@@ -70,6 +72,10 @@ async function execute(surroundings: Surroundings, globals: Globals, words: read
     environment: surroundings.environment,
     isVerbose: globals.isVerbose,
     verb: { onProgress: progress.update, signal: surroundings.signal },
+    ask(question) {
+      progress.stop();
+      return globals.isJson ? Promise.resolve(undefined) : surroundings.ask(question);
+    },
     async open() {
       const { openWorkspace } = await import('../workspace/open.ts');
       workspace ??= await openWorkspace({ cwd, environment: surroundings.environment });

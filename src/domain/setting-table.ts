@@ -16,6 +16,8 @@ export type SettingValue = string | number | boolean | readonly string[];
 export interface SettingValues {
   readonly 'core.autostage': boolean;
   readonly 'cache.dir': string | undefined;
+  /** Undefined for a cache that is one user's. */
+  readonly 'cache.shared': 'group' | undefined;
   readonly 'cache.links': readonly LinkType[];
   /** Bytes. */
   readonly 'cache.packBelow': number | 'auto';
@@ -58,6 +60,12 @@ export const SETTINGS: { readonly [K in keyof SettingValues]: Setting<NonNullabl
     tracked: true,
   },
   'cache.dir': { ...text('folder of the cache, where it is not inside .git'), tracked: false },
+  'cache.shared': {
+    doc: 'whether everybody of the group of its folder may write to the cache',
+    tracked: false,
+    expected: 'group',
+    parse: (given) => (given === 'group' ? given : undefined),
+  },
   'cache.links': {
     doc: 'how files come out of the cache, the first that the disk can do',
     default: ['reflink', 'copy'],

@@ -6,6 +6,7 @@
  */
 import {
   closeSync,
+  fchmodSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -131,6 +132,7 @@ function claim(
   }
   try {
     writeSync(fd, text, 0);
+    fchmodSync(fd, 0o644); // whatever the umask: others must see who has it
     if (highestNumber(folder, name) === number) {
       for (const lower of numbers(folder, name)) if (lower < number) unlinkIfThere(pathOf(folder, name, lower));
       return { number, fd };

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
+import { hasErrorCode } from '../domain/errors.ts';
 import { randomName, writeFileDurably } from '../platform/durable-write.ts';
 
 /** The folders of a cache. */
@@ -10,8 +11,14 @@ export function cacheFolders(folder: string) {
     packs: join(folder, 'packs'),
     index: join(folder, 'index'),
     temporary: join(folder, 'tmp'),
+    trash: join(folder, 'trash'),
     generation: join(folder, 'generation'),
   };
+}
+
+/** To be called before and after something is removed: what stat caches say is stored must be looked at again. */
+export function renewGeneration(folder: string): void {
+  writeFileDurably(cacheFolders(folder).generation, randomName(), { mode: 0o644 });
 }
 
 /** Path of a blob that has a file of its own. */
@@ -40,7 +47,41 @@ export function removeLeftovers(folder: string): void {
 /** Makes the folders of a cache, and gives it its first generation. */
 export function prepareCache(folder: string): void {
   const folders = cacheFolders(folder);
-  for (const each of [folders.loose, folders.packs, folders.index, folders.temporary])
-    mkdirSync(each, { recursive: true });
-  if (!existsSync(folders.generation)) writeFileDurably(folders.generation, randomName());
+  for (const each of [folders.loose, folders.packs, folders.index, folders.temporary]) makeCacheFolder(folder, each);
+  if (!existsSync(folders.generation)) renewGeneration(folder);
+}
+
+/** Of folders in which everybody of the group may write, and whose files are the group's whoever makes them. */
+const GROUP_MODE = 0o2775;
+
+/** Makes a folder in a cache; where a group shares that, everybody of it may write there, whatever this user's umask. */
+export function makeCacheFolder(folder: string, path: string): void {
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined || !isShared(folder)) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) chmodSync(made, GROUP_MODE);
+}
+
+/** Makes a cache one that its group shares, with all that is in it. What belongs to others stays as it is. */
+export function shareCache(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  if (isShared(folder)) return;
+  const open = (path: string, mode: number): void => {
+    try {
+      chmodSync(path, mode);
+    } catch (error) {
+      if (!hasErrorCode(error, 'EPERM', 'EACCES', 'EROFS', 'ENOENT')) throw error;
+    }
+  };
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isDirectory()) open(path, GROUP_MODE);
+    else if (entry.isFile()) open(path, statSync(path).mode | 0o444);
+  }
+  // Last: it tells that all of the rest is done.
+  open(folder, GROUP_MODE);
+}
+
+function isShared(folder: string): boolean {
+  const mode = statSync(folder, { throwIfNoEntry: false })?.mode ?? 0;
+  return (mode & GROUP_MODE) === GROUP_MODE;
 }

@@ -1,8 +1,8 @@
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -12,11 +12,11 @@ import {
 import { dirname, join } from 'node:path';
 import { CELL_BYTES, writeRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
+import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { fsyncFolder, randomName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { cacheFolders, loosePath, prepareCache, removeLeftovers } from './cache-layout.ts';
+import { cacheFolders, loosePath, makeCacheFolder, prepareCache, removeLeftovers } from './cache-layout.ts';
 import { namingFullDisk } from './disk-full.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { joinRows } from './packed-rows.ts';
@@ -48,9 +48,11 @@ const BULK_BYTES = 4 << 20;
 export interface WritableCache {
   readonly folder: string;
   packBelow(): number;
-  has(digest: Digest): boolean;
-  /** Whether a pack has it. */
-  hasPacked(digest: Buffer): boolean;
+  /**
+   * Whether it has a blob (32 raw bytes) and will have it for a while: no collection that is under way takes it. Only packs need be
+   * looked into where `mayBeLoose` is false.
+   */
+  keeps(digest: Buffer, mayBeLoose: boolean): boolean;
   publish(rows: readonly PackedRows[]): void;
 }
 
@@ -77,6 +79,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     const file = openSync(temporary, 'wx', 0o444);
     try {
       writeFully(file, bytes);
+      fchmodSync(file, 0o444); // whatever the umask: who may read it is said by the folders
       fsyncSync(file);
     } catch (error) {
       rmSync(temporary, { force: true });
@@ -91,7 +94,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     const target = loosePath(folder, digest);
     const parent = dirname(target);
     if (!existsSync(parent)) {
-      mkdirSync(parent, { recursive: true });
+      makeCacheFolder(folder, parent);
       dirty.add(folders.loose);
     }
     renameSync(path, target);
@@ -172,14 +175,14 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   return {
     put(digest, bytes, kind) {
       const mayBeLoose = looseFolders.has(digest[0] ?? 0);
-      if (mayBeLoose ? cache.has(digestFromBytes(digest)) : cache.hasPacked(digest)) return;
+      if (cache.keeps(digest, mayBeLoose)) return;
       if (bytes.length >= packBelow && kind === 'data') writeLoose(digestFromBytes(digest), bytes);
       else bulk[kind].put(digest, bytes);
     },
     partialPath: (digest) => join(folders.temporary, `partial-${digest}`),
     temporaryPath,
     adopt(digest, path) {
-      if (existsSync(loosePath(folder, digest))) unlinkSync(path);
+      if (cache.keeps(digestToBytes(digest), true)) unlinkSync(path);
       else adopt(digest, path);
     },
     flush,

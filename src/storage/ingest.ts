@@ -211,6 +211,7 @@ function copyAndHash(file: number, temporary: string, seen: Stats): Buffer | und
     });
     const digest = hasher.digest();
     if (length !== seen.size || !isUnchanged(seen, fstatSync(file))) return undefined;
+    fchmodSync(copy, 0o444); // whatever the umask
     fsyncSync(copy);
     return digest;
   } finally {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes, isDigest } from '../domain/digest.ts';
@@ -12,6 +12,7 @@ import { openIndexFile } from './index-file.ts';
 import { readAt } from '../platform/read-write.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { publishRows } from './publish-rows.ts';
+import { openPackFile, openTrash } from './trash.ts';
 
 /** Where a blob's bytes are on this disk. */
 export interface BlobLocation {
@@ -29,8 +30,11 @@ export interface LocalCache {
   /** Changes whenever something was removed from the cache; what was known to be there before is then known no more. */
   generation(): string;
   has(digest: Digest): boolean;
-  /** Whether a pack has it; 32 raw bytes. */
-  hasPacked(digest: Buffer): boolean;
+  /**
+   * Whether it has a blob (32 raw bytes) and will have it for a while: what was not used for a day is made young again, so that no
+   * collection takes it. Only packs are looked into where `mayBeLoose` is false.
+   */
+  keeps(digest: Buffer, mayBeLoose: boolean): boolean;
   locate(digest: Digest): BlobLocation | undefined;
   /** The bytes, compared with the digest. Throws `blob-missing`, `blob-corrupt`. For objects that fit into memory. */
   read(digest: Digest): Buffer;
@@ -43,6 +47,8 @@ export interface LocalCache {
 const MAX_OPEN_PACKS = 64;
 const RELOAD_MS = 50;
 const PRESENT_MS = 1_000;
+/** What was used since needs not be made young again. */
+const FRESH_MS = 24 * 60 * 60 * 1000;
 
 /** Opens a cache; folders are made when something is written. */
 export function openLocalCache(options: { readonly folder: string; readonly packBelow: () => number }): LocalCache {
@@ -50,6 +56,9 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
   const folders = cacheFolders(folder);
   const indexes = openIndexes(folders.index);
   const packs = openPacks(folders.packs);
+  const trash = openTrash(folder);
+  /** Packs that are young, or were made so. */
+  const young = new Set<string>();
 
   function find(bytes: Buffer): BlobLocation | undefined {
     for (const isFresh of [false, true]) {
@@ -67,11 +76,26 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
 
   /** Packs first: looking there takes no system call. */
   function locate(digest: Digest): BlobLocation | undefined {
-    const packed = find(digestToBytes(digest));
-    if (packed !== undefined) return packed;
+    return find(digestToBytes(digest)) ?? findLoose(digest) ?? trash.bringBack(digest);
+  }
+
+  function findLoose(digest: Digest): BlobLocation | undefined {
     const path = loosePath(folder, digest);
     const stats = statSync(path, { throwIfNoEntry: false });
     return stats === undefined ? undefined : { path, offset: 0, length: stats.size, isPacked: false };
+  }
+
+  /** Makes a file young that was not used for a day. False where that is not allowed: somebody else's, or read-only. */
+  function isYoung({ path }: BlobLocation): boolean {
+    if (young.has(path)) return true;
+    try {
+      if (Date.now() - statSync(path).mtimeMs > FRESH_MS) utimesSync(path, new Date(), new Date());
+    } catch (error) {
+      if (!hasErrorCode(error, 'EPERM', 'EACCES', 'EROFS', 'ENOENT')) throw error;
+      return false;
+    }
+    if (path.endsWith('.pack')) young.add(path);
+    return true;
   }
 
   const cache: LocalCache = {
@@ -85,8 +109,13 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
         return '';
       }
     },
-    has: (digest) => find(digestToBytes(digest)) !== undefined || existsSync(loosePath(folder, digest)),
-    hasPacked: (digest) => find(digest) !== undefined,
+    has: (digest) => find(digestToBytes(digest)) !== undefined || locate(digest) !== undefined,
+    keeps(digest, mayBeLoose) {
+      const packed = find(digest);
+      if (packed !== undefined && isYoung(packed)) return true;
+      const loose = mayBeLoose ? findLoose(digestFromBytes(digest)) : undefined;
+      return loose !== undefined && isYoung(loose);
+    },
     locate,
     read(digest) {
       const location = locate(digest);
@@ -103,6 +132,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
     close() {
       indexes.close();
       packs.close();
+      trash.close();
     },
   };
   return cache;
@@ -191,7 +221,7 @@ function openPacks(folder: string) {
 
   function descriptor(file: string): number {
     let fd = open.get(file);
-    if (fd === undefined) fd = openSync(file, 'r');
+    if (fd === undefined) fd = openPackFile(file);
     else open.delete(file);
     open.set(file, fd); // last used, last out
     const [oldest] = open;

@@ -1,4 +1,4 @@
-import { closeSync, fsync as fsyncCallback, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fchmodSync, fsync as fsyncCallback, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Digest, HashFunction } from '../domain/digest.ts';
@@ -32,6 +32,7 @@ export function createPackWriter(options: {
   const { folder, temporary, kind, hash } = options;
   const header = formatPackHeader(kind);
   const file = openSync(temporary, 'wx', 0o444);
+  fchmodSync(file, 0o444); // whatever the umask
   // Blobs are gathered: a write of a megabyte costs little more than one of 4 KiB.
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   let used = header.copy(buffer);

@@ -34,7 +34,7 @@ export function addIndex(indexFolder: string, parts: readonly PackedRows[]): Dig
 
 /** Writes an index durably under its name. */
 export function writeIndex(folder: string, index: BuiltIndex): void {
-  writeFileDurably(join(folder, index.name), Buffer.concat(index.chunks));
+  writeFileDurably(join(folder, index.name), Buffer.concat(index.chunks), { mode: 0o444 });
 }
 
 /** What is merged away is left until nobody can be reading it any more; until then its rows are only there twice. */

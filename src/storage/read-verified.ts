@@ -6,6 +6,7 @@ import { readAt, writeFully } from '../platform/read-write.ts';
 import { LARGE_FILE_BYTES, readChunks } from './ingest.ts';
 import type { BlobLocation } from './local-cache.ts';
 import { corrupt } from './local-cache.ts';
+import { openPackFile } from './trash.ts';
 
 /** So much of a pack is read at once where blobs are asked for in its order: a read of 4 KiB costs a third of this. */
 const AHEAD_BYTES = 128 << 10;
@@ -53,7 +54,7 @@ function readPacked({ path, offset, length }: BlobLocation, target: Buffer): Buf
   if (pack?.path !== path) {
     if (pack !== undefined) closeSync(pack.file);
     pack = undefined;
-    pack = { path, file: openSync(path, 'r'), end: 0 };
+    pack = { path, file: openPackFile(path), end: 0 };
     ahead.end = ahead.start = 0;
   }
   const isNext = offset === pack.end;

@@ -1,29 +1,18 @@
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, existsSync, linkSync, lstatSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CELL_BYTES } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { PackedBlob } from '../domain/pack.ts';
-import { fsyncFolder, randomName, writeFileDurably } from '../platform/durable-write.ts';
-import { hashEngine } from '../platform/hash.ts';
-import { cacheFolders, loosePath, prepareCache } from './cache-layout.ts';
+import { fsyncFolder } from '../platform/durable-write.ts';
+import { cacheFolders, loosePath, makeCacheFolder, prepareCache, renewGeneration } from './cache-layout.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { createCacheWriter } from './cache-writer.ts';
 import { cellsOf } from './index-rows.ts';
-import { mergeIndexes } from './merge-indexes.ts';
+import { dropRows } from './drop-rows.ts';
 import { findDamaged } from './pack-reader.ts';
-import { addIndex, writeIndex } from './publish-rows.ts';
+import { addIndex } from './publish-rows.ts';
 import type { PackedRows } from './packed-rows.ts';
 import type { CacheSurvey, DamagedPack, SurveyOptions } from './verify-cache.ts';
 import { rangeReader } from './verify-task.ts';
@@ -82,16 +71,17 @@ export async function repairCache(options: {
   }
   const added = addIndex(folders.index, [...written, ...relearned]);
   const rewritten = new Set(written.flatMap(({ packs }) => packs));
-  const stale = dropRows(survey, folders.index, rewritten);
+  const isGone = (name: Digest): boolean => survey.damagedPacks.has(name) && !rewritten.has(name);
+  const stale = dropRows({ indexes: survey.indexes, folder: folders.index, isGone });
 
-  renewGeneration(folders.generation);
+  renewGeneration(survey.folder);
   const remove = (path: string): void => rmSync(path, { force: true, recursive: true });
   for (const name of [...survey.damagedIndexes, ...stale]) if (name !== added) remove(join(folders.index, name));
   for (const name of survey.damagedPacks.keys()) if (!rewritten.has(name)) remove(join(folders.packs, `${name}.pack`));
   for (const digest of survey.damagedLoose)
     if (!repairing.replaced.has(digest)) remove(loosePath(survey.folder, digest));
   for (const folder of [folders.index, folders.packs]) fsyncFolder(folder);
-  renewGeneration(folders.generation);
+  renewGeneration(survey.folder);
   return { restored, lost: [...displaced], reindexed: relearned.length, setAside };
 }
 
@@ -107,7 +97,7 @@ function keepDamage(survey: CacheSurvey, damagedFolder: string): string[] {
     ...survey.damagedIndexes.map((name) => [join(index, name), `${name}.index`] as const),
   ].filter(([path]) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
   if (places.length === 0) return [];
-  mkdirSync(damagedFolder, { recursive: true });
+  makeCacheFolder(survey.folder, damagedFolder);
   const names = places.map(([path, name]) => keep(path, damagedFolder, name));
   fsyncFolder(damagedFolder);
   return names;
@@ -145,8 +135,7 @@ function createRepairWriter(options: {
   const inner = createCacheWriter({
     folder: survey.folder,
     packBelow,
-    has: (digest) => !displaced.has(digest),
-    hasPacked: (digest) => !displaced.has(digest.toString('hex') as Digest),
+    keeps: (digest) => !displaced.has(digestFromBytes(digest)),
     publish: () => {},
   });
   const writer: CacheWriter = {
@@ -193,21 +182,4 @@ async function salvage(name: Digest, pack: DamagedPack, survey: CacheSurvey, wri
   } finally {
     closeSync(file);
   }
-}
-
-/** Indexes that name packs which are gone, or will be, are written anew without those rows. Returns the names of the old ones. */
-function dropRows(survey: CacheSurvey, folder: string, rewritten: ReadonlySet<Digest>): Digest[] {
-  const isGone = (name: Digest): boolean => survey.damagedPacks.has(name) && !rewritten.has(name);
-  const stale = survey.indexes.filter((index) => index.keys().some(({ hash }) => isGone(hash)));
-  for (const index of stale) {
-    const inputs = [index];
-    for (const merged of mergeIndexes({ inputs, isDead: ({ hash }) => isGone(hash), hash: hashEngine().hash }))
-      if (merged.rows > 0) writeIndex(folder, merged);
-  }
-  return stale.map(({ head }) => head.name);
-}
-
-/** What stat caches say is stored must be looked at again. */
-function renewGeneration(path: string): void {
-  writeFileDurably(path, randomName());
 }

@@ -10,8 +10,10 @@ import { hashEngine } from '../platform/hash.ts';
 import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { readAt } from '../platform/read-write.ts';
+import type { BlobLocation } from './local-cache.ts';
 import type { Remote } from './remote.ts';
 import type { RowCollector } from './row-collector.ts';
+import { openPackFile } from './trash.ts';
 import type { PendingBlob } from './upload-plan.ts';
 
 /** A pack is full at about this many bytes. */
@@ -174,7 +176,7 @@ function readBlobs(blobs: readonly PendingBlob[], target: Buffer): void {
     }
     if (file?.path !== first.path) {
       if (file?.fd !== undefined) closeSync(file.fd);
-      file = { path: first.path, fd: openIfThere(first.path) };
+      file = { path: first.path, fd: openIfThere(first) };
     }
     const span = target.subarray(position, position + length);
     const read = file.fd === undefined ? 0 : readAt(file.fd, span, first.offset, length);
@@ -185,9 +187,9 @@ function readBlobs(blobs: readonly PendingBlob[], target: Buffer): void {
   if (file?.fd !== undefined) closeSync(file.fd);
 }
 
-function openIfThere(path: string): number | undefined {
+function openIfThere({ path, isPacked }: BlobLocation): number | undefined {
   try {
-    return openSync(path, 'r');
+    return isPacked ? openPackFile(path) : openSync(path, 'r');
   } catch (error) {
     if (!hasErrorCode(error, 'ENOENT')) throw error;
     return undefined;

@@ -15,6 +15,7 @@ import type { IndexFile } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
 import { compareRows, keepBlobs, knownKeys, rowsOfKey } from './index-rows.ts';
 import type { BlobLocation } from './local-cache.ts';
+import { findTrashedPack, openTrash } from './trash.ts';
 import type { VerifyResult, VerifyTask } from './verify-task.ts';
 
 /** A pack that is damaged, or gone. */
@@ -61,6 +62,7 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   const folders = cacheFolders(folder);
   const damages: Damage[] = [];
   const opened = openIndexes(folders.index, damages);
+  const trash = openTrash(folder);
   const known = knownKeys(opened.good);
   const names = listNames(folders.packs).flatMap((file) => packName(file));
   const there = new Set(names);
@@ -86,11 +88,21 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     damages.push({ kind: 'pack', where: join(folders.packs, `${name}.pack`), reason, digests });
   }
 
+  /** Not even in the trash, from where it would come back when it is asked for. */
+  function isGone(name: Digest): boolean {
+    const fileName = `${name}.pack`;
+    return !existsSync(join(folders.packs, fileName)) && findTrashedPack(folder, fileName) === undefined;
+  }
+
   async function visitPack(name: Digest): Promise<void> {
     const keyed = known.get(packPath(name)) ?? { key: { kind: 'pack', hash: name }, holders: new Map() };
     const { bytes, pack } = await run({ type: 'verify', loose: [], pack: { name } });
     count(bytes, 0);
     if (pack === undefined) return;
+    if (pack.reason !== undefined && isGone(name)) {
+      there.delete(name);
+      return;
+    }
     if (pack.reason !== undefined) {
       const blobs = keyed.holders.size === 0 ? [] : rowsOfKey(keyed);
       const again = await run({ type: 'verify', loose: [], pack: { name, blobs } });
@@ -113,6 +125,7 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
   }
 
   function close(): void {
+    trash.close();
     for (const index of opened.good) index.close();
   }
 
@@ -121,7 +134,9 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
     await forEachParallel(looseLots(folders.loose), { jobs, signal }, visitLoose);
     for (const keyed of known.values()) {
       const { hash } = keyed.key;
-      if (there.has(hash)) continue;
+      if (there.has(hash) || !isGone(hash)) continue;
+      // A collection has gone on beside this.
+      if ([...keyed.holders.keys()].every(({ head }) => !existsSync(join(folders.index, head.name)))) continue;
       const blobs = rowsOfKey(keyed);
       const damaged = blobs.map(({ digest }) => digest);
       notePack(hash, `it is gone, and an index says that it has ${blobs.length} blobs`, { blobs, damaged });
@@ -160,7 +175,8 @@ export async function surveyCache(options: SurveyOptions): Promise<CacheSurvey> 
       if (damagedLoose.has(digest)) return undefined;
       const path = loosePath(folder, digest);
       const size = statSync(path, { throwIfNoEntry: false })?.size;
-      return size === undefined ? undefined : { path, offset: 0, length: size, isPacked: false };
+      if (size === undefined) return trash.bringBack(digest);
+      return { path, offset: 0, length: size, isPacked: false };
     },
     close,
   };

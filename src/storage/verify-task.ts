@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, lstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
@@ -10,6 +10,7 @@ import { damageReason } from './damage.ts';
 import { hashFile } from './ingest.ts';
 import type { ReadRange } from './pack-reader.ts';
 import { findDamaged, readPackTable, SPAN_BYTES } from './pack-reader.ts';
+import { openPackFile } from './trash.ts';
 
 /** Reads blobs of the cache and compares them with their names. */
 export interface VerifyTask {
@@ -72,7 +73,7 @@ async function checkPack(
 ): Promise<CheckedPack & { readonly size: number }> {
   let file: number | undefined;
   try {
-    file = openSync(path, 'r');
+    file = openPackFile(path);
     const { size } = fstatSync(file);
     const read = rangeReader(file);
     const blobs = given.blobs ?? (await readPackTable(read, size, given.name)).blobs;

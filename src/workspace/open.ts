@@ -10,8 +10,10 @@ import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { discoverLayout, keepsFileModes } from '../git/layout.ts';
 import { tryLinkTypes } from '../platform/link-types.ts';
+import { shareCache } from '../storage/cache-layout.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
+import { isOutside, noteClone } from './cache-clones.ts';
 
 /** Environment variables, as the command line passes them down. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -89,6 +91,8 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
       return repository;
     },
     cache() {
+      if (cache === undefined && settings.values['cache.shared'] === 'group') shareCache(cacheFolder);
+      if (cache === undefined && isOutside(cacheFolder, folders)) noteClone(cacheFolder, folders);
       cache ??= openLocalCache({
         folder: cacheFolder,
         packBelow: () => (threshold ??= packBelow(settings, cacheFolder, folders.root)),

@@ -12,6 +12,7 @@ import { surveyCache } from '../storage/verify-cache.ts';
 import type { Workspace } from './open.ts';
 import { repairFromOthers } from './repair-cache.ts';
 import { createStorageTasks } from './task-runner.ts';
+import { withRemovalLock } from './removal-lock.ts';
 import type { VerifyOptions } from './verify.ts';
 import type { MissingList, Problem, VerifyResult } from './verify-result.ts';
 import { createDamagePaths, createMissingList, sumMissing, treeProblem } from './verify-result.ts';
@@ -21,12 +22,14 @@ import { reachAll } from './verify-scope.ts';
 const THREADS_FROM = 64 << 20;
 const HINT = 'mlv verify --repair';
 
-/** Verifies the cache, and what the versions name in it. */
-export async function verifyCache(
-  workspace: Workspace,
-  scope: VerifyScope,
-  options: VerifyOptions,
-): Promise<VerifyResult> {
+/** Verifies the cache, and what the versions name in it. While it is mended, nobody else removes anything. */
+export function verifyCache(workspace: Workspace, scope: VerifyScope, options: VerifyOptions): Promise<VerifyResult> {
+  const verify = (): Promise<VerifyResult> => verifyNow(workspace, scope, options);
+  if (options.repair !== true) return verify();
+  return withRemovalLock(workspace.cacheFolder, { command: 'mlv verify --repair' }, verify);
+}
+
+async function verifyNow(workspace: Workspace, scope: VerifyScope, options: VerifyOptions): Promise<VerifyResult> {
   const { signal, onProgress } = options;
   const tasks = createStorageTasks(workspace.cache(), signal);
   try {

@@ -18,8 +18,11 @@ export interface MlvResult {
 export interface MlvOptions {
   /** Added to the hermetic environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Runs it as this user; only root can. */
+  /** Runs it as this user, and as a member of this group or one of the same number; only root can. */
   readonly uid?: number;
+  readonly gid?: number;
+  /** As a shell takes it: `077`. */
+  readonly umask?: string;
 }
 
 /** A command that runs. */
@@ -55,11 +58,15 @@ export function makeMlvRig(): MlvRig {
     folder,
     env,
     start(cwd, args, options = {}) {
-      const child = spawn(process.execPath, [BIN, ...args], {
+      const { umask, uid, gid = uid } = options;
+      const command = [process.execPath, BIN, ...args];
+      const [program = '', ...words] =
+        umask === undefined ? command : ['sh', '-c', `umask ${umask}; exec "$0" "$@"`, ...command];
+      const child = spawn(program, words, {
         cwd,
         env: { ...env, ...options.env },
         stdio: ['ignore', 'pipe', 'pipe'],
-        ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+        ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
       });
       return { process: child, result: resultOf(child) };
     },

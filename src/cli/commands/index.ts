@@ -77,6 +77,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'whether data is whole, here or on a remote',
     load: async () => (await import('./verify.ts')).verify,
   },
+  { name: 'du', summary: 'how much room data takes', load: async () => (await import('./du.ts')).du },
+  {
+    name: 'gc',
+    summary: 'throw away what of the cache nothing needs',
+    load: async () => (await import('./gc.ts')).gc,
+  },
   {
     name: 'doctor',
     summary: 'what this machine, disk and project can do',

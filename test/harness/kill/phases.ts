@@ -3,6 +3,7 @@
 const PHASES: readonly (readonly [RegExp, string])[] = [
   [/^project\/\.git\/mlv\/cache\/tmp\/partial-/, 'cache: large download'],
   [/^project\/\.git\/mlv\/cache\/tmp/, 'cache: bytes'],
+  [/^project\/\.git\/mlv\/cache\/trash/, 'cache: trash'],
   [/^project\/\.git\/mlv\/cache\/packs/, 'cache: pack named'],
   [/^project\/\.git\/mlv\/cache\/b3/, 'cache: blob named'],
   [/^project\/\.git\/mlv\/cache\/index/, 'cache: index'],

@@ -1,5 +1,15 @@
 /** Projects in which a command is about to be run and killed: each is prepared once and copied for every trial. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Files, writeFiles } from '../../support/folders.ts';
@@ -25,6 +35,7 @@ export const SCENES = [
   'repair of the cache',
   'repair of a folder',
   'repair of a bucket',
+  'gc',
 ] as const;
 export type SceneName = (typeof SCENES)[number];
 /** Paths that are tracked, or will be. */
@@ -165,6 +176,17 @@ export function makeScenes(rig: MlvRig): Scene[] {
     },
     { ...repairs, name: 'repair of a folder' },
     { ...repairs, name: 'repair of a bucket', remote: 'bucket' },
+    {
+      ...common,
+      name: 'gc',
+      args: ['gc', '--yes'],
+      prepare: async (folder) => {
+        await both(folder);
+        git(folder, 'tag', '-d', 'v1');
+        git(folder, 'reflog', 'expire', '--expire=now', '--all');
+        makeOld(join(folder, 'project/.git/mlv/cache'));
+      },
+    },
   ];
 }
 
@@ -183,6 +205,12 @@ function damageFolder(folder: string, [flipped, cut, gone]: readonly [string, st
   writeFileSync(largest, bytes);
   truncateSync(index, statSync(index).size >>> 1);
   rmSync(smallest);
+}
+
+/** Nothing in a folder has been used for three weeks. */
+function makeOld(folder: string): void {
+  const then = new Date(Date.now() - 21 * 24 * 60 * 60 * 1000);
+  for (const name of readdirSync(folder, { recursive: true })) lutimesSync(join(folder, String(name)), then, then);
 }
 
 /** Puts everything in a folder under a prefix of a bucket. */

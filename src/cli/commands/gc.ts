@@ -1,0 +1,76 @@
+import { MlvError } from '../../domain/errors.ts';
+import type { GcPlan } from '../../workspace/gc.ts';
+import { gc as collect, undoGc } from '../../workspace/gc.ts';
+import { defineCommand } from '../command.ts';
+import { createStyle } from '../format.ts';
+import { gcLines, gcPlanLines, undoLines } from '../gc-text.ts';
+import { TRANSFER_OPTIONS } from '../transfer-options.ts';
+
+const { rev, allBranches, allTags, allCommits } = TRANSFER_OPTIONS;
+const UNITS: Readonly<Record<string, number>> = { h: 1, d: 24, w: 7 * 24 };
+const HOUR_MS = 60 * 60 * 1000;
+
+export const gc = defineCommand({
+  details: [
+    'Moves what nothing needs any more from the cache into its trash, and deletes what has been there for two weeks. Always kept: what pointers name in the work trees (linked ones too), in Git’s index, in stashes, reflogs and tags; what was used in the last two weeks; and what no remote has, which is asked for again, unless --unpushed is given.',
+    'Whatever turns out to be needed while it is in the trash comes back by itself; --undo brings back all that the last collection threw away. It shows what would go, and asks before anything does; where nobody can be asked, --yes answers.',
+  ],
+  positionals: {},
+  options: {
+    rev: { ...rev, about: 'keep the data of this revision, too' },
+    allBranches: { ...allBranches, about: 'keep the data of all branches, too' },
+    allTags: { ...allTags, about: 'keep the data of all tags (which it does anyway)' },
+    allCommits: { ...allCommits, about: 'keep the data of all commits, too' },
+    keepWithin: { type: 'string', value: 'TIME', about: 'keep the data of commits this young: 90d, 12w, 36h' },
+    unpushed: { type: 'boolean', about: 'throw away what no remote has, too' },
+    dryRun: { type: 'boolean', about: 'show what would go, and leave it' },
+    yes: { type: 'boolean', short: 'y', about: 'do not ask' },
+    undo: { type: 'boolean', about: 'bring back what the last collection threw away' },
+  },
+  example: { command: 'mlv gc --all-branches --dry-run', about: 'Shows what no branch needs and a remote has' },
+  async run({ yes, undo, keepWithin, ...args }, { open, ask, verb }) {
+    const workspace = await open();
+    if (undo === true) {
+      const back = await undoGc(workspace);
+      return { data: back, text: (style) => undoLines(back, style) };
+    }
+    const confirm = async (plan: GcPlan): Promise<boolean> => {
+      if (yes === true) return true;
+      const lines = gcPlanLines(plan, createStyle(false));
+      const answer = await ask(`${lines.join('\n')}\nThrow it away? [y/N] `);
+      if (answer === undefined) throw unanswered(lines);
+      return answer;
+    };
+    const options = {
+      ...args,
+      ...verb,
+      keepWithin: keepWithin === undefined ? undefined : durationOf(keepWithin),
+      confirm,
+    };
+    const result = await collect(workspace, options);
+    const isDry = args.dryRun === true;
+    return { data: result, text: (style) => gcLines(result, style, { isDry }), isAnswer: isDry };
+  },
+});
+
+/** `90d` in milliseconds. Throws `usage`. */
+function durationOf(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
+  if (count !== undefined) return Number(count) * (UNITS[unit] ?? 0) * HOUR_MS;
+  throw new MlvError({
+    code: 'usage',
+    kind: 'usage',
+    message: `--keep-within ${JSON.stringify(text)} is not a time`,
+    hint: 'A number of days, weeks or hours: --keep-within 90d',
+  });
+}
+
+function unanswered(lines: readonly string[]): MlvError {
+  return new MlvError({
+    code: 'not-confirmed',
+    kind: 'refused',
+    message: 'nothing was thrown away: nobody is there to be asked',
+    hint: '"mlv gc --yes" does it without asking; "mlv gc --dry-run" only shows it.',
+    items: lines,
+  });
+}

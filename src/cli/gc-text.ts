@@ -1,0 +1,56 @@
+import type { Amount, GcPlan, GcResult } from '../workspace/gc.ts';
+import { columns, countOf, formatBytes, type Style, visible } from './format.ts';
+
+/** What a collection would do, before anybody is asked. */
+export function gcPlanLines({ garbage, unpushed, expired, notes }: GcPlan, style: Style): string[] {
+  const rows: string[][] = [];
+  if (garbage.blobs > 0)
+    rows.push([
+      style.changed('to the trash'),
+      `${amount(garbage)} that nothing needs; for two weeks they can come back`,
+    ]);
+  if (expired.blobs > 0)
+    rows.push([style.bad('to be deleted'), `${amount(expired, 'file')} that were in the trash for two weeks`]);
+  if (unpushed.blobs > 0)
+    rows.push([style.good('kept'), `${amount(unpushed)} that nothing needs, and no remote has (--unpushed)`]);
+  return [...noteLines(notes, style), ...columns(rows)];
+}
+
+/** What a collection did. */
+export function gcLines(result: GcResult, style: Style, { isDry }: { readonly isDry: boolean }): string[] {
+  const { garbage, expired, unpushed, notes, done, restored } = result;
+  if (garbage.blobs + expired.blobs === 0) return nothingLines(result, style);
+  if (!done)
+    return [...gcPlanLines(result, style), style.faint(isDry ? 'Nothing was moved: a dry run' : 'Nothing was moved')];
+  const rows: string[][] = [];
+  if (garbage.blobs > 0)
+    rows.push([style.good('to the trash'), `${amount(garbage)} ${style.faint('(mlv gc --undo brings it back)')}`]);
+  if (expired.blobs > 0) rows.push([style.good('deleted'), `${amount(expired, 'file')} from the trash`]);
+  if (restored > 0)
+    rows.push([style.good('came back'), `${countOf(restored, 'file')} of the cache: something needs them now`]);
+  if (unpushed.blobs > 0) rows.push([style.good('kept'), `${amount(unpushed)} that no remote has`]);
+  return [...noteLines(notes, style), ...columns(rows)];
+}
+
+/** What `gc --undo` did. */
+export function undoLines(back: Amount, style: Style): string[] {
+  return [`${style.good('brought back')}  ${amount(back, 'file')} of the cache`];
+}
+
+function nothingLines({ unpushed, notes }: GcPlan, style: Style): string[] {
+  const lines = [...noteLines(notes, style), 'Nothing to throw away'];
+  if (unpushed.blobs === 0) return lines;
+  return [
+    ...lines,
+    `${amount(unpushed)} that nothing needs stay: no remote has them`,
+    `${style.command('hint:')} mlv push --all-commits, or mlv gc --unpushed`,
+  ];
+}
+
+function noteLines(notes: readonly string[], style: Style): string[] {
+  return notes.map((note) => `${style.changed('note:')} ${visible(note)}`);
+}
+
+function amount({ blobs, bytes }: Amount, noun = 'blob'): string {
+  return `${countOf(blobs, noun)} (${formatBytes(bytes)})`;
+}

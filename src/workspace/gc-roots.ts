@@ -1,0 +1,178 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { isDigest } from '../domain/digest.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
+import { findFiles } from '../git/find-files.ts';
+import type { CommitId, GitRepository } from '../git/git.ts';
+import type { GitLayout } from '../git/layout.ts';
+import { listWorkTrees } from '../git/work-trees.ts';
+import { readTextFile } from '../platform/durable-write.ts';
+import { cloneUnreachable, listClones } from './cache-clones.ts';
+import type { Workspace } from './open.ts';
+import { openRepository, openWorkspace } from './open.ts';
+import { parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+
+/** What is kept beside what always is. */
+export interface GcScope {
+  readonly rev?: string | undefined;
+  readonly allBranches?: boolean | undefined;
+  readonly allTags?: boolean | undefined;
+  readonly allCommits?: boolean | undefined;
+  /** Milliseconds: the data of all commits that are younger. */
+  readonly keepWithin?: number | undefined;
+}
+
+/** Something that is to be kept, with all that it names. */
+export interface GcRoot {
+  readonly digest: Digest;
+  /** `unknown` where what names it does not say; then it may be a directory's. */
+  readonly type: 'file' | 'dir' | 'unknown';
+}
+
+/** Data that these refs name is kept, whatever was asked for. */
+const KEPT_REFS = ['refs/tags/', 'refs/mlv/', 'refs/stash', 'refs/bisect/', 'refs/worktree/', 'refs/rewritten/'];
+/** Commits that Git is in the middle of something with. */
+const PENDING = ['MERGE_HEAD', 'ORIG_HEAD', 'CHERRY_PICK_HEAD', 'REVERT_HEAD', 'REBASE_HEAD', 'BISECT_HEAD'];
+const MAX_RECORD_BYTES = 64 << 20;
+
+/**
+ * Everything that a collection keeps: what pointers name in every work tree of the repository, in Git's index, in stashes, reflogs and
+ * tags, what is checked out, and what the scope says; of a shared cache, in every clone. Throws `work-tree-unreachable`,
+ * `clone-unreachable`.
+ */
+export async function* readRoots(workspace: Workspace, scope: GcScope): AsyncGenerator<GcRoot> {
+  yield* rootsOfClone(workspace, scope);
+  for (const clone of listClones(workspace.cacheFolder)) {
+    if (clone.sharedFolder === workspace.sharedFolder) continue;
+    const other = await openWorkspace({ cwd: clone.root, environment: workspace.environment }).catch(
+      (error: unknown) => {
+        throw cloneUnreachable(clone, error);
+      },
+    );
+    try {
+      if (other.sharedFolder !== clone.sharedFolder) throw cloneUnreachable(clone, undefined);
+      // A revision is one of the clone that was asked.
+      yield* rootsOfClone(other, { ...scope, rev: undefined });
+    } finally {
+      await other.close();
+    }
+  }
+}
+
+async function* rootsOfClone(workspace: Workspace, scope: GcScope): AsyncGenerator<GcRoot> {
+  const { layout, environment } = workspace;
+  if (layout === undefined) {
+    yield* workingRoots(workspace.root, undefined);
+    yield* recordedRoots(workspace.ownFolder);
+    return;
+  }
+  const seen = new Set<string>();
+  const commits = new Set<CommitId>();
+  for (const tree of listWorkTrees(layout)) {
+    if (tree.layout === undefined) throw unreachable(tree);
+    yield* workingRoots(tree.layout.workTree, tree.layout);
+    yield* recordedRoots(join(tree.layout.gitDir, 'mlv'));
+    const git = await openRepository(tree.layout, environment);
+    if (git === undefined) continue;
+    try {
+      for (const { blob } of await git.listIndex(isPointer)) yield* namedBy(git, blob, seen);
+      const head = await git.head();
+      if (head !== undefined) commits.add(head);
+      for (const name of PENDING) {
+        if (existsSync(join(tree.layout.gitDir, name))) commits.add(await git.resolve(name));
+      }
+    } finally {
+      await git.close();
+    }
+  }
+  const git = await workspace.git();
+  if (git === undefined) return;
+  for (const commit of await git.reflogCommits()) commits.add(commit);
+  for (const { commit } of await git.listRefs(KEPT_REFS)) commits.add(commit);
+  for (const commit of await scopeCommits(git, scope)) commits.add(commit);
+  for await (const { blob } of git.filesOf({ commits: [...commits], accept: isPointer }))
+    yield* namedBy(git, blob, seen);
+  if (scope.allCommits !== true) return;
+  const tips = [...new Set([...commits, ...(await tipsOf(git, ['refs/']))])];
+  const pathspecs = [`*${POINTER_SUFFIX}`];
+  for await (const { blob } of git.fileVersions({ tips, exclude: [], accept: isPointer, pathspecs }))
+    yield* namedBy(git, blob, seen);
+}
+
+async function scopeCommits(git: GitRepository, scope: GcScope): Promise<CommitId[]> {
+  const commits: CommitId[] = [];
+  if (scope.rev !== undefined) commits.push(await git.resolve(scope.rev));
+  if (scope.allBranches === true) commits.push(...(await tipsOf(git, ['refs/heads/', 'refs/remotes/'])));
+  if (scope.keepWithin === undefined) return commits;
+  return [...commits, ...(await git.commitsSince(await tipsOf(git, ['refs/']), Date.now() - scope.keepWithin))];
+}
+
+async function tipsOf(git: GitRepository, prefixes: readonly string[]): Promise<CommitId[]> {
+  return (await git.listRefs(prefixes)).map(({ commit }) => commit);
+}
+
+async function* namedBy(git: GitRepository, blob: string, seen: Set<string>): AsyncGenerator<GcRoot> {
+  if (seen.has(blob)) return;
+  seen.add(blob);
+  yield* rootsIn((await git.readBlob(blob)).subarray(0, MAX_POINTER_BYTES).toString('utf8'));
+}
+
+/** Pointers on the disk of one work tree, of all its projects. */
+async function* workingRoots(workTree: string, layout: GitLayout | undefined): AsyncGenerator<GcRoot> {
+  const pointers = findFiles(
+    { workTree, ...(layout !== undefined && { commonDir: layout.commonDir }) },
+    { accept: isPointer, prune: (folder) => existsSync(`${workTree}/${folder}${POINTER_SUFFIX}`) },
+  );
+  for (const pointer of pointers) {
+    const text = readTextFile(join(workTree, pointer), MAX_POINTER_BYTES);
+    if (text !== undefined) yield* rootsIn(text);
+  }
+}
+
+/** What was last materialised: its trees are needed to tell edits from what was never checked out. */
+function* recordedRoots(ownFolder: string): Generator<GcRoot> {
+  const folder = join(ownFolder, 'checkout');
+  for (const name of listNames(folder)) {
+    const text = name.endsWith('.json') ? readTextFile(join(folder, name), MAX_RECORD_BYTES) : undefined;
+    for (const digest of digestsIn(text ?? '')) yield { digest, type: 'unknown' };
+  }
+}
+
+/** What a pointer names; of one that nobody can read (a merge left its marks in it), all that it could mean. */
+async function* rootsIn(text: string): AsyncGenerator<GcRoot> {
+  try {
+    const { hash: digest, type } = await parsePointerText(text, '');
+    yield { digest, type };
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    for (const digest of digestsIn(text)) yield { digest, type: 'unknown' };
+  }
+}
+
+function digestsIn(text: string): Digest[] {
+  return [...text.matchAll(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g)].map(([digest]) => digest).filter(isDigest);
+}
+
+function isPointer(path: string): boolean {
+  return path.endsWith(POINTER_SUFFIX) && path !== POINTER_SUFFIX && !path.endsWith(`/${POINTER_SUFFIX}`);
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+function unreachable({ path, gitDir }: { readonly path: string; readonly gitDir: string }): MlvError {
+  return new MlvError({
+    code: 'work-tree-unreachable',
+    kind: 'refused',
+    message: `the linked work tree ${path} cannot be reached, so it is not known what data it needs`,
+    hint: `Mount it; or, if it is gone for good, "git worktree prune" (or "git worktree unlock" first) forgets it: ${gitDir}`,
+  });
+}

@@ -1,0 +1,198 @@
+import { MlvError } from '../domain/errors.ts';
+import type { Digest } from '../domain/digest.ts';
+import type { CollectOptions, Garbage, IsNeeded } from '../storage/collect-cache.ts';
+import {
+  emptyRun,
+  findGarbage,
+  garbageDigests,
+  measureRun,
+  restoreNeeded,
+  throwAway,
+} from '../storage/collect-cache.ts';
+import { createMarks } from '../storage/digest-marks.ts';
+import { rewritePacks } from '../storage/rewrite-packs.ts';
+import type { Remote } from '../storage/remote.ts';
+import { diskTime, listTrash } from '../storage/trash.ts';
+import { markNeeded } from './gc-marks.ts';
+import { withRemovalLock } from './removal-lock.ts';
+import type { GcScope } from './gc-roots.ts';
+import { readRoots } from './gc-roots.ts';
+import type { Workspace } from './open.ts';
+import { openNamedRemote } from './open-remote.ts';
+import type { VerbOptions } from './progress.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** What was used since stays: a command that is under way may be about to name it. */
+const MIN_AGE_MS = 14 * DAY_MS;
+/** So long what was thrown away can be brought back. */
+const IN_TRASH_MS = 14 * DAY_MS;
+const LOT = 10_000;
+
+export interface Amount {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** What a collection would do. */
+export interface GcPlan {
+  /** What nothing needs, and a remote has, or may go all the same. */
+  readonly garbage: Amount;
+  /** What nothing needs, and no remote has. */
+  readonly unpushed: Amount;
+  /** What lies in the trash for so long that it is to be deleted. */
+  readonly expired: Amount;
+  /** Remotes that could not be asked, and why. */
+  readonly notes: readonly string[];
+}
+
+export interface GcResult extends GcPlan {
+  /** False for a dry run, and where the answer was no. */
+  readonly done: boolean;
+  /** What turned out to be needed after all. */
+  readonly restored: number;
+}
+
+export interface GcOptions extends GcScope, VerbOptions {
+  /** Also what no remote has. */
+  readonly unpushed?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+  /** Asked before anything is moved or deleted. */
+  readonly confirm: (plan: GcPlan) => Promise<boolean>;
+}
+
+/**
+ * Throws away what of the cache nothing needs: into the trash first, from which what turns out to be needed comes back, and after two
+ * weeks for good. Throws `locked` while another collection is under way, and what `readRoots` throws.
+ */
+export async function gc(workspace: Workspace, options: GcOptions): Promise<GcResult> {
+  const { cacheFolder } = workspace;
+  return withRemovalLock(cacheFolder, { command: 'mlv gc', waitMs: 0 }, async () => {
+    const cache = workspace.cache();
+    const now = diskTime(cacheFolder);
+    const { marks, missingTrees } = await markNeeded(cache, readRoots(workspace, options));
+    if (options.unpushed === true && missingTrees > 0) throw unknownTrees(missingTrees);
+    const all: CollectOptions = { folder: cacheFolder, isNeeded: marks.has, olderThan: now - MIN_AGE_MS };
+    const unneeded = findGarbage(all);
+    const { isKept, notes } =
+      options.unpushed === true || amountOf(unneeded).blobs === 0
+        ? { isKept: marks.has, notes: [] }
+        : await keepUnpushed(workspace, { garbage: unneeded, collect: all, signal: options.signal });
+    const collect = { ...all, isNeeded: isKept };
+    const garbage = isKept === marks.has ? unneeded : findGarbage(collect);
+    const expired = listTrash(cacheFolder).filter(({ time }) => now - time > IN_TRASH_MS);
+    const expiredAmounts = expired.map(measureRun);
+    const plan: GcPlan = {
+      garbage: amountOf(garbage),
+      unpushed: difference(amountOf(unneeded), amountOf(garbage)),
+      expired: {
+        blobs: expiredAmounts.reduce((sum, { files }) => sum + files, 0),
+        bytes: expiredAmounts.reduce((sum, { bytes }) => sum + bytes, 0),
+      },
+      notes,
+    };
+    const isNothing = plan.garbage.blobs === 0 && expired.length === 0;
+    if (isNothing || options.dryRun === true || !(await options.confirm(plan)))
+      return { ...plan, done: isNothing && options.dryRun !== true, restored: 0 };
+
+    const sparse = await rewritePacks(cache, garbage.sparse, { isNeeded: isKept, signal: options.signal });
+    if (plan.garbage.blobs > 0) throwAway({ ...garbage, sparse }, collect);
+    // Looked at again: somebody may have come to need it while this went on.
+    const again = await markNeeded(cache, readRoots(workspace, options));
+    let restored = 0;
+    for (const run of listTrash(cacheFolder)) restored += restoreNeeded(cacheFolder, run, again.marks.has);
+    expired.forEach(emptyRun);
+    return { ...plan, done: true, restored };
+  });
+}
+
+/** Brings back what the last collection has thrown away. Throws `trash-empty`. */
+export async function undoGc(workspace: Workspace): Promise<Amount> {
+  const { cacheFolder } = workspace;
+  return withRemovalLock(cacheFolder, { command: 'mlv gc --undo', waitMs: 0 }, async () => {
+    const run = listTrash(cacheFolder).at(-1);
+    if (run === undefined) throw trashEmpty(cacheFolder);
+    const { files, bytes } = measureRun(run);
+    restoreNeeded(cacheFolder, run, () => true);
+    emptyRun(run);
+    return { blobs: files, bytes };
+  });
+}
+
+/** Keeps what none of the remotes has, as they are now. */
+async function keepUnpushed(
+  workspace: Workspace,
+  given: {
+    readonly garbage: Garbage;
+    readonly collect: CollectOptions;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<{ isKept: IsNeeded; notes: string[] }> {
+  const { garbage, collect, signal } = given;
+  const notes: string[] = [];
+  const remotes: Remote[] = [];
+  for (const name of workspace.settings.remotes.keys()) {
+    try {
+      const named = await openNamedRemote(workspace, name, { signal });
+      named.remote.requirePresent();
+      remotes.push(named.remote);
+    } catch (error) {
+      if (!(error instanceof MlvError) || error.kind === 'interrupted') throw error;
+      notes.push(`${name} could not be asked: ${error.message}`);
+    }
+  }
+  const unpushed = createMarks();
+  try {
+    let lot: Digest[] = [];
+    const settle = async (): Promise<void> => {
+      let left = lot;
+      for (const remote of remotes) {
+        const places = left.length === 0 ? [] : await remote.find(left, 'blob', signal);
+        left = left.filter((_, index) => places[index] === undefined);
+      }
+      left.forEach(unpushed.add);
+      lot = [];
+    };
+    for (const digest of garbageDigests(garbage, collect)) {
+      lot.push(digest);
+      if (lot.length === LOT) await settle();
+    }
+    await settle();
+  } finally {
+    for (const remote of remotes) remote.close();
+  }
+  const { has } = unpushed.seal();
+  return { isKept: (bytes, offset) => collect.isNeeded(bytes, offset) || has(bytes, offset), notes };
+}
+
+function amountOf({ loose, packs, sparse }: Garbage): Amount {
+  const parts = [
+    ...packs.map(({ blobs, bytes }) => ({ blobs, bytes })),
+    ...sparse.map(({ deadBlobs, deadBytes }) => ({ blobs: deadBlobs, bytes: deadBytes })),
+  ];
+  return {
+    blobs: parts.reduce((sum, { blobs }) => sum + blobs, loose.blobs),
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, loose.bytes),
+  };
+}
+
+function difference(a: Amount, b: Amount): Amount {
+  return { blobs: a.blobs - b.blobs, bytes: a.bytes - b.bytes };
+}
+
+function unknownTrees(count: number): MlvError {
+  return new MlvError({
+    code: 'trees-missing',
+    kind: 'refused',
+    message: `${count} tree objects of versions that are kept are not in the cache, so it is not known what they need`,
+    hint: 'Leave out --unpushed: then only what a remote has goes. Or get the trees first: mlv fetch',
+  });
+}
+
+function trashEmpty(folder: string): MlvError {
+  return new MlvError({
+    code: 'trash-empty',
+    kind: 'missing',
+    message: `there is nothing in the trash of ${folder}`,
+    hint: 'What was thrown away more than two weeks ago is deleted by the next collection. A remote may have it: mlv fetch',
+  });
+}

@@ -1,0 +1,11 @@
+import { join } from 'node:path';
+import type { LockOptions } from '../platform/lock.ts';
+import { withLock } from '../platform/lock.ts';
+import { makeCacheFolder } from '../storage/cache-layout.ts';
+
+/** Runs `work` while nobody else removes anything from the cache. Throws `locked`. */
+export function withRemovalLock<T>(cacheFolder: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
+  const folder = join(cacheFolder, 'locks');
+  makeCacheFolder(cacheFolder, folder);
+  return withLock(folder, 'removal', options, work);
+}

@@ -1,0 +1,383 @@
+import {
+  existsSync,
+  lutimesSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { manyFiles, readFolder, writeFiles } from '../support/folders.ts';
+import { repositoryAt } from '../support/git.ts';
+import type { MlvRig } from '../support/mlv.ts';
+import { makeMlvRig } from '../support/mlv.ts';
+import { shareProject } from '../support/shared-project.ts';
+import { data, refusal, told } from '../support/told.ts';
+
+let rig: MlvRig;
+beforeAll(() => {
+  rig = makeMlvRig();
+});
+afterAll(() => rig.dispose(), 120_000);
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const NOTHING = { blobs: 0, bytes: 0 };
+
+interface Collected {
+  readonly garbage: { blobs: number; bytes: number };
+  readonly unpushed: { blobs: number; bytes: number };
+  readonly expired: { blobs: number; bytes: number };
+  readonly done: boolean;
+  readonly restored: number;
+}
+
+const gc = (root: string, ...args: string[]): Promise<Collected> => data(rig, root, ['gc', '--yes', ...args]);
+
+/** Makes all that the cache has look as if it was used so many days ago last, and the trash too. */
+function age(root: string, days: number): void {
+  ageFolder(join(root, '.git/mlv/cache'), days);
+}
+
+function ageFolder(folder: string, days: number): void {
+  const then = new Date(Date.now() - days * DAY_MS);
+  for (const name of readdirSync(folder, { recursive: true })) lutimesSync(join(folder, String(name)), then, then);
+}
+
+/** Everything in the cache and its trash: files of blobs and packs. */
+function held(root: string): { cache: string[]; trash: string[] } {
+  const list = (folder: string): string[] =>
+    !existsSync(folder)
+      ? []
+      : readdirSync(folder, { recursive: true })
+          .map(String)
+          .filter((name) => /(?:^|\/)(?:b3\/..\/|packs\/)/.test(name))
+          .sort();
+  const all = list(join(root, '.git/mlv/cache'));
+  return {
+    cache: all.filter((name) => !name.startsWith('trash/')),
+    trash: all.filter((name) => name.startsWith('trash/')),
+  };
+}
+
+/** A project with two versions of a file and of a folder, both pushed; nothing but HEAD leads to them, and all is old. */
+async function twoVersions(name: string) {
+  const project = await shareProject(rig, name, { ...manyFiles(100, 'data/'), model: 'first' }, 'data', 'model');
+  const { root, git, version } = project;
+  const first = git('rev-parse', 'HEAD');
+  await version({ ...manyFiles(100, 'data/more/'), model: 'second' }, 'data', 'model');
+  await told(rig, root, ['push']);
+  git('reflog', 'expire', '--expire=now', '--all');
+  rmSync(join(root, '.git/ORIG_HEAD'), { force: true });
+  age(root, 20);
+  return { ...project, first };
+}
+
+describe('gc', () => {
+  test('throws away what only earlier versions need; they come back from the trash when they are asked for', async () => {
+    const { root, git, first } = await twoVersions('earlier');
+    const before = readFolder(root, ['.git']);
+    expect(await told(rig, root, ['gc', '--dry-run'])).toMatch(
+      /^to the trash {2}3 blobs \([\d.]+ k?B\) that nothing needs; for two weeks they can come back\nNothing was moved: a dry run\n$/,
+    );
+    const { cache } = held(root);
+    expect(held(root).trash).toEqual([]);
+    const result = await gc(root);
+    expect(result).toMatchObject({
+      garbage: { blobs: 3 },
+      unpushed: NOTHING,
+      expired: NOTHING,
+      done: true,
+      restored: 0,
+    });
+    const after = held(root);
+    expect(after.trash).toHaveLength(3);
+    expect([...after.cache, ...after.trash.map((path) => path.replace(/^trash\/[^/]+\//, ''))].sort()).toEqual(cache);
+    expect(await told(rig, root, ['verify'])).toMatch(/^cache .* sound: /);
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING, done: true });
+
+    git('checkout', '--quiet', first);
+    await told(rig, root, ['checkout']);
+    expect(readFileSync(join(root, 'model'), 'utf8')).toBe('first');
+    expect(existsSync(join(root, 'data/more'))).toBe(false);
+    git('checkout', '--quiet', 'main');
+    await told(rig, root, ['checkout']);
+    expect(readFolder(root, ['.git'])).toEqual(before);
+  });
+
+  test('leaves what no remote has, unless told', async () => {
+    const { root, git, version, remote } = await shareProject(rig, 'unpushed', { model: 'first' }, 'model');
+    await version({ model: 'second' }, 'model');
+    git('reflog', 'expire', '--expire=now', '--all');
+    age(root, 20);
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING, unpushed: { blobs: 1, bytes: 5 }, done: true });
+    expect(held(root).trash).toEqual([]);
+    expect(await told(rig, root, ['gc'])).toBe(
+      `note: store could not be asked: the remote's folder does not exist: ${remote}\nNothing to throw away\n1 blob (5 B) that nothing needs stay: no remote has them\nhint: mlv push --all-commits, or mlv gc --unpushed\n`,
+    );
+    expect(await gc(root, '--unpushed')).toMatchObject({ garbage: { blobs: 1, bytes: 5 }, unpushed: NOTHING });
+    expect(held(root).trash).toHaveLength(1);
+  });
+
+  test('asks the remote again: what it has lost meanwhile stays', async () => {
+    const { root, remote } = await twoVersions('lost-meanwhile');
+    rmSync(join(remote, 'index'), { recursive: true });
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING, unpushed: { blobs: 3 } });
+    rmSync(remote, { recursive: true });
+    const { stdout } = await rig.mlv(root, ['gc', '--yes']);
+    expect(stdout).toMatch(/^note: store could not be asked: /);
+    expect(held(root).trash).toEqual([]);
+  });
+
+  test('leaves what was used in the last two weeks', async () => {
+    const { root } = await twoVersions('young');
+    age(root, 13);
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING, unpushed: NOTHING });
+    // What is added again is used, though it was there already.
+    age(root, 20);
+    writeFiles(root, { again: 'first' });
+    await told(rig, root, ['add', 'again']);
+    rmSync(join(root, 'again.mlv'));
+    repositoryAt(root).git('rm', '--quiet', '--cached', 'again.mlv');
+    const { garbage } = await gc(root);
+    expect(garbage.blobs).toBe(2);
+  });
+
+  test('writes packs anew of which much is not needed', async () => {
+    const files = manyFiles(200, 'data/');
+    const { root, version, git, remote } = await shareProject(rig, 'sparse', files, 'data');
+    await told(rig, root, ['push']);
+    for (const path of Object.keys(files).slice(0, 100)) rmSync(join(root, path));
+    await version({}, 'data');
+    await told(rig, root, ['push']);
+    git('reflog', 'expire', '--expire=now', '--all');
+    age(root, 20);
+    const before = readFolder(join(root, 'data'));
+    const { garbage } = await gc(root);
+    expect(garbage.blobs).toBe(102);
+    expect(await told(rig, root, ['verify'])).toMatch(/^cache .* sound: /);
+    rmSync(join(root, 'data'), { recursive: true });
+    rmSync(remote, { recursive: true });
+    rmSync(join(root, '.git/mlv/cache/trash'), { recursive: true });
+    await told(rig, root, ['checkout', 'data']);
+    expect(readFolder(join(root, 'data'))).toEqual(before);
+  });
+
+  test('deletes what lies in the trash for two weeks, except what is needed by then', async () => {
+    const { root, git, first } = await twoVersions('expired');
+    await gc(root);
+    expect(held(root).trash).toHaveLength(3);
+    age(root, 13);
+    expect(await gc(root)).toMatchObject({ expired: NOTHING });
+    age(root, 15);
+    // A tag names the first version again: its trees come back when they are looked into, the rest because it is needed.
+    git('tag', 'v1', first);
+    expect(await gc(root)).toMatchObject({ expired: { blobs: 1 }, restored: 1 });
+    expect(held(root).trash).toEqual([]);
+    git('checkout', '--quiet', 'v1');
+    await told(rig, root, ['checkout']);
+    expect(readFileSync(join(root, 'model'), 'utf8')).toBe('first');
+    git('checkout', '--quiet', 'main');
+    await told(rig, root, ['checkout']);
+
+    git('tag', '-d', 'v1');
+    git('reflog', 'expire', '--expire=now', '--all');
+    age(root, 20);
+    await gc(root);
+    age(root, 20);
+    expect(await told(rig, root, ['gc', '--yes'])).toMatch(/^deleted {2}3 files \([\d.]+ k?B\) from the trash\n$/);
+    expect(held(root).trash).toEqual([]);
+    git('checkout', '--quiet', first);
+    expect(await refusal(rig, root, ['checkout'])).toMatch(/mlv pull/);
+    await told(rig, root, ['pull']);
+    expect(readFileSync(join(root, 'model'), 'utf8')).toBe('first');
+  });
+
+  test('--undo brings back what the last one threw away', async () => {
+    const { root } = await twoVersions('undone');
+    const before = held(root);
+    await gc(root);
+    expect(await told(rig, root, ['gc', '--undo'])).toMatch(/^brought back {2}3 files \([\d.]+ k?B\) of the cache\n$/);
+    expect(held(root)).toEqual(before);
+    expect(await told(rig, root, ['verify'])).toMatch(/^cache .* sound: /);
+    expect(await refusal(rig, root, ['gc', '--undo'])).toMatch(/^error: there is nothing in the trash of /);
+  });
+
+  test('does nothing where nobody can be asked', async () => {
+    const { root } = await twoVersions('unasked');
+    const before = held(root);
+    expect(await refusal(rig, root, ['gc'])).toMatch(
+      /^error: nothing was thrown away: nobody is there to be asked\n {2}to the trash {2}3 blobs .*\nhint: "mlv gc --yes"/,
+    );
+    expect(held(root)).toEqual(before);
+    expect(await refusal(rig, root, ['gc', '--yes', '--keep-within', '3 months'], { code: 2 })).toMatch(
+      /--keep-within 90d/,
+    );
+  });
+
+  test('is not done twice at once', async () => {
+    const { root } = await twoVersions('twice');
+    const results = await Promise.all([1, 2, 3].map(() => rig.mlv(root, ['gc', '--yes'])));
+    expect(results.filter(({ code }) => code === 0).length).toBeGreaterThan(0);
+    for (const { code, stderr } of results) if (code !== 0) expect(stderr).toMatch(/mlv gc/);
+    expect(await told(rig, root, ['verify'])).toMatch(/^cache .* sound: /);
+  });
+});
+
+describe('gc keeps what', () => {
+  test.each<[string, (root: string, first: string) => unknown]>([
+    ['HEAD', (root, first) => repositoryAt(root).git('checkout', '--quiet', '--detach', first)],
+    ['a tag', (root, first) => repositoryAt(root).git('tag', 'v1', first)],
+    ['an annotated tag', (root, first) => repositoryAt(root).git('tag', '-a', '-m', 'one', 'v1', first)],
+    ['a ref of mlv', (root, first) => repositoryAt(root).git('update-ref', 'refs/mlv/kept', first)],
+    [
+      'the reflog',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        git('checkout', '--quiet', '--detach', first);
+        git('checkout', '--quiet', 'main');
+      },
+    ],
+    [
+      'the index',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        git('checkout', '--quiet', first, '--', 'model.mlv', 'data.mlv');
+        git('restore', '--source=HEAD', '--worktree', '--', 'model.mlv', 'data.mlv');
+      },
+    ],
+    [
+      'a pointer that is nowhere else',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        writeFileSync(join(root, 'old-model.mlv'), `${git('show', `${first}:model.mlv`)}\n`);
+        writeFileSync(join(root, 'old-data.mlv'), `${git('show', `${first}:data.mlv`)}\n`);
+      },
+    ],
+    [
+      'a pointer with the marks of a conflict',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        for (const name of ['model', 'data']) {
+          const [ours, theirs] = [readFileSync(join(root, `${name}.mlv`), 'utf8'), git('show', `${first}:${name}.mlv`)];
+          writeFileSync(join(root, `${name}.mlv`), `<<<<<<< ours\n${ours}=======\n${theirs}\n>>>>>>> theirs\n`);
+        }
+      },
+    ],
+    [
+      'a stash',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        git('checkout', '--quiet', first, '--', 'model.mlv', 'data.mlv');
+        git('stash', '--quiet');
+      },
+    ],
+    [
+      'an untracked file in a stash',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        writeFileSync(join(root, 'old-model.mlv'), `${git('show', `${first}:model.mlv`)}\n`);
+        writeFileSync(join(root, 'old-data.mlv'), `${git('show', `${first}:data.mlv`)}\n`);
+        git('stash', '--quiet', '--include-untracked');
+      },
+    ],
+    [
+      'a linked work tree',
+      (root, first) => repositoryAt(root).git('worktree', 'add', '--quiet', '--detach', `${root}-linked`, first),
+    ],
+    [
+      'another project of the repository',
+      (root, first) => {
+        const { git } = repositoryAt(root);
+        const other = { 'other/.mlv/config.yaml': 'version: 0\n' };
+        writeFiles(root, {
+          ...other,
+          'other/model.mlv': `${git('show', `${first}:model.mlv`)}\n`,
+          'other/data.mlv': `${git('show', `${first}:data.mlv`)}\n`,
+        });
+      },
+    ],
+  ])('%s names', async (name, keep) => {
+    const { root, first } = await twoVersions(`keeps-${name.replaceAll(' ', '-')}`);
+    keep(root, first);
+    expect(await gc(root, '--unpushed')).toMatchObject({ garbage: NOTHING });
+    expect(await told(rig, root, ['verify']).catch(String)).toMatch(/sound: |conflict/);
+  });
+
+  test.each<[string, string[], number]>([
+    ['branches', ['--all-branches'], 0],
+    ['a revision', ['--rev', 'other'], 0],
+    ['all commits', ['--all-commits'], 0],
+    ['young commits', ['--keep-within', '9999d'], 0],
+    ['no commits', ['--keep-within', '90d'], 3],
+    ['tags', ['--all-tags'], 3],
+  ])('%s need: %j', async (name, args, blobs) => {
+    const { root, git, first } = await twoVersions(`scope-${name.replaceAll(' ', '-')}`);
+    git('branch', 'other', first);
+    git('reflog', 'expire', '--expire=now', '--all');
+    expect(await gc(root, '--dry-run', ...args)).toMatchObject({ garbage: { blobs } });
+  });
+
+  test('refuses when a linked work tree cannot be reached', async () => {
+    const { root, git } = await twoVersions('unreachable');
+    git('worktree', 'add', '--quiet', '--detach', `${root}-gone`);
+    rmSync(`${root}-gone`, { recursive: true });
+    expect(await refusal(rig, root, ['gc', '--yes'])).toMatch(/git worktree prune/);
+    git('worktree', 'prune');
+    await gc(root);
+  });
+
+  test('refuses --unpushed while it is not known what is needed', async () => {
+    const project = await twoVersions('unknown');
+    const { root } = project.clone('unknown-clone');
+    writeFiles(root, { mine: 'only here' });
+    await told(rig, root, ['add', 'mine']);
+    expect(await refusal(rig, root, ['gc', '--yes', '--unpushed'])).toMatch(/tree objects? of versions that are kept/);
+  });
+
+  test('works without Git', async () => {
+    const { root } = rig.repository('no-git');
+    rmSync(join(root, '.git'), { recursive: true });
+    await told(rig, root, ['init', '--no-git']);
+    writeFiles(root, { model: 'first' });
+    await told(rig, root, ['add', 'model']);
+    writeFiles(root, { model: 'second' });
+    await told(rig, root, ['add', 'model']);
+    const cache = join(root, '.mlv/local/cache');
+    const then = new Date(Date.now() - 20 * DAY_MS);
+    for (const name of readdirSync(cache, { recursive: true }))
+      if (statSync(join(cache, String(name))).isFile()) utimesSync(join(cache, String(name)), then, then);
+    expect(await gc(root, '--unpushed')).toMatchObject({ garbage: { blobs: 1, bytes: 5 } });
+    expect(await told(rig, root, ['verify'])).toMatch(/sound/);
+  });
+});
+
+describe('a cache that clones share', () => {
+  test('keeps what any of them needs, and nothing goes while one cannot be asked', async () => {
+    const { root, git, first, clone } = await twoVersions('shared');
+    const cache = join(rig.folder, 'shared-cache');
+    const other = clone('shared-other');
+    for (const each of [root, other.root]) await told(rig, each, ['config', '--local', 'cache.dir', cache]);
+    for (const each of [root, other.root]) await told(rig, each, ['pull']);
+    git('checkout', '--quiet', first);
+    await told(rig, root, ['pull']);
+    git('checkout', '--quiet', 'main');
+    await told(rig, root, ['checkout']);
+    git('reflog', 'expire', '--expire=now', '--all');
+    other.git('checkout', '--quiet', '--detach', first);
+    ageFolder(cache, 20);
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING });
+
+    other.git('checkout', '--quiet', 'main');
+    other.git('reflog', 'expire', '--expire=now', '--all');
+    renameSync(other.root, `${other.root}-away`);
+    expect(await refusal(rig, root, ['gc', '--yes'])).toMatch(
+      /^error: the clone \S+\/shared-other uses this cache and cannot be read.*\nhint: .* delete \S+\/shared-cache\/clones\/[0-9a-f]{32}\n$/,
+    );
+    renameSync(`${other.root}-away`, other.root);
+    expect(await gc(root)).toMatchObject({ garbage: { blobs: 3 } });
+  });
+});
