@@ -19,7 +19,6 @@ import { hashEngine } from '../platform/hash.ts';
 import { cacheFolders, loosePath, makeCacheFolder, prepareCache, removeLeftovers } from './cache-layout.ts';
 import { namingFullDisk } from './disk-full.ts';
 import type { PackedRows } from './packed-rows.ts';
-import { joinRows } from './packed-rows.ts';
 import type { PackWriter } from './pack-writer.ts';
 import { writeFully } from '../platform/read-write.ts';
 import { createPackWriter, PACK_TARGET_BYTES } from './pack-writer.ts';
@@ -34,8 +33,8 @@ export interface CacheWriter {
   temporaryPath(): string;
   /** Gives a finished, compared and flushed file its name. */
   adopt(digest: Digest, path: string): void;
-  /** Makes everything durable and hands over the rows of the packs written, for `LocalCache.publish`. */
-  flush(): Promise<PackedRows>;
+  /** Makes everything durable and hands over the rows of each pack written, for `LocalCache.publish`. */
+  flush(): Promise<PackedRows[]>;
   /** `flush` and publish. */
   finish(): Promise<void>;
 }
@@ -43,6 +42,8 @@ export interface CacheWriter {
 /** So many small blobs at once, or bytes of them, are worth a pack; fewer become loose files. */
 const BULK_BLOBS = 64;
 const BULK_BYTES = 4 << 20;
+/** A pack of the tiniest files ends here: what is known of its blobs is in memory until then. */
+const MAX_PACK_BLOBS = 1 << 16;
 
 /** What a writer needs of the cache it writes to. */
 export interface WritableCache {
@@ -67,7 +68,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   const looseFolders = new Set(readdirSync(folders.loose).map((name) => Number.parseInt(name, 16)));
   const bulk = { data: createBulk('data'), tree: createBulk('tree') };
   const dirty = new Set<string>();
-  let finished: PackedRows[] = [];
+  const finished: PackedRows[] = [];
   const settling: Promise<void>[] = [];
 
   function temporaryPath(): string {
@@ -119,7 +120,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
         cells = Buffer.concat([cells, Buffer.alloc(Math.max(cells.length, CELL_BYTES * 1_024))]);
       writeRow(cells, count * CELL_BYTES, { digest, key: 0, offset, length: bytes.length });
       count += 1;
-      if (pack.size() >= PACK_TARGET_BYTES) closePack();
+      if (pack.size() >= PACK_TARGET_BYTES || count >= MAX_PACK_BLOBS) closePack();
     }
 
     function closePack(): void {
@@ -128,7 +129,10 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       durable.catch(() => {}); // told by flush
       settling.push(durable);
       dirty.add(folders.packs);
-      finished.push({ rows: cells.subarray(0, count * CELL_BYTES), packs: [name] });
+      // In memory of its own, which a thread can hand over.
+      const rows = Buffer.allocUnsafeSlow(count * CELL_BYTES);
+      cells.copy(rows);
+      finished.push({ rows, packs: [name] });
       pack = undefined;
       inPack = new Set();
       cells = Buffer.alloc(0);
@@ -157,7 +161,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     };
   }
 
-  async function flush(): Promise<PackedRows> {
+  async function flush(): Promise<PackedRows[]> {
     try {
       bulk.data.flush();
       bulk.tree.flush();
@@ -167,9 +171,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       throw namingFullDisk(error, `small files in ${folder}`);
     }
     dirty.clear();
-    const all = joinRows(finished);
-    finished = [];
-    return all;
+    return finished.splice(0);
   }
 
   return {
@@ -187,7 +189,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     },
     flush,
     async finish() {
-      cache.publish([await flush()]);
+      cache.publish(await flush());
     },
   };
 }

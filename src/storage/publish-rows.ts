@@ -1,12 +1,13 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { CELL_BYTES, writeKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { fsyncFolder, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { BuiltIndex } from './build-index.ts';
-import { buildIndex } from './build-index.ts';
+import { buildIndexFromCells } from './build-index.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { joinRows } from './packed-rows.ts';
 import type { IndexFile } from './index-file.ts';
@@ -17,17 +18,36 @@ const MERGE_FROM = 8;
 /** Another process may be reading an index that was merged: it stays this long. */
 const KEEP_REPLACED_MS = 60 * 60 * 1000;
 
-/** Writes an index of packs that are durable, and merges small indexes when there are many. */
+/** So many rows are built into an index at a time: that takes three times their 48 bytes. */
+const MAX_ROWS = 1 << 18;
+
+/** Writes indexes of packs that are durable, and merges small ones when there are many. */
 export function publishRows(indexFolder: string, parts: readonly PackedRows[]): void {
-  if (addIndex(indexFolder, parts) !== undefined) mergeSmallIndexes(indexFolder);
+  let group: PackedRows[] = [];
+  let rows = 0;
+  let isNew = false;
+  const write = (): void => {
+    isNew = addIndex(indexFolder, group) !== undefined || isNew;
+    group = [];
+    rows = 0;
+  };
+  for (const part of parts) {
+    group.push(part);
+    rows += part.rows.length / CELL_BYTES;
+    if (rows >= MAX_ROWS) write();
+  }
+  write();
+  if (isNew) mergeSmallIndexes(indexFolder);
 }
 
 /** The same without looking at other indexes, which may be damaged. Returns its name; undefined when there are no rows. */
 export function addIndex(indexFolder: string, parts: readonly PackedRows[]): Digest | undefined {
   const { rows, packs } = joinRows(parts);
   if (rows.length === 0) return undefined;
+  const keyCells = Buffer.alloc(packs.length * CELL_BYTES);
+  for (const [number, name] of packs.entries()) writeKey(keyCells, number * CELL_BYTES, { kind: 'pack', hash: name });
   const { hash } = hashEngine();
-  const index = buildIndex({ rows, keys: packs.map((name) => ({ kind: 'pack', hash: name })), hash });
+  const index = buildIndexFromCells({ rows, keyCells, hash });
   writeIndex(indexFolder, index);
   return index.name;
 }

@@ -162,11 +162,13 @@ function createRepairWriter(options: {
     replaced,
     /** Makes all durable. Returns the rows of the packs written. */
     async finish(): Promise<PackedRows[]> {
-      const rows = await inner.flush();
-      // A blob that went into a pack leaves its damaged file where it was.
-      const cells = Buffer.from(rows.rows.buffer, rows.rows.byteOffset, rows.rows.byteLength);
-      for (let at = 0; at < cells.length; at += CELL_BYTES) replaced.delete(digestFromBytes(cells, at));
-      return rows.packs.length === 0 ? [] : [rows];
+      const packs = await inner.flush();
+      for (const { rows } of packs) {
+        // A blob that went into a pack leaves its damaged file where it was.
+        const cells = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength);
+        for (let at = 0; at < cells.length; at += CELL_BYTES) replaced.delete(digestFromBytes(cells, at));
+      }
+      return packs;
     },
   };
 }

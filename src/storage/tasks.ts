@@ -17,7 +17,7 @@ export interface FlushTask {
 
 export interface FlushResult {
   readonly type: 'flush';
-  readonly rows: PackedRows;
+  readonly rows: readonly PackedRows[];
 }
 
 /** What threads can be asked to do; every task says which cache it is about. */
@@ -67,10 +67,11 @@ export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskRe
 }
 
 async function flush(writer: CacheWriter | undefined): Promise<FlushResult> {
-  return { type: 'flush', rows: (await writer?.flush()) ?? { rows: Buffer.alloc(0), packs: [] } };
+  return { type: 'flush', rows: (await writer?.flush()) ?? [] };
 }
 
 /** What a result hands over instead of copying. */
 export function transfers(result: TaskResult): Transferable[] {
+  if (result.type === 'flush') return result.rows.map(({ rows }) => rows.buffer as ArrayBuffer);
   return result.type === 'scan' || result.type === 'materialise' ? [result.records.buffer as ArrayBuffer] : [];
 }

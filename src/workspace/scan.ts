@@ -20,6 +20,8 @@ const THREADS_FROM_TASKS = 8;
 const THREADS_FROM_NEW_TASKS = 2;
 /** or as this, where some were. */
 const THREADS_AFTER_MS = 120;
+/** After so many new files what is known of them goes from memory into an index. */
+const FLUSH_FILES = 1 << 18;
 /** Large files together worth starting threads for. */
 const THREADS_FROM_BYTES = 64 << 20;
 
@@ -64,6 +66,7 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
   const problems: WalkProblem[] = [];
   let paths = 0;
   let read = 0;
+  let flushed = 0;
   let bytes = 0;
 
   async function takeFirst(): Promise<void> {
@@ -78,6 +81,10 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
     paths += count;
     for (let at = 0; at < whole.records.length; at += RECORD_BYTES) bytes += recordSize(whole.records, at);
     onBlock(whole);
+    if (options.store && read - flushed >= FLUSH_FILES) {
+      flushed = read;
+      await tasks.flush();
+    }
     onProgress?.({ phase: options.store ? 'adding' : 'checking', files: paths, bytes });
   }
 

@@ -60,7 +60,7 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
       for (const runner of [inline, threads]) {
         if (runner === undefined) continue;
         const results = await runner.runOnEach({ ...FLUSH, cache: optionsFor(FLUSH) });
-        cache.publish(results.flatMap((result) => (result.type === 'flush' ? [result.rows] : [])));
+        cache.publish(results.flatMap((result) => (result.type === 'flush' ? result.rows : [])));
       }
     },
     async close() {
