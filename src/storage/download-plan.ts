@@ -74,6 +74,13 @@ export async function fetchPages(
   return pages.filter(({ node }) => cache.has(node.digest));
 }
 
+/** The pages of directories, as far as their lists are in the cache. */
+export async function pagesOf(roots: readonly Digest[], cache: LocalCache): Promise<ReadonlySet<Digest>> {
+  const whole = roots.map((digest) => ({ digest, type: 'dir', size: 0, name: digest }) as const);
+  const pages = await fetchPages(whole, cache, () => Promise.resolve());
+  return new Set(pages.map(({ node }) => node.digest));
+}
+
 /** The wanted entries of a page that have content. */
 export function wantedEntries(page: WantedPage, cache: LocalCache): TreeEntry[] {
   return parsePage(cache.read(page.node.digest), page).filter(

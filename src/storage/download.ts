@@ -7,7 +7,7 @@ import { treePathToText } from '../domain/tree-path.ts';
 import type { FetchOptions, DamagedBlob, WantedBlob } from './download-blobs.ts';
 import { fetchBlobs } from './download-blobs.ts';
 import type { DownloadRoot, WantedPage } from './download-plan.ts';
-import { fetchPages, wantedEntries } from './download-plan.ts';
+import { fetchPages, pagesOf, wantedEntries } from './download-plan.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { Remote } from './remote.ts';
 import { limitsOf } from './request-engine.ts';
@@ -39,6 +39,8 @@ export interface DownloadOptions {
   readonly remote: Remote;
   readonly cache: LocalCache;
   readonly wanted: readonly DownloadRoot[];
+  /** Directories of which the cache has everything: what is wanted shares most pages with such a one, and need not be looked up. */
+  readonly complete?: readonly Digest[];
   /** Only the tree objects of what is wanted, not the files' contents. */
   readonly treesOnly?: boolean | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -94,7 +96,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     if (absent.size > 0) await fetch([...absent.values()], 'tree');
   }
 
-  const pages = await fetchPages(
+  const wantedPages = await fetchPages(
     wanted.filter(({ type }) => type === 'dir'),
     cache,
     ensure,
@@ -106,6 +108,8 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     failed: failures.list(),
   });
   if (options.treesOnly === true) return result();
+  const held = await pagesOf(options.complete ?? [], cache);
+  const pages = wantedPages.filter(({ node }) => !held.has(node.digest));
   const files = wanted.filter(({ type }) => type === 'file');
   for (const { node } of pages) {
     total.blobs += node.files;

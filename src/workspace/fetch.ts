@@ -1,3 +1,4 @@
+import type { Digest } from '../domain/digest.ts';
 import type { DownloadResult } from '../storage/download.ts';
 import { download } from '../storage/download.ts';
 import { noteCompleteRoots, readCompleteRoots } from './complete-roots.ts';
@@ -53,7 +54,7 @@ export async function fetch(
     try {
       const complete = readCompleteRoots(workspace);
       const unknown = group.filter(({ pointer }) => !complete.has(pointer.hash));
-      const result = await receive(workspace, named, unknown, options);
+      const result = await receive(workspace, named, { versions: unknown, complete }, options);
       const unfetched = result.missing.length + result.damaged.length + result.failed.length;
       if (unfetched === 0) {
         const whole = unknown.filter(({ selection }) => selection === 'all');
@@ -106,10 +107,16 @@ function selectedPart(workspace: Workspace, version: WantedVersion): WantedVersi
   return { ...version, selection };
 }
 
+/** The root of what was last checked out at a version's path. */
+function checkedOutVersion(workspace: Workspace, { path, pointer }: WantedVersion): Digest[] {
+  const { base } = readCheckoutRecord(workspace, path, contentOf(pointer));
+  return base?.type === 'dir' ? [base.hash] : [];
+}
+
 function receive(
   workspace: Workspace,
   { remote }: NamedRemote,
-  versions: readonly WantedVersion[],
+  { versions, complete }: { readonly versions: readonly WantedVersion[]; readonly complete: ReadonlySet<Digest> },
   { signal, onProgress }: TransferOptions,
 ): Promise<DownloadResult> {
   return download({
@@ -122,6 +129,9 @@ function receive(
       name: revision === undefined ? path : `${path} (as of ${revision})`,
       below: selectedPaths(selection),
     })),
+    complete: [...new Set(versions.flatMap((version) => checkedOutVersion(workspace, version)))].filter((root) =>
+      complete.has(root),
+    ),
     signal,
     onProgress:
       onProgress &&

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Digest } from '../../src/domain/digest.ts';
 import { treePathFromText } from '../../src/domain/tree-path.ts';
 import { download } from '../../src/storage/download.ts';
 import { upload } from '../../src/storage/upload.ts';
@@ -184,4 +185,23 @@ test('data with the bytes of a page is not taken for a page', async () => {
   expect(await rig.push('a', [tree])).toMatchObject({ blobs: 20 });
   await rig.pull('c', [tree]);
   expect(readTree(rig.cache('c'), tree)).toEqual(contentOf(files));
+});
+
+test('of what a version shares with one that is all here, nothing is looked up', async () => {
+  const files = manyFiles(5_000);
+  const first = await addTree(rig.cache('a'), files);
+  const second = await addTree(rig.cache('a'), { ...files, added: 'new' });
+  await rig.push('a', [first, second]);
+  await rig.pull('b', [first]);
+  const cache = rig.cache('b');
+  const asked = new Set<string>();
+  const has = (digest: Digest): boolean => {
+    asked.add(digest);
+    return cache.has(digest);
+  };
+  const options = { remote: await rig.remote('b'), cache: { ...cache, has }, wanted: [second] };
+  expect(await download({ ...options, complete: [first.digest] })).toMatchObject({ blobs: 1, missing: [] });
+  expect(asked.size).toBeLessThan(1_500); // the blobs of a page, and the pages
+  await download(options);
+  expect(asked.size).toBeGreaterThan(5_000);
 });
