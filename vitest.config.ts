@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/harness/**'],
+    exclude: ['test/harness/**', 'test/model/**'],
     testTimeout: 120_000,
     hookTimeout: 30_000,
     // The default leaves one core idle, half of a small machine.

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   lutimesSync,
@@ -19,8 +20,10 @@ import { shareProject } from '../support/shared-project.ts';
 import { data, refusal, told } from '../support/told.ts';
 
 let rig: MlvRig;
-beforeAll(() => {
+let template: Awaited<ReturnType<typeof makeTemplate>>;
+beforeAll(async () => {
   rig = makeMlvRig();
+  template = await makeTemplate();
 });
 afterAll(() => rig.dispose(), 120_000);
 
@@ -63,22 +66,38 @@ function held(root: string): { cache: string[]; trash: string[] } {
   };
 }
 
-/** A project with two versions of a file and of a folder, both pushed; nothing but HEAD leads to them, and all is old. */
-async function twoVersions(name: string) {
-  const project = await shareProject(rig, name, { ...manyFiles(100, 'data/'), model: 'first' }, 'data', 'model');
-  const { root, git, version } = project;
+/** A project with two versions of a file and of a folder, both pushed; nothing but HEAD leads to them. */
+async function makeTemplate() {
+  const project = await shareProject(rig, 'template', { ...manyFiles(100, 'data/'), model: 'first' }, 'data', 'model');
+  const { root, git, version, remote } = project;
   const first = git('rev-parse', 'HEAD');
   await version({ ...manyFiles(100, 'data/more/'), model: 'second' }, 'data', 'model');
   await told(rig, root, ['push']);
   git('reflog', 'expire', '--expire=now', '--all');
   rmSync(join(root, '.git/ORIG_HEAD'), { force: true });
+  return { root, remote, first };
+}
+
+/** A copy of it that may be changed, and of which nothing has been used lately. */
+function twoVersions(name: string) {
+  const root = join(rig.folder, name);
+  const remote = join(rig.folder, `${name}-store`);
+  // With its times, by which git and mlv know what did not change.
+  execFileSync('cp', ['-a', template.root, root]);
+  execFileSync('cp', ['-a', template.remote, remote]);
+  const settings = join(root, '.mlv/config.yaml');
+  writeFileSync(settings, readFileSync(settings, 'utf8').replace('template-store', `${name}-store`));
   age(root, 20);
-  return { ...project, first };
+  const clone = (folder: string) => {
+    execFileSync('git', ['clone', '--quiet', root, join(rig.folder, folder)], { env: rig.env, stdio: 'pipe' });
+    return repositoryAt(join(rig.folder, folder));
+  };
+  return { ...repositoryAt(root), remote, first: template.first, clone };
 }
 
 describe('gc', () => {
   test('throws away what only earlier versions need; they come back from the trash when they are asked for', async () => {
-    const { root, git, first } = await twoVersions('earlier');
+    const { root, git, first } = twoVersions('earlier');
     const before = readFolder(root, ['.git']);
     expect(await told(rig, root, ['gc', '--dry-run'])).toMatch(
       /^to the trash {2}3 blobs \([\d.]+ k?B\) that nothing needs; for two weeks they can come back\nNothing was moved: a dry run\n$/,
@@ -123,7 +142,7 @@ describe('gc', () => {
   });
 
   test('asks the remote again: what it has lost meanwhile stays', async () => {
-    const { root, remote } = await twoVersions('lost-meanwhile');
+    const { root, remote } = twoVersions('lost-meanwhile');
     rmSync(join(remote, 'index'), { recursive: true });
     expect(await gc(root)).toMatchObject({ garbage: NOTHING, unpushed: { blobs: 3 } });
     rmSync(remote, { recursive: true });
@@ -133,7 +152,7 @@ describe('gc', () => {
   });
 
   test('leaves what was used in the last two weeks', async () => {
-    const { root } = await twoVersions('young');
+    const { root } = twoVersions('young');
     age(root, 13);
     expect(await gc(root)).toMatchObject({ garbage: NOTHING, unpushed: NOTHING });
     // What is added again is used, though it was there already.
@@ -167,7 +186,7 @@ describe('gc', () => {
   });
 
   test('deletes what lies in the trash for two weeks, except what is needed by then', async () => {
-    const { root, git, first } = await twoVersions('expired');
+    const { root, git, first } = twoVersions('expired');
     await gc(root);
     expect(held(root).trash).toHaveLength(3);
     age(root, 13);
@@ -197,7 +216,7 @@ describe('gc', () => {
   });
 
   test('--undo brings back what the last one threw away', async () => {
-    const { root } = await twoVersions('undone');
+    const { root } = twoVersions('undone');
     const before = held(root);
     await gc(root);
     expect(await told(rig, root, ['gc', '--undo'])).toMatch(/^brought back {2}3 files \([\d.]+ k?B\) of the cache\n$/);
@@ -207,7 +226,7 @@ describe('gc', () => {
   });
 
   test('does nothing where nobody can be asked', async () => {
-    const { root } = await twoVersions('unasked');
+    const { root } = twoVersions('unasked');
     const before = held(root);
     expect(await refusal(rig, root, ['gc'])).toMatch(
       /^error: nothing was thrown away: nobody is there to be asked\n {2}to the trash {2}3 blobs .*\nhint: "mlv gc --yes"/,
@@ -219,7 +238,7 @@ describe('gc', () => {
   });
 
   test('is not done twice at once', async () => {
-    const { root } = await twoVersions('twice');
+    const { root } = twoVersions('twice');
     const results = await Promise.all([1, 2, 3].map(() => rig.mlv(root, ['gc', '--yes'])));
     expect(results.filter(({ code }) => code === 0).length).toBeGreaterThan(0);
     for (const { code, stderr } of results) if (code !== 0) expect(stderr).toMatch(/mlv gc/);
@@ -301,7 +320,7 @@ describe('gc keeps what', () => {
       },
     ],
   ])('%s names', async (name, keep) => {
-    const { root, first } = await twoVersions(`keeps-${name.replaceAll(' ', '-')}`);
+    const { root, first } = twoVersions(`keeps-${name.replaceAll(' ', '-')}`);
     keep(root, first);
     expect(await gc(root, '--unpushed')).toMatchObject({ garbage: NOTHING });
     expect(await told(rig, root, ['verify']).catch(String)).toMatch(/sound: |conflict/);
@@ -315,14 +334,14 @@ describe('gc keeps what', () => {
     ['no commits', ['--keep-within', '90d'], 3],
     ['tags', ['--all-tags'], 3],
   ])('%s need: %j', async (name, args, blobs) => {
-    const { root, git, first } = await twoVersions(`scope-${name.replaceAll(' ', '-')}`);
+    const { root, git, first } = twoVersions(`scope-${name.replaceAll(' ', '-')}`);
     git('branch', 'other', first);
     git('reflog', 'expire', '--expire=now', '--all');
     expect(await gc(root, '--dry-run', ...args)).toMatchObject({ garbage: { blobs } });
   });
 
   test('refuses when a linked work tree cannot be reached', async () => {
-    const { root, git } = await twoVersions('unreachable');
+    const { root, git } = twoVersions('unreachable');
     git('worktree', 'add', '--quiet', '--detach', `${root}-gone`);
     rmSync(`${root}-gone`, { recursive: true });
     expect(await refusal(rig, root, ['gc', '--yes'])).toMatch(/git worktree prune/);
@@ -331,7 +350,7 @@ describe('gc keeps what', () => {
   });
 
   test('refuses --unpushed while it is not known what is needed', async () => {
-    const project = await twoVersions('unknown');
+    const project = twoVersions('unknown');
     const { root } = project.clone('unknown-clone');
     writeFiles(root, { mine: 'only here' });
     await told(rig, root, ['add', 'mine']);
@@ -357,7 +376,7 @@ describe('gc keeps what', () => {
 
 describe('a cache that clones share', () => {
   test('keeps what any of them needs, and nothing goes while one cannot be asked', async () => {
-    const { root, git, first, clone } = await twoVersions('shared');
+    const { root, git, first, clone } = twoVersions('shared');
     const cache = join(rig.folder, 'shared-cache');
     const other = clone('shared-other');
     for (const each of [root, other.root]) await told(rig, each, ['config', '--local', 'cache.dir', cache]);

@@ -16,13 +16,13 @@ const FILES = {
   large: Buffer.alloc(20 << 20, 'large file').toString(),
 };
 
-let rig: MlvRig;
-beforeAll(() => {
-  rig = makeMlvRig();
-});
-afterAll(() => rig.dispose());
-
 describeRealServers((started) => {
+  let rig: MlvRig;
+  beforeAll(() => {
+    rig = makeMlvRig();
+  });
+  afterAll(() => rig.dispose());
+
   test.each([
     { where: 'path', prefix: 'team/data', pathStyle: true },
     { where: 'host name', prefix: 'te+am/a b/ünï%41', pathStyle: false },
