@@ -247,83 +247,55 @@ describe('gc', () => {
 });
 
 describe('gc keeps what', () => {
-  test.each<[string, (root: string, first: string) => unknown]>([
-    ['HEAD', (root, first) => repositoryAt(root).git('checkout', '--quiet', '--detach', first)],
-    ['a tag', (root, first) => repositoryAt(root).git('tag', 'v1', first)],
-    ['an annotated tag', (root, first) => repositoryAt(root).git('tag', '-a', '-m', 'one', 'v1', first)],
-    ['a ref of mlv', (root, first) => repositoryAt(root).git('update-ref', 'refs/mlv/kept', first)],
-    [
-      'the reflog',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        git('checkout', '--quiet', '--detach', first);
-        git('checkout', '--quiet', 'main');
-      },
-    ],
-    [
-      'the index',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        git('checkout', '--quiet', first, '--', 'model.mlv', 'data.mlv');
-        git('restore', '--source=HEAD', '--worktree', '--', 'model.mlv', 'data.mlv');
-      },
-    ],
-    [
-      'a pointer that is nowhere else',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        writeFileSync(join(root, 'old-model.mlv'), `${git('show', `${first}:model.mlv`)}\n`);
-        writeFileSync(join(root, 'old-data.mlv'), `${git('show', `${first}:data.mlv`)}\n`);
-      },
-    ],
-    [
-      'a pointer with the marks of a conflict',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        for (const name of ['model', 'data']) {
-          const [ours, theirs] = [readFileSync(join(root, `${name}.mlv`), 'utf8'), git('show', `${first}:${name}.mlv`)];
-          writeFileSync(join(root, `${name}.mlv`), `<<<<<<< ours\n${ours}=======\n${theirs}\n>>>>>>> theirs\n`);
-        }
-      },
-    ],
-    [
-      'a stash',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        git('checkout', '--quiet', first, '--', 'model.mlv', 'data.mlv');
+  test('HEADs, refs, reflogs, stashes, the index and pointers of any work tree name, each alone', async () => {
+    const { root, git } = twoVersions('keeps');
+    const keepers: Record<string, (commit: string, pointer: string) => unknown> = {
+      nothing: () => undefined,
+      'a tag': (commit) => git('tag', 'v1', commit),
+      'an annotated tag': (commit) => git('tag', '-a', '-m', 'one', 'v2', commit),
+      'a ref of mlv': (commit) => git('update-ref', 'refs/mlv/kept', commit),
+      'a stash': (commit) => {
+        git('checkout', '--quiet', commit, '--', 'model.mlv');
         git('stash', '--quiet');
       },
-    ],
-    [
-      'an untracked file in a stash',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        writeFileSync(join(root, 'old-model.mlv'), `${git('show', `${first}:model.mlv`)}\n`);
-        writeFileSync(join(root, 'old-data.mlv'), `${git('show', `${first}:data.mlv`)}\n`);
+      'an untracked file in a stash': (_, pointer) => {
+        writeFiles(root, { 'untracked.mlv': pointer });
         git('stash', '--quiet', '--include-untracked');
       },
-    ],
-    [
-      'a linked work tree',
-      (root, first) => repositoryAt(root).git('worktree', 'add', '--quiet', '--detach', `${root}-linked`, first),
-    ],
-    [
-      'another project of the repository',
-      (root, first) => {
-        const { git } = repositoryAt(root);
-        const other = { 'other/.mlv/config.yaml': 'version: 0\n' };
-        writeFiles(root, {
-          ...other,
-          'other/model.mlv': `${git('show', `${first}:model.mlv`)}\n`,
-          'other/data.mlv': `${git('show', `${first}:data.mlv`)}\n`,
-        });
+      'a linked work tree': (commit) => git('worktree', 'add', '--quiet', '--detach', `${root}-linked`, commit),
+      'the index': (commit) => {
+        git('update-index', '--add', '--cacheinfo', `100644,${git('rev-parse', `${commit}:model.mlv`)},staged.mlv`);
       },
-    ],
-  ])('%s names', async (name, keep) => {
-    const { root, first } = twoVersions(`keeps-${name.replaceAll(' ', '-')}`);
-    keep(root, first);
-    expect(await gc(root, '--unpushed')).toMatchObject({ garbage: NOTHING });
-    expect(await told(rig, root, ['verify']).catch(String)).toMatch(/sound: |conflict/);
+      'a pointer that is nowhere else': (_, pointer) => writeFiles(root, { 'alone.mlv': pointer }),
+      'a pointer with the marks of a conflict': (_, pointer) =>
+        writeFiles(root, { 'conflicted.mlv': `<<<<<<< ours\nversion: 0\n=======\n${pointer}>>>>>>> theirs\n` }),
+      'another project of the repository': (_, pointer) =>
+        writeFiles(root, { 'other/.mlv/config.yaml': 'version: 0\n', 'other/model.mlv': pointer }),
+      'the reflog': (commit) => {
+        git('checkout', '--quiet', '--detach', commit);
+        git('checkout', '--quiet', 'main');
+      },
+      HEAD: (commit) => git('checkout', '--quiet', '--detach', commit),
+    };
+    const made: { name: string; commit: string; pointer: string; blob: string }[] = [];
+    for (const name of Object.keys(keepers)) {
+      writeFiles(root, { model: `kept by ${name}` });
+      await told(rig, root, ['add', 'model']);
+      git('commit', '--quiet', '-m', name);
+      const pointer = readFileSync(join(root, 'model.mlv'), 'utf8');
+      const [digest = ''] = /(?<=b3:)[0-9a-f]{64}/.exec(pointer) ?? [];
+      const blob = join(root, '.git/mlv/cache/b3', digest.slice(0, 2), digest.slice(2));
+      made.push({ name, commit: git('rev-parse', 'HEAD'), pointer, blob });
+    }
+    git('reset', '--quiet', '--hard', `HEAD~${made.length}`);
+    await told(rig, root, ['checkout', '--force']);
+    git('reflog', 'expire', '--expire=now', '--all');
+    rmSync(join(root, '.git/ORIG_HEAD'));
+    for (const { name, commit, pointer } of made) keepers[name]?.(commit, pointer);
+    age(root, 20);
+    expect(made.map(({ blob }) => existsSync(blob))).toEqual(made.map(() => true));
+    expect(await gc(root, '--unpushed')).toMatchObject({ restored: 0 });
+    expect(made.flatMap(({ name, blob }) => (existsSync(blob) ? [] : [name]))).toEqual(['nothing']);
   });
 
   test.each<[string, string[], number]>([
