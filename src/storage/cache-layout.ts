@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { randomName, writeFileDurably } from '../platform/durable-write.ts';
+import { ioError } from '../platform/io-error.ts';
 
 /** The folders of a cache. */
 export function cacheFolders(folder: string) {
@@ -56,14 +57,14 @@ const GROUP_MODE = 0o2775;
 
 /** Makes a folder in a cache; where a group shares that, everybody of it may write there, whatever this user's umask. */
 export function makeCacheFolder(folder: string, path: string): void {
-  const first = mkdirSync(path, { recursive: true });
+  const first = makeFolder(path);
   if (first === undefined || !isShared(folder)) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) chmodSync(made, GROUP_MODE);
 }
 
 /** Makes a cache one that its group shares, with all that is in it. What belongs to others stays as it is. */
 export function shareCache(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   if (isShared(folder)) return;
   const open = (path: string, mode: number): void => {
     try {
@@ -79,6 +80,15 @@ export function shareCache(folder: string): void {
   }
   // Last: it tells that all of the rest is done.
   open(folder, GROUP_MODE);
+}
+
+/** Returns the first folder that had to be made. */
+function makeFolder(path: string): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw ioError(error, 'write', path);
+  }
 }
 
 function isShared(folder: string): boolean {

@@ -1,23 +1,18 @@
-import { renameSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { CELL_BYTES, readRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes, digestToBytes, isDigest } from '../domain/digest.ts';
-import { hasErrorCode } from '../domain/errors.ts';
+import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { PACK_ROW_BYTES } from '../domain/pack.ts';
 import { fsyncFolder } from '../platform/durable-write.ts';
-import { cacheFolders, loosePath, makeCacheFolder, renewGeneration } from './cache-layout.ts';
-import type { DigestMarks } from './digest-marks.ts';
-import { createMarks } from './digest-marks.ts';
+import { currentIndexes, looseDigests, openIndexes } from './cache-contents.ts';
+import { cacheFolders, loosePath, renewGeneration } from './cache-layout.ts';
 import { dropRows } from './drop-rows.ts';
 import type { IndexFile } from './index-file.ts';
-import { openIndexFile } from './index-file.ts';
 import { rowChunks } from './index-rows.ts';
-import { replacedBy } from './merge-indexes.ts';
 import type { PackedRows } from './packed-rows.ts';
 import { addIndex } from './publish-rows.ts';
-import type { TrashRun } from './trash.ts';
-import { createTrashRun, listNames, moveBack, openTrashIndexes, restorePack, trashFolders } from './trash.ts';
+import { createTrashRun, throwLooseAway, throwPackAway, trashFolders } from './trash.ts';
 
 /** Whether the digest of which 32 raw bytes are at `offset` is to be kept. */
 export type IsNeeded = (bytes: Buffer, offset?: number) => boolean;
@@ -94,11 +89,14 @@ export function* garbageDigests(garbage: Garbage, options: CollectOptions): Gene
  * Moves garbage into the trash, in an order that leaves everything readable wherever it is interrupted. Sparse packs must have been
  * written anew before. What turns out to be needed after all is found there and brought back.
  */
-export function throwAway(garbage: Garbage, options: CollectOptions): TrashRun {
+export function throwAway(garbage: Garbage, options: CollectOptions): void {
   const { folder } = options;
   const folders = cacheFolders(folder);
   const run = createTrashRun(folder);
-  const going = new Set([...garbage.packs, ...garbage.sparse].map(({ name }) => name));
+  // Somebody may have come to use one while others were asked.
+  const isOld = ({ path }: PackUse): boolean =>
+    (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < options.olderThan;
+  const going = new Set([...garbage.packs, ...garbage.sparse].filter(isOld).map(({ name }) => name));
   const indexes = [...openIndexes(folder)];
   try {
     renewGeneration(folder);
@@ -109,78 +107,10 @@ export function throwAway(garbage: Garbage, options: CollectOptions): TrashRun {
   } finally {
     for (const index of indexes) index.close();
   }
-  for (const name of going)
-    move(folder, join(folders.packs, `${name}.pack`), join(trashFolders(run.folder).packs, `${name}.pack`));
-  for (const { digest, path } of deadLoose(options)) move(folder, path, loosePath(run.folder, digest));
+  for (const name of going) throwPackAway(folder, run, name);
+  for (const { digest } of deadLoose(options)) throwLooseAway(folder, run, digest);
   fsyncFolder(folders.packs);
   renewGeneration(folder);
-  return run;
-}
-
-/** Brings back what of a run is needed. Returns how many blobs of their own and packs that were. */
-export function restoreNeeded(folder: string, run: TrashRun, isNeeded: IsNeeded): number {
-  let restored = 0;
-  for (const digest of trashedLoose(run)) {
-    if (!isNeeded(digestToBytes(digest))) continue;
-    moveBack(folder, loosePath(run.folder, digest), loosePath(folder, digest));
-    restored += 1;
-  }
-  for (const index of openTrashIndexes(run)) {
-    try {
-      const keys = index.keys();
-      const needed = new Set<number>();
-      for (const cells of rowChunks(index)) {
-        for (let at = 0; at < cells.length; at += CELL_BYTES)
-          if (isNeeded(cells, at)) needed.add(cells.readUInt32LE(at + 32));
-      }
-      for (const number of needed) {
-        const name = keys[number]?.hash;
-        if (name !== undefined && restorePack(folder, run, { name, index }) !== undefined) restored += 1;
-      }
-    } finally {
-      index.close();
-    }
-  }
-  return restored;
-}
-
-/** How much a run holds. */
-export function measureRun(run: TrashRun): { readonly files: number; readonly bytes: number } {
-  const paths = [
-    ...[...trashedLoose(run)].map((digest) => loosePath(run.folder, digest)),
-    ...listNames(trashFolders(run.folder).packs).map((name) => join(trashFolders(run.folder).packs, name)),
-  ];
-  const sizes = paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0);
-  return { files: paths.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
-}
-
-/** Deletes a run for good. */
-export function emptyRun(run: TrashRun): void {
-  rmSync(run.folder, { recursive: true, force: true });
-}
-
-/** Everything that a cache has, the trash left out; and how many bytes its files take. */
-export function readContents(folder: string): { readonly has: DigestMarks['hasDigest']; readonly bytes: number } {
-  const { packs, loose } = cacheFolders(folder);
-  const contents = createMarks();
-  let bytes = 0;
-  const there = new Set<string>();
-  for (const name of listNames(packs)) {
-    there.add(name.slice(0, -'.pack'.length));
-    bytes += statSync(join(packs, name), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  for (const index of currentIndexes(folder)) {
-    const isThere = index.keys().map(({ hash }) => there.has(hash));
-    for (const cells of rowChunks(index)) {
-      for (let at = 0; at < cells.length; at += CELL_BYTES)
-        if (isThere[cells.readUInt32LE(at + 32)] === true) contents.addRaw(cells, at);
-    }
-  }
-  for (const digest of looseDigests(loose)) {
-    contents.add(digest);
-    bytes += statSync(loosePath(folder, digest), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return { has: contents.seal().hasDigest, bytes };
 }
 
 /** How much of each pack that an index names is not needed. */
@@ -234,48 +164,5 @@ function* deadLoose({ folder, isNeeded, olderThan }: CollectOptions) {
     const path = loosePath(folder, digest);
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats !== undefined && stats.mtimeMs < olderThan) yield { digest, path, size: stats.size };
-  }
-}
-
-function trashedLoose(run: TrashRun): Generator<Digest> {
-  return looseDigests(trashFolders(run.folder).loose);
-}
-
-function* looseDigests(folder: string): Generator<Digest> {
-  for (const start of listNames(folder)) {
-    if (!/^[0-9a-f]{2}$/.test(start)) continue;
-    for (const rest of listNames(join(folder, start))) if (isDigest(start + rest)) yield (start + rest) as Digest;
-  }
-}
-
-/** The indexes that count, each open until the next. */
-function* currentIndexes(folder: string): Generator<IndexFile> {
-  const indexes = [...openIndexes(folder)];
-  try {
-    const isReplaced = replacedBy(indexes.map(({ head }) => head));
-    for (const index of indexes) if (!isReplaced(index.head)) yield index;
-  } finally {
-    for (const index of indexes) index.close();
-  }
-}
-
-function* openIndexes(folder: string): Generator<IndexFile> {
-  const { index } = cacheFolders(folder);
-  for (const name of listNames(index)) {
-    if (!isDigest(name)) continue;
-    try {
-      yield openIndexFile(join(index, name), name);
-    } catch (error) {
-      if (!hasErrorCode(error, 'ENOENT')) throw error; // another process has just merged it away
-    }
-  }
-}
-
-function move(folder: string, source: string, target: string): void {
-  try {
-    makeCacheFolder(folder, dirname(target));
-    renameSync(source, target);
-  } catch (error) {
-    if (!hasErrorCode(error, 'ENOENT')) throw error; // gone already
   }
 }

@@ -1,6 +1,6 @@
 import type { Digest } from '../domain/digest.ts';
 
-/** Which digests are needed. Sixteen digits too few to tell apart two of them only make that more is kept than must be. */
+/** Which digests are needed. Two that are taken for the same only make that more is kept than must be. */
 export interface DigestMarks {
   /** Whether the digest of which 32 raw bytes are at `offset` is needed. */
   has(bytes: Buffer, offset?: number): boolean;
@@ -20,8 +20,8 @@ const HEX_DIGITS = 13;
 const FIRST_CAPACITY = 1 << 16;
 
 /**
- * Gathers digests by their first 52 bits, sorted: 8 bytes for each, where a Set of strings takes 150. With 10 million of them, one blob
- * in a million shares these bits with a needed one by chance, and is kept.
+ * Gathers digests by their first 52 bits, sorted: 8 bytes for each. With 10 million of them, one blob in 450 million shares these bits
+ * with a needed one by chance, and is kept.
  */
 export function createMarks(): MarksBuilder {
   let marks = new Float64Array(FIRST_CAPACITY);

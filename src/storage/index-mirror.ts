@@ -4,7 +4,6 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,6 +17,7 @@ import type { IndexHead } from '../domain/index-head.ts';
 import { indexHeadLength, parseIndexHead, partRange } from '../domain/index-head.ts';
 import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { listNames } from '../platform/list-names.ts';
 import { ioError } from '../platform/io-error.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { writeFully } from '../platform/read-write.ts';
@@ -261,7 +261,7 @@ export function openIndexMirror(options: {
       place(join(folder, name), (file) => writeFully(file, bytes));
     },
     retain(isListed) {
-      for (const name of readNames(folder)) {
+      for (const name of listNames(folder)) {
         if (isTemporaryName(name) && Date.now() - modified(join(folder, name)) < LEFTOVER_MS) continue;
         const listed = name.endsWith(SPARSE_SUFFIX) ? name.slice(0, -SPARSE_SUFFIX.length) : name;
         if (!isListed(listed)) rmSync(join(folder, name), { force: true });
@@ -273,15 +273,6 @@ export function openIndexMirror(options: {
 /** Milliseconds; of what is gone, 0. */
 function modified(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-}
-
-function readNames(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 /** Where sorted parts lie, those close together as one range. */

@@ -30,6 +30,8 @@ export interface LocalCache {
   /** Changes whenever something was removed from the cache; what was known to be there before is then known no more. */
   generation(): string;
   has(digest: Digest): boolean;
+  /** Whether it has a blob (32 raw bytes) elsewhere than in its trash. */
+  holds(digest: Buffer): boolean;
   /**
    * Whether it has a blob (32 raw bytes) and will have it for a while: what was not used for a day is made young again, so that no
    * collection takes it. Only packs are looked into where `mayBeLoose` is false.
@@ -57,8 +59,8 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
   const indexes = openIndexes(folders.index);
   const packs = openPacks(folders.packs);
   const trash = openTrash(folder);
-  /** Packs that are young, or were made so. */
-  const young = new Set<string>();
+  /** Whether packs are young, or could be made so. */
+  const youngPacks = new Map<string, boolean>();
 
   function find(bytes: Buffer): BlobLocation | undefined {
     for (const isFresh of [false, true]) {
@@ -86,16 +88,23 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
   }
 
   /** Makes a file young that was not used for a day. False where that is not allowed: somebody else's, or read-only. */
-  function isYoung({ path }: BlobLocation): boolean {
-    if (young.has(path)) return true;
+  function makeYoung({ path }: BlobLocation): boolean {
     try {
       if (Date.now() - statSync(path).mtimeMs > FRESH_MS) utimesSync(path, new Date(), new Date());
+      return true;
     } catch (error) {
       if (!hasErrorCode(error, 'EPERM', 'EACCES', 'EROFS', 'ENOENT')) throw error;
       return false;
     }
-    if (path.endsWith('.pack')) young.add(path);
-    return true;
+  }
+
+  /** The same for a pack, which is asked for once for each of its blobs. */
+  function makePackYoung(pack: BlobLocation): boolean {
+    const known = youngPacks.get(pack.path);
+    if (known !== undefined) return known;
+    const isYoung = makeYoung(pack);
+    youngPacks.set(pack.path, isYoung);
+    return isYoung;
   }
 
   const cache: LocalCache = {
@@ -109,12 +118,13 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
         return '';
       }
     },
-    has: (digest) => find(digestToBytes(digest)) !== undefined || locate(digest) !== undefined,
+    has: (digest) => locate(digest) !== undefined,
+    holds: (digest) => find(digest) !== undefined || findLoose(digestFromBytes(digest)) !== undefined,
     keeps(digest, mayBeLoose) {
       const packed = find(digest);
-      if (packed !== undefined && isYoung(packed)) return true;
+      if (packed !== undefined && makePackYoung(packed)) return true;
       const loose = mayBeLoose ? findLoose(digestFromBytes(digest)) : undefined;
-      return loose !== undefined && isYoung(loose);
+      return loose !== undefined && makeYoung(loose);
     },
     locate,
     read(digest) {

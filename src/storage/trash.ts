@@ -1,9 +1,11 @@
-import { existsSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes, isDigest } from '../domain/digest.ts';
-import { hasErrorCode } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { randomName, writeFileDurably } from '../platform/durable-write.ts';
+import { ioError } from '../platform/io-error.ts';
+import { listNames } from '../platform/list-names.ts';
 import { cacheFolders, loosePath, makeCacheFolder } from './cache-layout.ts';
 import type { IndexFile } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
@@ -20,7 +22,7 @@ export interface TrashRun {
 }
 
 const STAMP = 'stamp';
-const RELOAD_MS = 1_000;
+const RELOAD_MS = 50;
 
 /** The runs in a cache's trash, oldest first. */
 export function listTrash(folder: string): TrashRun[] {
@@ -67,62 +69,93 @@ export function diskTime(folder: string): number {
   }
 }
 
-/** Looks in a cache's trash for what the cache does not have. */
+/** Looks in a cache's trash for what the cache does not have. What of the trash is damaged is not looked into. */
 export function openTrash(folder: string) {
-  let runs = new Map<string, { readonly run: TrashRun; readonly indexes: readonly IndexFile[] }>();
+  let runs: TrashRun[] = [];
+  let open = new Map<string, IndexFile>();
   let seenAt = -Infinity;
 
+  /** A collection may throw away more at any time; misses come by the thousand. */
   function reload(): void {
     const now = performance.now();
     if (now - seenAt < RELOAD_MS) return;
     seenAt = now;
-    const before = runs;
-    runs = new Map();
-    for (const run of listTrash(folder))
-      runs.set(run.name, before.get(run.name) ?? { run, indexes: [...openTrashIndexes(run)] });
-    for (const [name, { indexes }] of before) if (!runs.has(name)) closeAll(indexes);
+    runs = listTrash(folder);
+    const before = open;
+    open = new Map();
+    for (const run of runs) {
+      for (const { path, name } of trashIndexes(run)) {
+        const index = before.get(path) ?? openIfSound(path, name);
+        if (index !== undefined) open.set(path, index);
+      }
+    }
+    for (const [path, index] of before) if (!open.has(path)) index.close();
   }
 
   return {
     /** Brings a blob back into the cache and returns where it is; where that is not allowed, it stays, and is there. */
     bringBack(digest: Digest): BlobLocation | undefined {
       reload();
-      for (const { run, indexes } of runs.values()) {
-        const location = bringLooseBack(folder, run, digest) ?? bringPackBack(folder, run, { digest, indexes });
-        if (location !== undefined) return location;
+      for (const run of runs) {
+        const path = loosePath(run.folder, digest);
+        const size = statSync(path, { throwIfNoEntry: false })?.size;
+        if (size === undefined) continue;
+        const moved = unlessForbidden(() => move(folder, path, loosePath(folder, digest))) ?? path;
+        return { path: moved, offset: 0, length: size, isPacked: false };
+      }
+      for (const [indexPath, index] of open) {
+        const run = runs.find((each) => indexPath.startsWith(`${each.folder}/`));
+        if (run === undefined) continue;
+        for (const { key, offset, length } of index.find(digestToBytes(digest))) {
+          const place = { name: key.hash, index };
+          const path =
+            unlessForbidden(() => restorePack(folder, run, place)) ?? findTrashedPack(folder, `${key.hash}.pack`);
+          if (path !== undefined) return { path, offset, length, isPacked: true };
+        }
       }
       return undefined;
     },
     close(): void {
-      for (const { indexes } of runs.values()) closeAll(indexes);
-      runs = new Map();
+      for (const index of open.values()) index.close();
+      open = new Map();
     },
   };
 }
 
-function closeAll(indexes: readonly IndexFile[]): void {
-  for (const index of indexes) index.close();
-}
-
-function bringLooseBack(folder: string, run: TrashRun, digest: Digest): BlobLocation | undefined {
-  const path = loosePath(run.folder, digest);
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) return undefined;
-  return { path: moveBack(folder, path, loosePath(folder, digest)), offset: 0, length: size, isPacked: false };
-}
-
-function bringPackBack(
-  folder: string,
-  run: TrashRun,
-  { digest, indexes }: { readonly digest: Digest; readonly indexes: readonly IndexFile[] },
-): BlobLocation | undefined {
-  for (const index of indexes) {
-    for (const { key, offset, length } of index.find(digestToBytes(digest))) {
-      const path = restorePack(folder, run, { name: key.hash, index });
-      if (path !== undefined) return { path, offset, length, isPacked: true };
-    }
+function openIfSound(path: string, name: Digest): IndexFile | undefined {
+  try {
+    return openIndexFile(path, name);
+  } catch (error) {
+    if (error instanceof MlvError || hasErrorCode(error, 'ENOENT')) return undefined;
+    throw error;
   }
-  return undefined;
+}
+
+/** Undefined for whoever may only read the cache. */
+function unlessForbidden<T>(restore: () => T): T | undefined {
+  try {
+    return restore();
+  } catch (error) {
+    const cause = error instanceof MlvError ? error.cause : error;
+    if (hasErrorCode(cause, 'EACCES', 'EPERM', 'EROFS')) return undefined;
+    throw error;
+  }
+}
+
+/** Moves a blob with a file of its own into the trash. */
+export function throwLooseAway(folder: string, run: TrashRun, digest: Digest): void {
+  move(folder, loosePath(folder, digest), loosePath(run.folder, digest));
+}
+
+/** Moves a pack into the trash. */
+export function throwPackAway(folder: string, run: TrashRun, name: Digest): void {
+  const fileName = `${name}.pack`;
+  move(folder, join(cacheFolders(folder).packs, fileName), join(trashFolders(run.folder).packs, fileName));
+}
+
+/** Gives a blob with a file of its own its place in the cache again. */
+export function restoreLoose(folder: string, run: TrashRun, digest: Digest): void {
+  move(folder, loosePath(run.folder, digest), loosePath(folder, digest));
 }
 
 /** Gives a pack its place in the cache again. Returns where it is; undefined where it is gone. */
@@ -133,13 +166,15 @@ export function restorePack(
 ): string | undefined {
   const { packs, index: indexFolder } = cacheFolders(folder);
   const target = join(packs, `${name}.pack`);
-  const source = join(run.folder, 'packs', `${name}.pack`);
+  const source = join(trashFolders(run.folder).packs, `${name}.pack`);
   // Whoever was killed while throwing it away has left it where it was.
-  const path = existsSync(target) ? target : existsSync(source) ? moveBack(folder, source, target) : undefined;
-  if (path !== target) return path;
+  if (!existsSync(target)) {
+    if (!existsSync(source)) return undefined;
+    move(folder, source, target);
+  }
   const rows = rowsOfKey({ key: { kind: 'pack', hash: name }, holders: new Map([[index, 0]]) });
   addIndex(indexFolder, [{ rows: cellsOf(rows), packs: [name] }]);
-  return path;
+  return target;
 }
 
 /** Opens a file of a cache's pack, which may have been thrown away since it was found: what is needed of it was copied before. */
@@ -161,30 +196,19 @@ export function findTrashedPack(folder: string, fileName: string): string | unde
     .find((path) => existsSync(path));
 }
 
-/** The indexes of what was thrown away, each to be closed. */
-export function* openTrashIndexes(run: TrashRun): Generator<IndexFile> {
+/** The indexes of what was thrown away. */
+export function trashIndexes(run: TrashRun): { readonly path: string; readonly name: Digest }[] {
   const { index } = trashFolders(run.folder);
-  for (const name of listNames(index)) if (isDigest(name)) yield openIndexFile(join(index, name), name);
+  return listNames(index).flatMap((name) => (isDigest(name) ? [{ path: join(index, name), name }] : []));
 }
 
-/** Moves a file back into the cache, where nothing is yet, or the same. Returns where it is then. */
-export function moveBack(folder: string, source: string, target: string): string {
+/** Moves a file between cache and trash, as long as it is there; another process may be quicker. Returns the new path. */
+function move(folder: string, source: string, target: string): string {
+  makeCacheFolder(folder, dirname(target));
   try {
-    makeCacheFolder(folder, dirname(target));
     renameSync(source, target);
-    return target;
   } catch (error) {
-    if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) return source;
-    if (hasErrorCode(error, 'ENOENT') && existsSync(target)) return target; // another process was quicker
-    throw error;
+    if (!hasErrorCode(error, 'ENOENT')) throw ioError(error, 'write', target);
   }
-}
-
-export function listNames(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return [];
-    throw error;
-  }
+  return target;
 }

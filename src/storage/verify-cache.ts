@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes, isDigest } from '../domain/digest.ts';
@@ -8,6 +8,8 @@ import { hasErrorCode } from '../domain/errors.ts';
 import type { PackedBlob } from '../domain/pack.ts';
 import { keyPath } from '../domain/remote-layout.ts';
 import { forEachParallel } from '../platform/parallel.ts';
+import { listNames } from '../platform/list-names.ts';
+import { looseDigests } from './cache-contents.ts';
 import { cacheFolders, loosePath } from './cache-layout.ts';
 import type { Damage } from './damage.ts';
 import { damageReason, manyDamaged } from './damage.ts';
@@ -213,15 +215,12 @@ function packName(file: string): Digest[] {
 
 /** Blobs with files of their own, by the hundred. */
 function* looseLots(folder: string): Generator<Digest[]> {
-  for (const start of listNames(folder)) {
-    if (!/^[0-9a-f]{2}$/.test(start)) continue;
-    const digests = listNames(join(folder, start))
-      .map((rest) => start + rest)
-      .filter(isDigest);
-    for (let at = 0; at < digests.length; at += LOT) yield digests.slice(at, at + LOT);
+  let lot: Digest[] = [];
+  for (const digest of looseDigests(folder)) {
+    lot.push(digest);
+    if (lot.length < LOT) continue;
+    yield lot;
+    lot = [];
   }
-}
-
-function listNames(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : [];
+  if (lot.length > 0) yield lot;
 }

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { listNames } from '../platform/list-names.ts';
 import { makeCacheFolder } from '../storage/cache-layout.ts';
 import type { ProjectFolders } from './open.ts';
 
@@ -35,14 +36,15 @@ export function noteClone(cacheFolder: string, folders: Pick<ProjectFolders, 'ro
     writeFileDurably(file, `${JSON.stringify({ root, sharedFolder })}\n`, { mode: 0o644 });
   } catch (error) {
     // Whoever may only read a cache has nothing in it that is not elsewhere.
-    if (!hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS') && !(error instanceof MlvError)) throw error;
+    const cause = error instanceof MlvError ? error.cause : error;
+    if (!hasErrorCode(cause, 'EACCES', 'EPERM', 'EROFS')) throw error;
   }
 }
 
 /** The clones that have said that they use this cache. Throws `clone-unreadable`. */
 export function listClones(cacheFolder: string): CacheClone[] {
   const folder = join(cacheFolder, 'clones');
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => /^[0-9a-f]{32}$/.test(name)) : [];
+  const names = listNames(folder).filter((name) => /^[0-9a-f]{32}$/.test(name));
   return names.map((name) => {
     const file = join(folder, name);
     const clone = readClone(file);

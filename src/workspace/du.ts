@@ -1,14 +1,15 @@
 import type { Digest } from '../domain/digest.ts';
-import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import type { TreeEntry, TreeNode } from '../domain/tree.ts';
-import { parseList, parsePage, parseRoot } from '../domain/tree-format.ts';
-import { measureRun, readContents } from '../storage/collect-cache.ts';
+import type { TreeEntry } from '../domain/tree.ts';
+import { readContents } from '../storage/cache-contents.ts';
 import { markOf } from '../storage/digest-marks.ts';
+import { fetchPages, wantedEntries } from '../storage/download-plan.ts';
+import { measureRun } from '../storage/empty-trash.ts';
 import { listTrash } from '../storage/trash.ts';
 import type { Workspace } from './open.ts';
 import { openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
+import { findIncomplete } from './remote-trees.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { wantedVersions } from './transfer-scope.ts';
 
@@ -49,21 +50,21 @@ export async function du(workspace: Workspace, options: DuOptions): Promise<DuRe
   const versions = distinctVersions(await wantedVersions(workspace, options));
   const contents = readContents(workspace.cacheFolder);
   const pushed = options.askRemote === true ? await findPushed(workspace, versions, options) : undefined;
-  const trees = versions.map((version) => readPages(workspace, version));
+  const trees: (Page[] | undefined)[] = [];
+  for (const version of versions) trees.push(await readPages(workspace, version));
   const owners = ownersOf(trees);
   const entries = createEntries();
   const hereOf = new Map<Digest, number>();
   const here = trees.map((pages, index) =>
-    pages?.reduce((sum, { node, entries: read }) => {
-      let found = hereOf.get(node.digest);
+    pages?.reduce((sum, page) => {
+      let found = hereOf.get(page.digest);
       if (found === undefined) {
         found = 0;
-        for (const { digest, size, kind } of read()) {
-          if (kind === 'd') continue;
+        for (const { digest, size } of page.entries()) {
           if (contents.has(digest)) found += size;
-          entries.add(digest, size, owners.get(node.digest) ?? index);
+          entries.add(digest, size, owners.get(page.digest) ?? index);
         }
-        hereOf.set(node.digest, found);
+        hereOf.set(page.digest, found);
       }
       return sum + found;
     }, 0),
@@ -90,40 +91,27 @@ function distinctVersions(versions: readonly WantedVersion[]): WantedVersion[] {
 }
 
 interface Page {
-  readonly node: Pick<TreeNode, 'digest'>;
-  readonly entries: () => readonly TreeEntry[];
+  readonly digest: Digest;
+  readonly entries: () => readonly Pick<TreeEntry, 'digest' | 'size'>[];
 }
 
 /** The pages of a version; a file is a page of one entry. Undefined where a tree object is not here. */
-function readPages(workspace: Workspace, { pointer }: WantedVersion): Page[] | undefined {
-  const { hash, type, size } = pointer;
-  const file = { digest: hash, size, kind: 'f' } as TreeEntry;
-  if (type === 'file') return [{ node: { digest: hash }, entries: () => [file] }];
+async function readPages(workspace: Workspace, { path, pointer }: WantedVersion): Promise<Page[] | undefined> {
+  const { hash: digest, type, size } = pointer;
+  if (type === 'file') return [{ digest, entries: () => [{ digest, size }] }];
   const cache = workspace.cache();
-  const pages: Page[] = [];
-  const take = (nodes: readonly TreeNode[], level: number, isLastList: boolean): void => {
-    for (const [index, node] of nodes.entries()) {
-      const expected = { node, isLast: isLastList && index === nodes.length - 1 };
-      if (level > 0) take(parseList(cache.read(node.digest), level, expected), level - 1, expected.isLast);
-      else pages.push({ node, entries: () => parsePage(cache.read(node.digest), expected) });
-    }
-  };
-  try {
-    const root = parseRoot(cache.read(hash), hash);
-    take(root.nodes, root.level, true);
-    return pages.every(({ node }) => cache.has(node.digest)) ? pages : undefined;
-  } catch (error) {
-    if (error instanceof MlvError && error.code === 'blob-missing') return undefined;
-    throw error;
-  }
+  const pages = await fetchPages([{ digest, type, size, name: path }], cache, () => Promise.resolve());
+  const files = pages.reduce((sum, { node }) => sum + node.files, 0);
+  // What is not here is left out.
+  if (!cache.has(digest) || files !== pointer.files) return undefined;
+  return pages.map((page) => ({ digest: page.node.digest, entries: () => wantedEntries(page, cache) }));
 }
 
 /** The one version that has a page, or that it is shared. */
 function ownersOf(trees: readonly (readonly Page[] | undefined)[]): Map<Digest, number> {
   const owners = new Map<Digest, number>();
   for (const [index, pages = []] of trees.entries()) {
-    for (const { node } of pages)
-      owners.set(node.digest, (owners.get(node.digest) ?? index) === index ? index : SHARED);
+    for (const { digest } of pages) owners.set(digest, (owners.get(digest) ?? index) === index ? index : SHARED);
   }
   return owners;
 }
@@ -178,12 +166,8 @@ async function findPushed(
   for (const [name, group] of groupByRemote(workspace, versions, asked)) {
     const { remote } = await openNamedRemote(workspace, name, { signal });
     try {
-      for (const type of ['dir', 'file'] as const) {
-        const members = group.filter(({ pointer }) => pointer.type === type);
-        const digests = members.map(({ pointer }) => pointer.hash);
-        const places = await remote.find(digests, type === 'dir' ? 'tree' : 'blob', signal);
-        for (const [index, version] of members.entries()) pushed.set(version, places[index] !== undefined);
-      }
+      const incomplete = new Set(await findIncomplete(group, (wanted, kind) => remote.find(wanted, kind, signal)));
+      for (const version of group) pushed.set(version, !incomplete.has(version));
     } finally {
       remote.close();
     }

@@ -1,4 +1,5 @@
 import type { Digest } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
 import type { DownloadResult } from '../storage/download.ts';
 import { download } from '../storage/download.ts';
 import { noteCompleteRoots, readCompleteRoots } from './complete-roots.ts';
@@ -107,10 +108,18 @@ function selectedPart(workspace: Workspace, version: WantedVersion): WantedVersi
   return { ...version, selection };
 }
 
-/** The root of what was last checked out at a version's path. */
-function checkedOutVersion(workspace: Workspace, { path, pointer }: WantedVersion): Digest[] {
-  const { base } = readCheckoutRecord(workspace, path, contentOf(pointer));
-  return base?.type === 'dir' ? [base.hash] : [];
+/** The roots of what was last checked out at the versions' paths: only a short cut, so a damaged record is none. */
+function checkedOutRoots(workspace: Workspace, versions: readonly WantedVersion[]): Digest[] {
+  const pointers = new Map(versions.map(({ path, pointer }) => [path, pointer]));
+  return [...pointers].flatMap(([path, pointer]) => {
+    try {
+      const { base } = readCheckoutRecord(workspace, path, contentOf(pointer));
+      return base?.type === 'dir' ? [base.hash] : [];
+    } catch (error) {
+      if (!(error instanceof MlvError)) throw error;
+      return [];
+    }
+  });
 }
 
 function receive(
@@ -129,9 +138,7 @@ function receive(
       name: revision === undefined ? path : `${path} (as of ${revision})`,
       below: selectedPaths(selection),
     })),
-    complete: [...new Set(versions.flatMap((version) => checkedOutVersion(workspace, version)))].filter((root) =>
-      complete.has(root),
-    ),
+    complete: checkedOutRoots(workspace, versions).filter((root) => complete.has(root)),
     signal,
     onProgress:
       onProgress &&

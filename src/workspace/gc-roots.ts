@@ -1,25 +1,23 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { MlvError } from '../domain/errors.ts';
 import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
 import { findFiles } from '../git/find-files.ts';
 import type { CommitId, GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { listWorkTrees } from '../git/work-trees.ts';
 import { readTextFile } from '../platform/durable-write.ts';
+import { listNames } from '../platform/list-names.ts';
 import { cloneUnreachable, listClones } from './cache-clones.ts';
 import type { Workspace } from './open.ts';
 import { openRepository, openWorkspace } from './open.ts';
-import { parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import type { TransferOptions } from './transfer-scope.ts';
 
 /** What is kept beside what always is. */
-export interface GcScope {
-  readonly rev?: string | undefined;
-  readonly allBranches?: boolean | undefined;
-  readonly allTags?: boolean | undefined;
-  readonly allCommits?: boolean | undefined;
+export interface GcScope extends Pick<TransferOptions, 'rev' | 'allBranches' | 'allTags' | 'allCommits'> {
   /** Milliseconds: the data of all commits that are younger. */
   readonly keepWithin?: number | undefined;
 }
@@ -34,7 +32,19 @@ export interface GcRoot {
 /** Data that these refs name is kept, whatever was asked for. */
 const KEPT_REFS = ['refs/tags/', 'refs/mlv/', 'refs/stash', 'refs/bisect/', 'refs/worktree/', 'refs/rewritten/'];
 /** Commits that Git is in the middle of something with. */
-const PENDING = ['MERGE_HEAD', 'ORIG_HEAD', 'CHERRY_PICK_HEAD', 'REVERT_HEAD', 'REBASE_HEAD', 'BISECT_HEAD'];
+const PENDING = [
+  'MERGE_HEAD',
+  'MERGE_AUTOSTASH',
+  'ORIG_HEAD',
+  'CHERRY_PICK_HEAD',
+  'REVERT_HEAD',
+  'REBASE_HEAD',
+  'BISECT_HEAD',
+  'rebase-merge/orig-head',
+  'rebase-merge/autostash',
+  'rebase-apply/orig-head',
+  'rebase-apply/autostash',
+];
 const MAX_RECORD_BYTES = 64 << 20;
 
 /**
@@ -80,9 +90,7 @@ async function* rootsOfClone(workspace: Workspace, scope: GcScope): AsyncGenerat
       for (const { blob } of await git.listIndex(isPointer)) yield* namedBy(git, blob, seen);
       const head = await git.head();
       if (head !== undefined) commits.add(head);
-      for (const name of PENDING) {
-        if (existsSync(join(tree.layout.gitDir, name))) commits.add(await git.resolve(name));
-      }
+      for (const commit of await pendingCommits(git, tree.layout)) commits.add(commit);
     } finally {
       await git.close();
     }
@@ -99,6 +107,21 @@ async function* rootsOfClone(workspace: Workspace, scope: GcScope): AsyncGenerat
   const pathspecs = [`*${POINTER_SUFFIX}`];
   for await (const { blob } of git.fileVersions({ tips, exclude: [], accept: isPointer, pathspecs }))
     yield* namedBy(git, blob, seen);
+}
+
+/** Those that Git still has: it removes what ORIG_HEAD alone names. */
+async function pendingCommits(git: GitRepository, { gitDir }: GitLayout): Promise<CommitId[]> {
+  const commits: CommitId[] = [];
+  for (const name of PENDING) {
+    for (const id of readTextFile(join(gitDir, name), MAX_RECORD_BYTES)?.match(/^[0-9a-f]{40,64}$/gm) ?? []) {
+      try {
+        commits.push(await git.resolve(id));
+      } catch (error) {
+        if (!(error instanceof MlvError) || error.kind !== 'missing') throw error;
+      }
+    }
+  }
+  return commits;
 }
 
 async function scopeCommits(git: GitRepository, scope: GcScope): Promise<CommitId[]> {
@@ -153,19 +176,6 @@ async function* rootsIn(text: string): AsyncGenerator<GcRoot> {
 
 function digestsIn(text: string): Digest[] {
   return [...text.matchAll(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g)].map(([digest]) => digest).filter(isDigest);
-}
-
-function isPointer(path: string): boolean {
-  return path.endsWith(POINTER_SUFFIX) && path !== POINTER_SUFFIX && !path.endsWith(`/${POINTER_SUFFIX}`);
-}
-
-function listNames(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 function unreachable({ path, gitDir }: { readonly path: string; readonly gitDir: string }): MlvError {

@@ -1,17 +1,13 @@
 import { MlvError } from '../domain/errors.ts';
 import type { Digest } from '../domain/digest.ts';
 import type { CollectOptions, Garbage, IsNeeded } from '../storage/collect-cache.ts';
-import {
-  emptyRun,
-  findGarbage,
-  garbageDigests,
-  measureRun,
-  restoreNeeded,
-  throwAway,
-} from '../storage/collect-cache.ts';
+import { findGarbage, garbageDigests, throwAway } from '../storage/collect-cache.ts';
 import { createMarks } from '../storage/digest-marks.ts';
+import { emptyRun, finishRun, measureRun, restoreNeeded } from '../storage/empty-trash.ts';
+import { openLocalCache } from '../storage/local-cache.ts';
 import { rewritePacks } from '../storage/rewrite-packs.ts';
 import type { Remote } from '../storage/remote.ts';
+import type { TrashRun } from '../storage/trash.ts';
 import { diskTime, listTrash } from '../storage/trash.ts';
 import { markNeeded } from './gc-marks.ts';
 import { withRemovalLock } from './removal-lock.ts';
@@ -39,7 +35,7 @@ export interface GcPlan {
   readonly garbage: Amount;
   /** What nothing needs, and no remote has. */
   readonly unpushed: Amount;
-  /** What lies in the trash for so long that it is to be deleted. */
+  /** What lies in the trash for so long that it is to be deleted, or was: files. */
   readonly expired: Amount;
   /** Remotes that could not be asked, and why. */
   readonly notes: readonly string[];
@@ -69,6 +65,7 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
   return withRemovalLock(cacheFolder, { command: 'mlv gc', waitMs: 0 }, async () => {
     const cache = workspace.cache();
     const now = diskTime(cacheFolder);
+    if (options.dryRun !== true) for (const run of listTrash(cacheFolder)) finishRun(cacheFolder, run);
     const { marks, missingTrees } = await markNeeded(cache, readRoots(workspace, options));
     if (options.unpushed === true && missingTrees > 0) throw unknownTrees(missingTrees);
     const all: CollectOptions = { folder: cacheFolder, isNeeded: marks.has, olderThan: now - MIN_AGE_MS };
@@ -80,29 +77,40 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
     const collect = { ...all, isNeeded: isKept };
     const garbage = isKept === marks.has ? unneeded : findGarbage(collect);
     const expired = listTrash(cacheFolder).filter(({ time }) => now - time > IN_TRASH_MS);
-    const expiredAmounts = expired.map(measureRun);
     const plan: GcPlan = {
       garbage: amountOf(garbage),
       unpushed: difference(amountOf(unneeded), amountOf(garbage)),
-      expired: {
-        blobs: expiredAmounts.reduce((sum, { files }) => sum + files, 0),
-        bytes: expiredAmounts.reduce((sum, { bytes }) => sum + bytes, 0),
-      },
+      expired: sizeOf(expired),
       notes,
     };
-    const isNothing = plan.garbage.blobs === 0 && expired.length === 0;
-    if (isNothing || options.dryRun === true || !(await options.confirm(plan)))
-      return { ...plan, done: isNothing && options.dryRun !== true, restored: 0 };
+    const isNothing = plan.garbage.blobs === 0 && plan.expired.blobs === 0;
+    if (options.dryRun === true || (!isNothing && !(await options.confirm(plan))))
+      return { ...plan, done: false, restored: 0 };
 
     const sparse = await rewritePacks(cache, garbage.sparse, { isNeeded: isKept, signal: options.signal });
     if (plan.garbage.blobs > 0) throwAway({ ...garbage, sparse }, collect);
-    // Looked at again: somebody may have come to need it while this went on.
-    const again = await markNeeded(cache, readRoots(workspace, options));
-    let restored = 0;
-    for (const run of listTrash(cacheFolder)) restored += restoreNeeded(cacheFolder, run, again.marks.has);
+    const restored = isNothing ? 0 : await restoreAgain(workspace, options);
+    const gone = sizeOf(expired);
     expired.forEach(emptyRun);
-    return { ...plan, done: true, restored };
+    return { ...plan, expired: gone, done: true, restored };
   });
+}
+
+/**
+ * Looks again at what is needed: somebody may have come to need what was thrown away while that went on. Brings back what of it is not
+ * in the cache any more, and returns how many files that were.
+ */
+async function restoreAgain(workspace: Workspace, scope: GcScope): Promise<number> {
+  const { cacheFolder: folder } = workspace;
+  const { marks } = await markNeeded(workspace.cache(), readRoots(workspace, scope));
+  // One that knows nothing of what was here before.
+  const cache = openLocalCache({ folder, packBelow: workspace.cache().packBelow });
+  const isMissed: IsNeeded = (bytes, at = 0) => marks.has(bytes, at) && !cache.holds(bytes.subarray(at, at + 32));
+  try {
+    return listTrash(folder).reduce((restored, run) => restored + restoreNeeded(folder, run, isMissed), 0);
+  } finally {
+    cache.close();
+  }
 }
 
 /** Brings back what the last collection has thrown away. Throws `trash-empty`. */
@@ -111,10 +119,11 @@ export async function undoGc(workspace: Workspace): Promise<Amount> {
   return withRemovalLock(cacheFolder, { command: 'mlv gc --undo', waitMs: 0 }, async () => {
     const run = listTrash(cacheFolder).at(-1);
     if (run === undefined) throw trashEmpty(cacheFolder);
-    const { files, bytes } = measureRun(run);
+    finishRun(cacheFolder, run);
+    const amount = sizeOf([run]);
     restoreNeeded(cacheFolder, run, () => true);
     emptyRun(run);
-    return { blobs: files, bytes };
+    return amount;
   });
 }
 
@@ -172,6 +181,15 @@ function amountOf({ loose, packs, sparse }: Garbage): Amount {
   return {
     blobs: parts.reduce((sum, { blobs }) => sum + blobs, loose.blobs),
     bytes: parts.reduce((sum, { bytes }) => sum + bytes, loose.bytes),
+  };
+}
+
+/** Files in the trash. */
+function sizeOf(runs: readonly TrashRun[]): Amount {
+  const amounts = runs.map(measureRun);
+  return {
+    blobs: amounts.reduce((sum, { files }) => sum + files, 0),
+    bytes: amounts.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 

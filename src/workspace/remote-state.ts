@@ -1,6 +1,7 @@
 import type { Workspace } from './open.ts';
 import { openNamedRemote } from './open-remote.ts';
 import { groupByRemote } from './push.ts';
+import { findIncomplete } from './remote-trees.ts';
 import type { StatusItem } from './status.ts';
 import type { Selected } from './targets.ts';
 
@@ -24,15 +25,8 @@ export async function addRemoteState(
   for (const [name, group] of groupByRemote(workspace, versions, asked)) {
     const { remote } = await openNamedRemote(workspace, name);
     try {
-      for (const type of ['dir', 'file'] as const) {
-        const members = group.filter(({ pointer }) => pointer.type === type);
-        const places = await remote.find(
-          members.map(({ pointer }) => pointer.hash),
-          type === 'dir' ? 'tree' : 'blob',
-        );
-        for (const [index, { path }] of members.entries())
-          states.set(path, { name, missing: places[index] === undefined });
-      }
+      const incomplete = new Set(await findIncomplete(group, remote.find));
+      for (const version of group) states.set(version.path, { name, missing: incomplete.has(version) });
     } finally {
       remote.close();
     }

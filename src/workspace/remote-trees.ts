@@ -1,6 +1,7 @@
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import type { Pointer } from '../domain/pointer.ts';
 import { keyPath } from '../domain/remote-layout.ts';
 import { MAX_TREE_OBJECT_BYTES } from '../domain/tree.ts';
 import { childrenOf } from '../domain/tree-children.ts';
@@ -105,8 +106,11 @@ export function readLocally(cache: LocalCache, digest: Digest): Buffer | undefin
 /**
  * The versions of which a remote does not have everything. One look-up for each: a root is there only with all that it names.
  */
-export async function findIncomplete(versions: readonly ScopedVersion[], find: FindPlaces): Promise<ScopedVersion[]> {
-  const incomplete: ScopedVersion[] = [];
+export async function findIncomplete<V extends { readonly pointer: Pick<Pointer, 'hash' | 'type'> }>(
+  versions: readonly V[],
+  find: FindPlaces,
+): Promise<V[]> {
+  const incomplete: V[] = [];
   for (const type of ['dir', 'file'] as const) {
     const members = versions.filter(({ pointer }) => pointer.type === type);
     const digests = members.map(({ pointer }) => pointer.hash);

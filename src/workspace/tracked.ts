@@ -35,12 +35,17 @@ export function listPointers(workspace: Workspace): RepoPath[] {
   const pointers = findFiles(
     { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
     {
-      accept: (name) => name.endsWith(POINTER_SUFFIX) && name !== POINTER_SUFFIX,
+      accept: isPointer,
       prune: (folder) =>
         existsSync(`${root}/${folder}${POINTER_SUFFIX}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
     },
   );
   return pointers.map((pointer) => parseRepoPath(pointer.slice(0, -POINTER_SUFFIX.length)));
+}
+
+/** True for a path that is a pointer's by its name. */
+export function isPointer(path: string): boolean {
+  return path.endsWith(POINTER_SUFFIX) && path !== POINTER_SUFFIX && !path.endsWith(`/${POINTER_SUFFIX}`);
 }
 
 /** What the pointer of `path` says; undefined where there is none. */

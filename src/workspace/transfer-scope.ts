@@ -11,7 +11,7 @@ import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import type { Targets } from './targets.ts';
 import { resolveTarget, selectTracked } from './targets.ts';
-import { parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
 
 export interface TransferOptions extends Targets, VerbOptions {
   readonly remote?: string | undefined;
@@ -134,8 +134,4 @@ async function requireGit(workspace: Workspace): Promise<GitRepository> {
     message: 'this project has no Git repository, so there are no revisions to choose from',
     hint: 'Leave out --rev and --all-…: only the data that is here now can be transferred.',
   });
-}
-
-function isPointer(path: string): boolean {
-  return path.endsWith(POINTER_SUFFIX) && !path.endsWith(`/${POINTER_SUFFIX}`);
 }

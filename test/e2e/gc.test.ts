@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   lutimesSync,
   readdirSync,
@@ -7,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manyFiles, readFolder, writeFiles } from '../support/folders.ts';
 import { repositoryAt } from '../support/git.ts';
 import type { MlvRig } from '../support/mlv.ts';
-import { makeMlvRig } from '../support/mlv.ts';
+import { BIN, makeMlvRig } from '../support/mlv.ts';
 import { shareProject } from '../support/shared-project.ts';
 import { data, refusal, told } from '../support/told.ts';
 
@@ -175,14 +177,32 @@ describe('gc', () => {
     git('reflog', 'expire', '--expire=now', '--all');
     age(root, 20);
     const before = readFolder(join(root, 'data'));
-    const { garbage } = await gc(root);
-    expect(garbage.blobs).toBe(102);
+    const { cache: packs } = held(root);
+    expect(await gc(root)).toMatchObject({ garbage: { blobs: 102 }, restored: 0 });
     expect(await told(rig, root, ['verify'])).toMatch(/^cache .* sound: /);
+    const after = held(root);
+    const gone = packs.filter((path) => !after.cache.includes(path));
+    expect(after.trash.map((path) => path.replace(/^trash\/[^/]+\//, ''))).toEqual(gone);
+    expect(gone.length).toBeGreaterThan(0);
+
+    // One that was killed had told that a pack is garbage, and not moved it.
+    const cache = join(root, '.git/mlv/cache');
+    const [pack = ''] = after.trash.filter((path) => path.endsWith('.pack'));
+    renameSync(join(cache, pack), join(cache, pack.replace(/^trash\/[^/]+\//, '')));
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING, restored: 0 });
+    expect(held(root)).toEqual(after);
+
+    // What needs nothing of it goes on where the trash is damaged.
+    for (const name of readdirSync(join(cache, 'trash'), { recursive: true }).map(String))
+      if (/index\/[0-9a-f]{64}$/.test(name)) truncateSync(join(cache, 'trash', name), 100);
+    git('checkout', '--quiet', 'HEAD~1');
+    expect(await refusal(rig, root, ['checkout'])).toMatch(/mlv pull/);
+    git('checkout', '--quiet', 'main');
     rmSync(join(root, 'data'), { recursive: true });
     rmSync(remote, { recursive: true });
-    rmSync(join(root, '.git/mlv/cache/trash'), { recursive: true });
     await told(rig, root, ['checkout', 'data']);
     expect(readFolder(join(root, 'data'))).toEqual(before);
+    expect(await refusal(rig, root, ['gc', '--yes'])).toMatch(/^error: .*trash.*\nhint: /);
   });
 
   test('deletes what lies in the trash for two weeks, except what is needed by then', async () => {
@@ -194,7 +214,7 @@ describe('gc', () => {
     age(root, 15);
     // A tag names the first version again: its trees come back when they are looked into, the rest because it is needed.
     git('tag', 'v1', first);
-    expect(await gc(root)).toMatchObject({ expired: { blobs: 1 }, restored: 1 });
+    expect(await gc(root)).toMatchObject({ expired: NOTHING, restored: 1 });
     expect(held(root).trash).toEqual([]);
     git('checkout', '--quiet', 'v1');
     await told(rig, root, ['checkout']);
@@ -237,6 +257,46 @@ describe('gc', () => {
     );
   });
 
+  test('asks on a terminal, and takes no answer for a no', async ({ skip }) => {
+    const isThere = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
+    if (!isThere) skip('the script program of util-linux is not installed');
+    const { root } = twoVersions('asked');
+    const before = held(root);
+    const command = `'${process.execPath}' '${BIN}' gc`;
+    const answer = (input: string): string =>
+      execFileSync('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+        cwd: root,
+        env: rig.env,
+        input,
+        encoding: 'utf8',
+      });
+    for (const no of ['\n', 'n\n', 'yesterday\n']) {
+      expect(answer(no)).toMatch(/3 blobs .*\r\nThrow it away\? \[y\/N\] [^]*Nothing was moved/);
+      expect(held(root)).toEqual(before);
+    }
+    expect(answer('y\n')).toMatch(/Throw it away\? \[y\/N\] /);
+    expect(held(root).trash).toHaveLength(3);
+  });
+
+  test('deletes nothing while what is needed cannot be brought back', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skip('only root can run commands as another user');
+    const { root, git, first } = twoVersions('forbidden');
+    await gc(root);
+    git('tag', 'v1', first);
+    age(root, 20);
+    const { trash } = held(root);
+    chmodSync(rig.folder, 0o755);
+    execFileSync('chown', ['-R', '64001', root]);
+    const loose = join(root, '.git/mlv/cache/b3');
+    execFileSync('chown', ['-R', '0', loose]);
+    const options = { uid: 64_001 };
+    expect(await refusal(rig, root, ['gc', '--yes'], options)).toMatch(/^error: cannot write \S+: permission denied/);
+    expect(held(root).trash).toEqual(trash.filter((path) => path.includes('/b3/')));
+    execFileSync('chown', ['-R', '64001', loose]);
+    expect(await data(rig, root, ['gc', '--yes'], options)).toMatchObject({ restored: 1 });
+    expect(held(root).trash).toEqual([]);
+  });
+
   test('is not done twice at once', async () => {
     const { root } = twoVersions('twice');
     const results = await Promise.all([1, 2, 3].map(() => rig.mlv(root, ['gc', '--yes'])));
@@ -276,6 +336,9 @@ describe('gc keeps what', () => {
         git('checkout', '--quiet', 'main');
       },
       HEAD: (commit) => git('checkout', '--quiet', '--detach', commit),
+      'one of two that are merged': (commit) =>
+        writeFiles(root, { '.git/MERGE_HEAD': `${git('rev-parse', 'main')}\n${commit}\n` }),
+      'what a rebase has put aside': (commit) => writeFiles(root, { '.git/rebase-merge/autostash': `${commit}\n` }),
     };
     const made: { name: string; commit: string; pointer: string; blob: string }[] = [];
     for (const name of Object.keys(keepers)) {
@@ -290,7 +353,8 @@ describe('gc keeps what', () => {
     git('reset', '--quiet', '--hard', `HEAD~${made.length}`);
     await told(rig, root, ['checkout', '--force']);
     git('reflog', 'expire', '--expire=now', '--all');
-    rmSync(join(root, '.git/ORIG_HEAD'));
+    // Git removes what this alone leads to.
+    writeFileSync(join(root, '.git/ORIG_HEAD'), `${'a'.repeat(40)}\n`);
     for (const { name, commit, pointer } of made) keepers[name]?.(commit, pointer);
     age(root, 20);
     expect(made.map(({ blob }) => existsSync(blob))).toEqual(made.map(() => true));

@@ -12,7 +12,7 @@ const HOUR_MS = 60 * 60 * 1000;
 
 export const gc = defineCommand({
   details: [
-    'Moves what nothing needs any more from the cache into its trash, and deletes what has been there for two weeks. Always kept: what pointers name in the work trees (linked ones too), in Git’s index, in stashes, reflogs and tags; what was used in the last two weeks; and what no remote has, which is asked for again, unless --unpushed is given.',
+    'Moves what nothing needs any more from the cache into its trash, and deletes what has been there for two weeks. Always kept: what pointers name in the work trees (linked ones too), in the index of Git, in stashes, reflogs and tags; what was used in the last two weeks; and what no remote has, which is asked for again, unless --unpushed is given.',
     'Whatever turns out to be needed while it is in the trash comes back by itself; --undo brings back all that the last collection threw away. It shows what would go, and asks before anything does; where nobody can be asked, --yes answers.',
   ],
   positionals: {},
