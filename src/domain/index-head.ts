@@ -3,6 +3,7 @@ import { CELL_BYTES, invalidIndex, MAX_PREFIX_BITS } from './blob-index.ts';
 import type { Digest, HashFunction } from './digest.ts';
 import { DIGEST_BYTES, digestFromBytes, digestToBytes } from './digest.ts';
 import { MlvError } from './errors.ts';
+import { VOUCHING_MS } from './remote-times.ts';
 
 export const BLOCK_CELLS = 128;
 export const INDEX_HEAD_BYTES = 64;
@@ -14,6 +15,8 @@ const BLOCK_BYTES = CELL_BYTES * BLOCK_CELLS;
 const INDEX_VERSION = 0;
 const MAX_REPLACES = 65_536;
 const MAGIC = 'mlvindex';
+/** Of an index whose rows are true whenever it is stored: one that holds what others say. */
+export const ALWAYS = 2 ** 48 - 1;
 
 /** The parsed head: what is needed to find everything else. */
 export interface IndexHead {
@@ -23,6 +26,8 @@ export interface IndexHead {
   readonly keys: number;
   readonly roots: number;
   readonly replaces: readonly Digest[];
+  /** When what it relies on was looked at, in milliseconds since 1970 by the store's clock. */
+  readonly asOf: number;
   readonly headLength: number;
   readonly fileLength: number;
   /** Blocks of the body, and those among them that hold rows. */
@@ -44,10 +49,11 @@ export function frameIndex(options: {
   readonly prefix: IndexPrefix;
   readonly counts: { readonly rows: number; readonly keys: number; readonly roots: number };
   readonly replaces: readonly Digest[];
+  readonly asOf: number;
   readonly body: Buffer;
   readonly hash: HashFunction;
 }): { readonly name: Digest; readonly head: Buffer; readonly directory: Buffer } {
-  const { prefix, counts, body, hash } = options;
+  const { prefix, counts, asOf, body, hash } = options;
   const replaces = [...new Set(options.replaces)].sort();
   const directory = fences(body, BLOCK_BYTES, hash);
   const start = Buffer.alloc(INDEX_HEAD_BYTES);
@@ -59,6 +65,7 @@ export function frameIndex(options: {
   start.writeUInt32LE(counts.keys, 24);
   start.writeUInt32LE(counts.roots, 28);
   start.writeUInt32LE(replaces.length, 32);
+  start.writeUIntLE(asOf, 36, 6);
   const head = Buffer.concat([
     start,
     ...replaces.map(digestToBytes),
@@ -74,6 +81,14 @@ function fences(bytes: Buffer, size: number, hash: HashFunction): Buffer {
     hash(bytes.subarray(start, start + size)).copy(result, at + FENCE_KEY_BYTES);
   }
   return result;
+}
+
+/**
+ * Whether the rows of tree objects in an index that the store dates `modified` promise that all is there that these name. What it
+ * relies on may have died since it was looked at, and be deleted a week later; whoever deletes has seen an index that came before.
+ */
+export function vouches({ asOf }: Pick<IndexHead, 'asOf'>, modified: number): boolean {
+  return modified - asOf < VOUCHING_MS;
 }
 
 /** How long the head is, from its first 64 bytes. Throws `index-version`, `index-invalid`. */
@@ -108,7 +123,8 @@ function layout(start: Buffer, name: Digest) {
   const keys = start.readUInt32LE(24);
   const roots = start.readUInt32LE(28);
   const replacesCount = start.readUInt32LE(32);
-  const reserved = start.readUInt16LE(14) !== 0 || start.subarray(36, INDEX_HEAD_BYTES).some((byte) => byte !== 0);
+  const asOf = start.readUIntLE(36, 6);
+  const reserved = start.readUInt16LE(14) !== 0 || start.subarray(42, INDEX_HEAD_BYTES).some((byte) => byte !== 0);
   if (reserved || prefix.bits > MAX_PREFIX_BITS || prefix.value >= 2 ** prefix.bits || replacesCount > MAX_REPLACES) {
     throw invalidIndex(name, 'its head');
   }
@@ -122,6 +138,7 @@ function layout(start: Buffer, name: Digest) {
     keys,
     roots,
     replacesCount,
+    asOf,
     blocks,
     rowBlocks: Math.ceil(rows / BLOCK_CELLS),
     directoryPages,

@@ -6,7 +6,7 @@
  *   packs/ab/HASH                  many smaller blobs
  *   lists/ab/HASH                  reserved: blobs kept as lists of chunks
  *   index/HASH                     an index
- *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 0\n", then one a line, sorted; HASH is of the text
+ *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 0 NONCE\n", then one a line, sorted; HASH is of the text
  */
 import type { StorageKey } from './blob-index.ts';
 import type { Digest, HashFunction } from './digest.ts';
@@ -19,8 +19,8 @@ export const DESCRIPTION_KEY = 'mlv.json';
 export const INDEX_FOLDER = 'index/';
 
 const REMOTE_VERSION = 0;
-const TOMBSTONES_HEADER = 'mlv-gc 0\n';
-const TOMBSTONES_VERSION = /^mlv-gc [0-9]+\n/;
+const TOMBSTONES_HEADER = /^mlv-gc 0 ([0-9a-f]{16})\n/;
+const TOMBSTONES_VERSION = /^mlv-gc [0-9]+[ \n]/;
 const TOMBSTONES_SUFFIX = '.gc';
 const FOLDERS = { pack: 'packs', 'tree-pack': 'packs', object: 'objects', list: 'lists' } as const;
 
@@ -84,13 +84,13 @@ function parseVersion(text: string): number | undefined {
   }
 }
 
-/** The file of tombstones for these keys, and the key that it has itself. */
+/** The file of tombstones for these keys, and the key that it has itself: by its nonce (16 hex digits) one that never was. */
 export function formatTombstones(
   keys: Iterable<string>,
-  hash: HashFunction,
+  { nonce, hash }: { readonly nonce: string; readonly hash: HashFunction },
 ): { readonly key: string; readonly text: string } {
   const text =
-    TOMBSTONES_HEADER +
+    `mlv-gc 0 ${nonce}\n` +
     [...new Set(keys)]
       .sort()
       .map((key) => `${key}\n`)
@@ -102,11 +102,12 @@ export function formatTombstones(
 export function parseTombstones(bytes: Buffer, name: Digest, hash: HashFunction): string[] {
   const text = bytes.toString('latin1');
   const isRight = digestFromBytes(hash(bytes)) === name && text.endsWith('\n');
-  if (isRight && text.startsWith(TOMBSTONES_HEADER)) {
-    const keys = text.slice(TOMBSTONES_HEADER.length).split('\n').slice(0, -1);
+  const [header] = TOMBSTONES_HEADER.exec(text) ?? [];
+  if (isRight && header !== undefined) {
+    const keys = text.slice(header.length).split('\n').slice(0, -1);
     if (keys.every((key, index) => key > (keys[index - 1] ?? ''))) return keys;
   }
-  const isLater = isRight && !text.startsWith(TOMBSTONES_HEADER) && TOMBSTONES_VERSION.test(text);
+  const isLater = isRight && !text.startsWith('mlv-gc 0 ') && TOMBSTONES_VERSION.test(text);
   throw new MlvError({
     code: isLater ? 'tombstones-version' : 'tombstones-invalid',
     kind: isLater ? 'unsupported' : 'corrupt',

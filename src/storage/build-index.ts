@@ -17,6 +17,8 @@ interface IndexContent {
   readonly roots?: readonly PushedRoot[];
   readonly replaces?: readonly Digest[];
   readonly prefix?: IndexPrefix;
+  /** See `IndexHead`; 0 where nobody is promised anything. */
+  readonly asOf?: number;
   readonly hash: HashFunction;
 }
 
@@ -29,7 +31,7 @@ export function buildIndex(content: IndexContent & { readonly keys: readonly Sto
 
 /** As `buildIndex`, with the keys as `writeKey` wrote them; the rows are changed. */
 export function buildIndexFromCells(content: IndexContent & { readonly keyCells: Buffer }): BuiltIndex {
-  const { rows, prefix = { bits: 0, value: 0 }, replaces = [], hash } = content;
+  const { rows, prefix = { bits: 0, value: 0 }, replaces = [], asOf = 0, hash } = content;
   const { keys, numbers } = renumberKeys(content.keyCells, rows);
   for (let at = 32; at < rows.length; at += CELL_BYTES) rows.writeUInt32LE(numbers[rows.readUInt32LE(at)] ?? 0, at);
   const roots = rootCells(content.roots ?? []);
@@ -39,7 +41,7 @@ export function buildIndexFromCells(content: IndexContent & { readonly keyCells:
   const rootBytes = sortCells(roots, body.subarray(rowBytes + keys.length));
   const counts = { rows: rowBytes / CELL_BYTES, keys: keys.length / CELL_BYTES, roots: rootBytes / CELL_BYTES };
   const cells = body.subarray(0, rowBytes + keys.length + rootBytes);
-  const { name, head, directory } = frameIndex({ prefix, counts, replaces, body: cells, hash });
+  const { name, head, directory } = frameIndex({ prefix, counts, replaces, asOf, body: cells, hash });
   return { name, chunks: [head, directory, cells], rows: counts.rows };
 }
 

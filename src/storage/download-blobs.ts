@@ -59,14 +59,24 @@ const SPAN_BYTES = 16 << 20;
 
 /** Puts the blobs into the writer; every one is compared with its digest first. Each digest is given once. */
 export async function fetchBlobs(blobs: readonly WantedBlob[], options: FetchOptions): Promise<void> {
-  const gone = await fetchOnce(blobs, options);
+  const gone = await fetchWhereFound(blobs, options);
   if (gone.length === 0) return;
   // Deleted since the indexes were read: what lives has been copied elsewhere, and indexed.
   await options.remote.refresh(options.signal);
-  for (const { digest, path } of await fetchOnce(gone, options)) options.onDamaged({ digest, path, how: 'gone' });
+  const onMissing = ({ digest, path }: WantedBlob): void => options.onDamaged({ digest, path, how: 'gone' });
+  for (const blob of await fetchWhereFound(gone, { ...options, onMissing })) onMissing(blob);
 }
 
-/** Returns the blobs whose pack or object is not there. */
+/** Tries every place that a blob has, one after the other. Returns those of which none is there any more. */
+async function fetchWhereFound(blobs: readonly WantedBlob[], options: FetchOptions): Promise<WantedBlob[]> {
+  const lost: WantedBlob[] = [];
+  let gone = await fetchOnce(blobs, options);
+  // Each round knows of one more key, or ends it.
+  while (gone.length > 0) gone = await fetchOnce(gone, { ...options, onMissing: (blob) => lost.push(blob) });
+  return lost;
+}
+
+/** Returns the blobs whose pack or object is not there; the remote is told. */
 async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): Promise<WantedBlob[]> {
   const { remote, jobs, signal } = options;
   const gone: WantedBlob[] = [];
@@ -87,8 +97,11 @@ async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): P
     try {
       await fetchSpan(span, { ...options, signal: stop });
     } catch (error) {
-      if (isMissing(error)) for (const blob of span.blobs) gone.push(blob);
-      else options.onFailed(span.blobs, error);
+      if (!isMissing(error)) return options.onFailed(span.blobs, error);
+      for (const blob of span.blobs) {
+        remote.noteGone(blob.place.key);
+        gone.push(blob);
+      }
     }
   });
   return gone;

@@ -17,7 +17,7 @@ export function dropRows(options: {
   const stale = indexes.filter((index) => index.keys().some(({ hash }) => isGone(hash)));
   for (const index of stale) {
     const inputs = [index];
-    for (const merged of mergeIndexes({ inputs, isDead: ({ hash }) => isGone(hash), hash: hashEngine().hash }))
+    for (const merged of mergeIndexes({ inputs, isLeftOut: ({ hash }) => isGone(hash), hash: hashEngine().hash }))
       if (merged.rows > 0) writeIndex(folder, merged);
   }
   return stale.map(({ head }) => head.name);

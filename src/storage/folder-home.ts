@@ -96,6 +96,22 @@ export function openFolderHome(folder: string): Home {
   const home: Home = {
     name: folder,
 
+    async time() {
+      const path = join(folder, TEMPORARY, `time-${randomBytes(6).toString('hex')}`);
+      try {
+        await prepare();
+        const file = await open(path, 'wx');
+        try {
+          return (await file.stat()).mtimeMs;
+        } finally {
+          await file.close();
+          await rm(path, { force: true });
+        }
+      } catch (error) {
+        throw writeError(error, folder, path);
+      }
+    },
+
     async *list(prefix, signal) {
       await requireFolder(folder);
       yield* listBelow(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, signal);

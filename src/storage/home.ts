@@ -37,6 +37,11 @@ export interface Home {
   readonly name: string;
   /** What transfers may use at once; undefined where no request engine bounds them. */
   readonly limits?: TransferLimits;
+  /**
+   * A moment that is not later than now, in milliseconds since 1970 by the clock that dates what is stored: of the store's last answer.
+   * May write, so only for those who do. Throws `remote-no-clock` as well.
+   */
+  time(signal?: AbortSignal): Promise<number>;
   /** Everything whose key starts with `prefix`, in no order, without what is still being written. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
   /** Size in bytes; undefined when there is no such key. */

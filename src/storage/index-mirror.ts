@@ -10,6 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { PushedRoot } from '../domain/blob-index.ts';
 import { invalidIndex } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
@@ -49,6 +50,8 @@ export interface MirroredIndex {
   expect(lookUps: number, signal?: AbortSignal): Promise<void>;
   /** Fetches what `find` missed since the last call. False when it missed nothing. Throws `index-invalid` when the remote's bytes are wrong. */
   fetchWanted(signal?: AbortSignal): Promise<boolean>;
+  /** The roots it notes; none while parts are missing. */
+  roots(): readonly PushedRoot[];
   /** The index as a whole file. */
   whole(signal?: AbortSignal): Promise<IndexFile>;
   close(): void;
@@ -201,6 +204,7 @@ export function openIndexMirror(options: {
         for (const part of parts) fetched.add(part);
         return true;
       },
+      roots: () => tryWhole((file) => file.roots()) ?? [],
       async whole(signal) {
         const verified = tryWhole((file) => {
           file.verify();

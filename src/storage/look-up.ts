@@ -1,6 +1,7 @@
 import type { StorageKey } from '../domain/blob-index.ts';
 import { coversDigest } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
+import type { IndexHead } from '../domain/index-head.ts';
 import { digestToBytes } from '../domain/digest.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { LocatedRow } from './index-file.ts';
@@ -25,14 +26,18 @@ export async function lookUp(
   options: {
     readonly as: FindAs;
     readonly isDead: (key: StorageKey) => boolean;
+    /** As `readable`, what is to be passed over. */
+    readonly isGone: (key: StorageKey) => boolean;
+    readonly isVouching: (head: IndexHead) => boolean;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<(BlobPlace | undefined)[]> {
-  const { as, isDead, signal } = options;
+  const { as, isDead, isGone, isVouching, signal } = options;
   const wanted = digests.map(digestToBytes);
   const living: (BlobPlace | undefined)[] = Array.from({ length: digests.length });
   const dead: (BlobPlace | undefined)[] = [];
-  const isRightKind = ({ key }: LocatedRow): boolean => as !== 'tree' || key.kind === 'tree-pack';
+  const isRight = ({ key }: LocatedRow): boolean =>
+    (as !== 'tree' || key.kind === 'tree-pack') && (as !== 'readable' || !isGone(key));
 
   /** Returns those that the index cannot tell yet. */
   function search(index: MirroredIndex, positions: Iterable<number>): number[] {
@@ -42,13 +47,13 @@ export async function lookUp(
       if (digest === undefined || living[at] !== undefined) continue;
       const rows = index.find(digest);
       if (rows === undefined) untold.push(at);
-      else living[at] = rows.find((row) => isRightKind(row) && !isDead(row.key));
-      if (as === 'readable') dead[at] ??= rows?.[0];
+      else living[at] = rows.find((row) => isRight(row) && !isDead(row.key));
+      if (as === 'readable') dead[at] ??= rows?.find(isRight);
     }
     return untold;
   }
 
-  const all = [...indexes];
+  const all = [...indexes].filter(({ head }) => as !== 'tree' || isVouching(head));
   const order = byDigest(wanted);
   for (const index of all) if (!index.isSparse()) search(index, order);
   const rest = [...order].filter((at) => living[at] === undefined);

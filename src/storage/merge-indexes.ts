@@ -19,6 +19,9 @@ export interface IndexSummary {
   readonly prefix: IndexPrefix;
 }
 
+/** Whether the rows by which an index names a key are not taken over. */
+export type IsLeftOut = (key: StorageKey, index: Pick<IndexFile, 'head'>) => boolean;
+
 /** The groups of indexes to be merged: eight or more of one size class (powers of eight) over the same prefix. */
 export function planMerges<T extends IndexSummary>(indexes: Iterable<T>): T[][] {
   const classes = new Map<string, T[]>();
@@ -63,16 +66,17 @@ function prefixNumber({ bits, value }: IndexPrefix): number {
 }
 
 /**
- * One index, or several shards, with all that the inputs (which have the same prefix) say, except rows of dead keys. Each is
- * made when the one before has been dealt with, so that memory holds one shard.
+ * One index, or several shards, with all that the inputs (which have the same prefix) say, except rows of keys that are left out. Each
+ * is made when the one before has been dealt with, so that memory holds one shard.
  */
 export function* mergeIndexes(options: {
   readonly inputs: readonly IndexFile[];
-  readonly isDead?: (key: StorageKey) => boolean;
+  readonly isLeftOut?: IsLeftOut;
+  readonly asOf?: number;
   readonly maxBytes?: number;
   readonly hash: HashFunction;
 }): Generator<BuiltIndex> {
-  const { inputs, isDead = () => false, maxBytes = MAX_INDEX_BYTES, hash } = options;
+  const { inputs, isLeftOut = () => false, asOf = 0, maxBytes = MAX_INDEX_BYTES, hash } = options;
   const prefix = inputs[0]?.head.prefix ?? { bits: 0, value: 0 };
   const replaces = inputs.map(({ head }) => head.name);
   const roots = inputs.flatMap((input) => input.roots());
@@ -86,20 +90,21 @@ export function* mergeIndexes(options: {
     value < (prefix.value + 1) * 2 ** (bits - prefix.bits);
     value++
   ) {
-    yield buildShard({ inputs, keyCells, isDead, prefix: { bits, value }, roots, replaces, hash });
+    yield buildShard({ inputs, keyCells, isLeftOut, prefix: { bits, value }, roots, replaces, asOf, hash });
   }
 }
 
 function buildShard(options: {
   readonly inputs: readonly IndexFile[];
   readonly keyCells: readonly Buffer[];
-  readonly isDead: (key: StorageKey) => boolean;
+  readonly isLeftOut: IsLeftOut;
   readonly prefix: IndexPrefix;
   readonly roots: readonly PushedRoot[];
   readonly replaces: readonly Digest[];
+  readonly asOf: number;
   readonly hash: HashFunction;
 }): BuiltIndex {
-  const { inputs, isDead, prefix, replaces, hash } = options;
+  const { inputs, isLeftOut, prefix, replaces, asOf, hash } = options;
   const ranges = inputs.map((input) => rowRange(input, prefix));
   const rows = Buffer.allocUnsafe(ranges.reduce((sum, { count }) => sum + count, 0) * CELL_BYTES);
   const keys: Buffer[] = [];
@@ -113,7 +118,7 @@ function buildShard(options: {
       let number = numbers.get(key);
       if (number === undefined) {
         if (key >= input.head.keys) throw invalidIndex(input.head.name, 'a row names no key');
-        number = isDead(readKey(cells, key * CELL_BYTES, input.head.name)) ? -1 : keys.length;
+        number = isLeftOut(readKey(cells, key * CELL_BYTES, input.head.name), input) ? -1 : keys.length;
         numbers.set(key, number);
         if (number >= 0) keys.push(cells.subarray(key * CELL_BYTES, (key + 1) * CELL_BYTES));
       }
@@ -129,6 +134,7 @@ function buildShard(options: {
     roots: options.roots.filter(({ root }) => coversDigest(prefix, digestToBytes(root))),
     replaces,
     prefix,
+    asOf,
     hash,
   });
 }

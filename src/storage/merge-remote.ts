@@ -1,7 +1,9 @@
 import { hashEngine } from '../platform/hash.ts';
 import { MlvError } from '../domain/errors.ts';
+import { ALWAYS } from '../domain/index-head.ts';
 import { INDEX_FOLDER } from '../domain/remote-layout.ts';
 import type { IndexFile } from './index-file.ts';
+import type { IsLeftOut } from './merge-indexes.ts';
 import { mergeIndexes, planMerges, replacedBy } from './merge-indexes.ts';
 import type { Remote } from './remote.ts';
 
@@ -32,7 +34,9 @@ async function mergeAll(remote: Remote, maxBytes: number, signal?: AbortSignal):
     if (group === undefined) return;
     const inputs: IndexFile[] = [];
     for (const { index } of group) inputs.push(await index.whole(signal));
-    for (const merged of mergeIndexes({ inputs, isDead: remote.isDead, hash: hashEngine().hash }))
+    // Rows of dead keys stay: what is in them may have to be copied.
+    const isLeftOut: IsLeftOut = ({ kind }, { head }) => kind === 'tree-pack' && !remote.isVouching(head);
+    for (const merged of mergeIndexes({ inputs, isLeftOut, asOf: ALWAYS, hash: hashEngine().hash }))
       await remote.addIndex(merged, signal);
   }
 }

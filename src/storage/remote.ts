@@ -1,7 +1,9 @@
 import type { StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { IndexHead } from '../domain/index-head.ts';
+import { vouches } from '../domain/index-head.ts';
 import {
   checkDescription,
   DESCRIPTION_KEY,
@@ -36,22 +38,35 @@ export interface Remote {
   readonly home: Home;
   /** Lists once what there is, and fetches what is new of tombstones and indexes' heads. */
   refresh(signal?: AbortSignal): Promise<void>;
+  /** The same, and asks for the store's time before: an index that relies on what is found says `asOf`. */
+  refreshDated(signal?: AbortSignal): Promise<void>;
+  /** When the last dated listing began, in milliseconds since 1970 by the store's clock; undefined before the first. */
+  asOf(): number | undefined;
   /**
    * The place of each digest, undefined for what the remote does not have. As `tree`, only what was stored as a tree object,
-   * after all that it names, counts: data may have the same bytes. As `readable`, keys that are dead but may not be deleted
-   * yet will do where there is no other.
+   * after all that it names, counts, as far as its index vouches for that: data may have the same bytes. As `readable`, keys that
+   * are dead but may not be deleted yet will do where there is no other, and keys that are known to be gone will not.
    */
   find(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]>;
   /** Tombstoned keys never come back. */
   isDead(key: StorageKey): boolean;
-  /** How many keys are dead: it only grows. */
-  deadKeys(): number;
+  /** Notes that a key has no bytes, until the next listing. */
+  noteGone(key: StorageKey): void;
+  /** Another one as soon as more keys are dead. */
+  tombstones(): Digest;
+  /** Whether an index's rows of tree objects promise that all they name is there. */
+  isVouching(head: IndexHead): boolean;
   /** Throws `remote-missing` when the folder or bucket is not there at all. A first push may still make it. */
   requirePresent(): void;
   /** Creates what a remote needs before anything else is stored there. */
   prepare(signal?: AbortSignal): Promise<void>;
-  /** Makes an index durable on the remote; from then on `find` knows its rows. */
-  addIndex(index: BuiltIndex, signal?: AbortSignal): Promise<void>;
+  /**
+   * Makes an index durable on the remote; from then on `find` knows its rows. Returns whether those of tree objects count: not when
+   * that came too long after what it relies on was looked at.
+   */
+  addIndex(index: BuiltIndex, signal?: AbortSignal): Promise<boolean>;
+  /** The roots that indexes which are wholly on this machine note, with the last day. */
+  notedRoots(): Map<Digest, number>;
   /** The indexes that count: none that others replace. */
   indexes(): MirroredIndex[];
   /** All indexes that the last listing had, replaced ones too. */
@@ -79,7 +94,10 @@ export async function openRemote(options: {
   const mirror = openIndexMirror({ home, folder: mirrorFolder, remoteFolder: INDEX_FOLDER });
   const open = new Map<Digest, MirroredIndex>();
   const dead = new Set<string>();
+  const gone = new Set<string>();
   const knownTombstones = new Set<Digest>();
+  let modified = new Map<Digest, number>();
+  let asOf: number | undefined;
   let listed: ListedIndex[] = [];
   let isPrepared = false;
   let absence: MlvError | undefined;
@@ -107,6 +125,8 @@ export async function openRemote(options: {
     await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
     const known = await openIndexes(indexes, signal);
     listed = indexes.map((index) => ({ ...index, head: known.get(index.name) }));
+    modified = new Map(indexes.map((index) => [index.name, index.modified]));
+    gone.clear();
     const names = new Set(objects.map(({ key }) => key.slice(INDEX_FOLDER.length)));
     mirror.retain((name) => names.has(name) || name === DESCRIPTION_KEY);
   }
@@ -191,6 +211,9 @@ export async function openRemote(options: {
 
   const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
 
+  const isGone = (key: StorageKey): boolean => gone.size > 0 && gone.has(keyPath(key));
+  const isVouching = (head: IndexHead): boolean => vouches(head, modified.get(head.name) ?? Infinity);
+
   async function find(
     digests: readonly Digest[],
     as: FindAs,
@@ -198,7 +221,7 @@ export async function openRemote(options: {
   ): Promise<(BlobPlace | undefined)[]> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await lookUp(open.values(), digests, { as, isDead, signal });
+        return await lookUp(open.values(), digests, { as, isDead, isGone, isVouching, signal });
       } catch (error) {
         if (!mayPass(error) || attempt === ATTEMPTS) throw error;
         await refresh(signal);
@@ -210,8 +233,16 @@ export async function openRemote(options: {
     home,
     refresh,
     find,
+    async refreshDated(signal) {
+      const time = await home.time(signal);
+      await refresh(signal);
+      asOf = time;
+    },
+    asOf: () => asOf,
     isDead,
-    deadKeys: () => dead.size,
+    noteGone: (key) => gone.add(keyPath(key)),
+    tombstones: () => digestFromBytes(hashEngine().hash(Buffer.from([...knownTombstones].sort().join(' ')))),
+    isVouching,
     requirePresent() {
       if (absence !== undefined) throw absence;
     },
@@ -225,7 +256,16 @@ export async function openRemote(options: {
     },
     async addIndex(index, signal) {
       await home.write(INDEX_FOLDER + index.name, index.chunks, signal);
-      if (!open.has(index.name)) open.set(index.name, mirror.keep(index.name, index.chunks));
+      modified.set(index.name, await home.time(signal));
+      const added = open.get(index.name) ?? mirror.keep(index.name, index.chunks);
+      open.set(index.name, added);
+      return isVouching(added.head);
+    },
+    notedRoots() {
+      const days = new Map<Digest, number>();
+      for (const index of open.values())
+        for (const { root, day } of index.roots()) days.set(root, Math.max(day, days.get(root) ?? 0));
+      return days;
     },
     indexes() {
       closeReplaced();

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { PushedRoot, StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
@@ -12,6 +13,7 @@ import {
   parseIndexName,
   parseTombstones,
 } from '../domain/remote-layout.ts';
+import { DAY_MS } from '../domain/remote-times.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { buildIndex } from './build-index.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
@@ -47,8 +49,8 @@ export interface RemoteRepairOptions {
   /** Below `damaged/`: the day. */
   readonly label: string;
   readonly roots: readonly ScopeRoot[];
-  /** Days since 1970-01-01. */
-  readonly day: number;
+  /** When the survey began, in milliseconds since 1970 by the store's clock. */
+  readonly asOf: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -114,9 +116,15 @@ export async function repairRemote(options: RemoteRepairOptions): Promise<Repair
     const fresh = options.roots.filter(
       ({ digest, type }) => !noted.has(digest) && (type === 'dir' ? isComplete(digest) : repair.isSound(digest)),
     );
-    await repair.publish([...roots, ...fresh.map(({ digest }) => ({ root: digest, day: options.day }))]);
+    await repair.publish([
+      ...roots,
+      ...fresh.map(({ digest }) => ({ root: digest, day: Math.floor(options.asOf / DAY_MS) })),
+    ]);
     if (repair.dying.size > 0) {
-      const { key, text } = formatTombstones(repair.dying, hashEngine().hash);
+      const { key, text } = formatTombstones(repair.dying, {
+        nonce: randomBytes(8).toString('hex'),
+        hash: hashEngine().hash,
+      });
       await survey.home.write(key, [Buffer.from(text)], options.signal);
       setAside.push(...repair.dying);
     }
@@ -192,7 +200,7 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
     },
     async publish(roots = []) {
       if (rows.count() === 0 && roots.length === 0) return;
-      const index = buildIndex({ ...rows.take(), roots, hash: hashEngine().hash });
+      const index = buildIndex({ ...rows.take(), roots, asOf: options.asOf, hash: hashEngine().hash });
       known.add(INDEX_FOLDER + index.name);
       await home.write(INDEX_FOLDER + index.name, index.chunks, signal);
       indexes.add(index);

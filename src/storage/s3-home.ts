@@ -1,6 +1,8 @@
 import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { MlvError } from '../domain/errors.ts';
+import { DESCRIPTION_KEY } from '../domain/remote-layout.ts';
 import type { Home } from './home.ts';
+import { noClock } from './s3-clock.ts';
 import { headObject, putObject } from './s3-put.ts';
 import { openS3Reader } from './s3-read.ts';
 import type { S3HomeOptions } from './s3-store.ts';
@@ -34,6 +36,13 @@ export function openS3Home(options: S3HomeOptions): Home {
   return {
     name: store.name,
     limits: store.engine.limits,
+
+    async time(signal) {
+      if (store.answeredAt() === undefined) await headObject(store, DESCRIPTION_KEY, signal);
+      const time = store.answeredAt();
+      if (time === undefined) throw noClock(store.name);
+      return time;
+    },
 
     async *list(prefix, signal) {
       const skipped = store.keyOf('').length;

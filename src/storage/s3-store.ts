@@ -8,6 +8,7 @@ import type { RequestEngine } from './request-engine.ts';
 import { createAgents } from './s3-agents.ts';
 import { isExpired, readAnswer } from './s3-answer.ts';
 import { limitAnswers } from './s3-answer-limit.ts';
+import { noteDates } from './s3-clock.ts';
 import type { SendDirectly } from './s3-direct-get.ts';
 import { openDirectGet } from './s3-direct-get.ts';
 import type { S3Action, S3Context } from './s3-errors.ts';
@@ -47,6 +48,8 @@ export interface S3Store {
   readonly idleMs: number;
   /** For content that is to be filled into memory. */
   readonly sendDirectly: SendDirectly | undefined;
+  /** When its last answer came, in milliseconds since 1970 by its own clock; undefined before the first. */
+  answeredAt(): number | undefined;
   traits(): S3Traits;
   learn(traits: S3Traits): void;
   /** A key of the remote as the bucket has it. */
@@ -93,6 +96,7 @@ export function openS3Store(options: S3HomeOptions): S3Store {
   const answerMs = Math.max(SILENCE_MS, idleMs);
   const agents = createAgents(url, environment, jobs);
   let current: Promise<S3Client> | undefined;
+  let answeredAt: number | undefined;
 
   /** The region: a setting, what was learned, the environment or profile, and a guess that is put right by the first answer. */
   async function createClient(): Promise<S3Client> {
@@ -111,7 +115,8 @@ export function openS3Store(options: S3HomeOptions): S3Store {
       requestHandler: { ...agents, connectionTimeout: CONNECT_MS, socketTimeout: answerMs },
     };
     const region = settings.region ?? traits.get().region;
-    const create = (more: S3ClientConfig): S3Client => limitAnswers(new S3Client({ ...config, ...more }), name);
+    const create = (more: S3ClientConfig): S3Client =>
+      noteDates(limitAnswers(new S3Client({ ...config, ...more }), name), (time) => (answeredAt = time));
     if (region !== undefined) return create({ region });
     const client = create({});
     const found = await client.config.region().catch(() => undefined);
@@ -135,6 +140,7 @@ export function openS3Store(options: S3HomeOptions): S3Store {
       ...(settings.sse !== undefined && { ServerSideEncryption: settings.sse }),
       ...(settings.kmsKeyId !== undefined && { SSEKMSKeyId: settings.kmsKeyId }),
     },
+    answeredAt: () => answeredAt,
     traits: traits.get,
     learn: traits.learn,
     keyOf: (key) => (prefix === '' ? key : `${prefix}/${key}`),

@@ -5,7 +5,7 @@ import type { StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { indexHeadLength, parseIndexHead } from '../domain/index-head.ts';
+import { indexHeadLength, parseIndexHead, vouches } from '../domain/index-head.ts';
 import {
   checkDescription,
   DESCRIPTION_KEY,
@@ -38,8 +38,11 @@ export interface SurveyedIndexes {
   /** Keys, below `index/` or the description, that are damaged. */
   readonly damagedKeys: readonly string[];
   isDead(key: StorageKey): boolean;
-  /** Rows of living keys. */
-  find(digest: Digest): LocatedRow[];
+  /** Rows of living keys; as `tree`, of tree objects whose index vouches for what they name. */
+  find(digest: Digest, as?: 'blob' | 'tree'): LocatedRow[];
+  isVouching(index: IndexFile): boolean;
+  /** When the last of them was stored, in milliseconds since 1970 by the store's clock. */
+  readonly modified: number;
   /** Takes into account what has been written just now. */
   add(index: BuiltIndex): void;
   /** From now on these do not count. */
@@ -104,9 +107,11 @@ export async function surveyIndexes(options: {
   }
 
   const listed: { name: Digest; size: number }[] = [];
+  const dates = new Map<Digest, number>();
   const tombstones: Digest[] = [];
-  for await (const { key, size } of home.list(INDEX_FOLDER, signal)) {
+  for await (const { key, size, modified } of home.list(INDEX_FOLDER, signal)) {
     const name = parseIndexName(key);
+    if (name !== undefined) dates.set(name.hash, modified);
     if (name?.kind === 'index') listed.push({ name: name.hash, size });
     else if (name !== undefined) tombstones.push(name.hash);
   }
@@ -132,6 +137,8 @@ export async function surveyIndexes(options: {
     const isReplaced = replacedBy(all.map(({ head }) => head));
     return all.filter(({ head }) => !isReplaced(head));
   };
+  // What is added has only just been looked at.
+  const isVouching = ({ head }: IndexFile): boolean => vouches(head, dates.get(head.name) ?? head.asOf);
   const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
   return {
     damages,
@@ -139,10 +146,15 @@ export async function surveyIndexes(options: {
     all: [...opened.values()],
     live: () => (live ??= findLive()),
     isDead,
-    find(digest) {
+    find(digest, as = 'blob') {
       const bytes = digestToBytes(digest);
-      return (live ??= findLive()).flatMap((index) => index.find(bytes)).filter(({ key }) => !isDead(key));
+      live ??= findLive();
+      const able = as === 'tree' ? live.filter(isVouching) : live;
+      const rows = able.flatMap((index) => index.find(bytes));
+      return rows.filter(({ key }) => !isDead(key) && (as !== 'tree' || key.kind === 'tree-pack'));
     },
+    isVouching,
+    modified: [...dates.values()].reduce((latest, date) => Math.max(latest, date), 0),
     add(index) {
       const path = join(scratch, index.name);
       writeFileSync(path, Buffer.concat(index.chunks));

@@ -1,5 +1,7 @@
 import type { PushedRoot } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import { DAY_MS, RELY_MS, RENEW_DAYS } from '../domain/remote-times.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { buildIndex } from './build-index.ts';
 import type { LocalCache } from './local-cache.ts';
@@ -33,8 +35,8 @@ export interface UploadOptions {
   readonly remote: Remote;
   readonly cache: LocalCache;
   readonly roots: readonly UploadRoot[];
-  /** Today, in days since 1970-01-01. */
-  readonly day: number;
+  /** Note the roots anew that were noted long ago, though there is nothing to send. */
+  readonly renewNotes: boolean;
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -47,30 +49,36 @@ const MAX_PASSES = 4;
 /**
  * Sends what the remote does not have of the roots: packs and objects first, then an index. A row for a page or root is
  * written in the index that completes, or follows, the rows of all it names. Where nothing is to be sent the remote is not
- * touched. Interrupted, it may be called again; what was indexed is not sent again.
+ * touched, but for notes. Interrupted, it may be called again; what was indexed is not sent again. Throws `push-overtaken`.
  */
 export async function upload(options: UploadOptions): Promise<UploadResult> {
-  const { remote, roots } = options;
+  const { remote, roots, signal } = options;
   const run = createRun(options);
-  let suspects: ReadonlySet<Digest> = new Set();
-  for (let pass = 1; pass <= MAX_PASSES; pass++) {
-    const deadBefore = remote.deadKeys();
-    suspects = await run.pass(roots, suspects);
-    if (run.indexes() === 0) break;
-    await remote.refresh(options.signal);
-    if (remote.deadKeys() === deadBefore) break;
+  const suspects = new Set<Digest>();
+  for (let pass = 1; ; pass++) {
+    const before = remote.tombstones();
+    const isGood = await run.pass(roots, suspects);
+    if (isGood && !run.hasStored()) return run.result();
+    await remote.refresh(signal);
+    if (isGood && remote.tombstones() === before) break;
+    if (pass === MAX_PASSES) throw overtaken(remote.home.name);
   }
-  if (run.indexes() > 0) await mergeRemoteIndexes(remote, run.result().bytes, options.signal);
+  await mergeRemoteIndexes(remote, run.result().bytes, signal);
   return run.result();
 }
 
-function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
+function createRun({ remote, cache, renewNotes, onProgress, signal }: UploadOptions) {
   const rows = createRowCollector();
   const sent: Sent = { blobs: 0, bytes: 0, packs: 0, objects: 0 };
   const damaged = new Map<Digest, UnsentBlob>();
   const failures = createFailures();
   let missing: UnsentBlob[] = [];
   let indexes = 0;
+  /** Of these, those that only note roots anew. */
+  let notes = 0;
+  /** Of this pass: all that was found to be there is so as of the last dated listing, and indexes came soon enough after it. */
+  let isGood = true;
+  let datedAt = -Infinity;
   let lastIndex = Date.now();
   let publishing = Promise.resolve();
 
@@ -116,14 +124,29 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
   async function publish(roots: readonly PushedRoot[]): Promise<void> {
     if (rows.count() === 0 && roots.length === 0) return publishing;
     lastIndex = Date.now();
-    const index = buildIndex({ ...rows.take(), roots, hash: hashEngine().hash });
-    publishing = publishing.then(() => remote.addIndex(index, signal));
+    const index = buildIndex({ ...rows.take(), roots, asOf: remote.asOf() ?? 0, hash: hashEngine().hash });
+    publishing = publishing.then(async () => {
+      isGood = (await remote.addIndex(index, signal)) && isGood;
+    });
     await publishing;
     indexes += 1;
   }
 
-  async function sendBatch(batch: UploadBatch): Promise<void> {
+  const today = (): number => Math.floor((remote.asOf() ?? 0) / DAY_MS);
+
+  /** An index may only rely on what was looked at not long before. False where more has died since the plan was begun. */
+  async function lookAgain(tombstones: string): Promise<boolean> {
+    if (Math.abs(Date.now() - datedAt) > RELY_MS) {
+      await remote.refreshDated(signal);
+      datedAt = Date.now();
+    }
+    return remote.tombstones() === tombstones;
+  }
+
+  async function sendBatch(batch: UploadBatch, tombstones: string): Promise<void> {
     await remote.prepare(signal);
+    isGood = (await lookAgain(tombstones)) && isGood;
+    if (!isGood) return;
     await sendBlobs(batch.blobs, 'data', sending);
     for (const node of batch.nodes) {
       node.isIncomplete ||=
@@ -138,14 +161,37 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
       location === undefined ? [] : [{ digest, path, location }],
     );
     await sendBlobs(objects, 'tree', sendingTrees);
-    await publish(complete.flatMap(({ root }) => (root === undefined ? [] : [{ root: root.digest, day }])));
+    if (!(await lookAgain(tombstones))) {
+      isGood = false;
+      return;
+    }
+    await publish(complete.flatMap(({ root }) => (root === undefined ? [] : [{ root: root.digest, day: today() }])));
+  }
+
+  /** Notes again which roots are needed, where that was long ago, so that no collection takes them. */
+  async function renew(roots: readonly UploadRoot[]): Promise<void> {
+    const stored: Digest[] = [];
+    for (const as of ['tree', 'blob'] as const) {
+      const digests = roots.flatMap(({ digest, type }) => ((type === 'dir') === (as === 'tree') ? [digest] : []));
+      const places = await remote.find(digests, as, signal);
+      for (const [at, digest] of digests.entries()) if (places[at] !== undefined) stored.push(digest);
+    }
+    if (stored.length === 0) return;
+    const noted = remote.notedRoots();
+    const day = Math.floor((await remote.home.time(signal)) / DAY_MS);
+    const old = stored.filter((root) => day - (noted.get(root) ?? -Infinity) > RENEW_DAYS);
+    const before = indexes;
+    await publish(old.map((root) => ({ root, day })));
+    notes += indexes - before;
   }
 
   return {
-    /** Sends what is not there; returns the nodes that were looked into. */
-    async pass(roots: readonly UploadRoot[], suspects: ReadonlySet<Digest>): Promise<Set<Digest>> {
+    /** Sends what is not there, and adds the nodes that were looked into to the suspects. False where it may have relied on what is gone. */
+    async pass(roots: readonly UploadRoot[], suspects: Set<Digest>): Promise<boolean> {
+      const tombstones = remote.tombstones();
       const seen = new Set<Digest>();
       missing = [];
+      isGood = true;
       let sendingBatch = Promise.resolve();
       try {
         for await (const batch of planUpload({
@@ -159,21 +205,42 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
         })) {
           for (const { digest } of batch.nodes) seen.add(digest);
           await sendingBatch;
-          sendingBatch = sendBatch(batch); // while the next one is being planned
+          if (!isGood) break;
+          sendingBatch = sendBatch(batch, tombstones); // while the next one is being planned
           sendingBatch.catch(() => {}); // awaited in its turn
         }
       } finally {
         await sendingBatch; // whatever became of the plan: nothing goes on behind a push that has ended
       }
-      return seen;
+      for (const digest of seen) suspects.add(digest);
+      if (isGood && renewNotes) await unlessReadOnly(renew(roots));
+      return isGood;
     },
-    indexes: () => indexes,
+    hasStored: () => indexes > 0,
     result: (): UploadResult => ({
       ...sent,
-      indexes,
+      indexes: indexes - notes,
       missing,
       damaged: [...damaged.values()],
       failed: failures.list(),
     }),
   };
+}
+
+/** Whoever may not write has nothing there that is not somebody else's. */
+async function unlessReadOnly(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof MlvError) || error.code !== 'remote-not-writable') throw error;
+  }
+}
+
+function overtaken(name: string): MlvError {
+  return new MlvError({
+    code: 'push-overtaken',
+    kind: 'refused',
+    message: `others remove from ${name} what this push relies on, again and again`,
+    hint: 'What was sent is not lost. Push again when "mlv gc --remote" is done there.',
+  });
 }

@@ -7,6 +7,7 @@ import { createDigestSet } from '../domain/digest-set.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { PackedBlob } from '../domain/pack.ts';
 import { keyPath, parseDataPath } from '../domain/remote-layout.ts';
+import { DAY_MS, NOTED_DAYS } from '../domain/remote-times.ts';
 import { childrenOf } from '../domain/tree-children.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
@@ -118,9 +119,14 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       blobs = rowsOfKey(known);
     }
     const isTree = key.kind === 'tree-pack';
+    const isVouching = [...known.holders.keys()].some(indexes.isVouching);
     const isRead = isTree || reason !== undefined || isChosen(keyPath(key), options);
     const damaged = isRead
-      ? await findDamaged(read, blobs, { size, longest: SPAN_BYTES, ...(isTree && { onGood: checkClosure }) })
+      ? await findDamaged(read, blobs, {
+          size,
+          longest: SPAN_BYTES,
+          ...(isTree && isVouching && { onGood: checkClosure }),
+        })
       : [];
     if (reason !== undefined || damaged.length > 0)
       noteDamage(key, reason ?? manyDamaged(damaged.length), blobs, damaged);
@@ -131,7 +137,7 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
     try {
       const { trees, blobs } = childrenOf(bytes, digest);
       const missing = [
-        ...trees.filter((child) => !indexes.find(child).some(({ key }) => key.kind === 'tree-pack')),
+        ...trees.filter((child) => indexes.find(child, 'tree').length === 0),
         ...blobs.filter((child) => indexes.find(child).length === 0),
       ];
       if (missing.length === 0) return;
@@ -217,8 +223,10 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       const reason = `${rows} of its rows say what is not so`;
       damages.push({ kind: 'index', where: `index/${index.head.name}`, reason, digests: new Set() });
     }
-    for (const { root } of indexes.live().flatMap((index) => index.roots())) {
-      if (indexes.find(root).length > 0) continue;
+    const today = Math.floor(indexes.modified / DAY_MS);
+    for (const { root, day } of indexes.live().flatMap((index) => index.roots())) {
+      // What was noted longer ago may have been collected.
+      if (today - day > NOTED_DAYS || indexes.find(root).length > 0) continue;
       absent.add(root);
       damages.push({
         kind: 'root',
@@ -238,10 +246,7 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       unindexed: [...listed.keys()].filter((path) => !named.has(path) && !isDeadPath(path)),
       absent,
       places: (digest, as = 'blob') =>
-        indexes
-          .find(digest)
-          .filter(({ key }) => as !== 'tree' || key.kind === 'tree-pack')
-          .filter(({ key }) => damagedKeys.get(keyPath(key))?.damaged.has(digest) !== true),
+        indexes.find(digest, as).filter(({ key }) => damagedKeys.get(keyPath(key))?.damaged.has(digest) !== true),
       close: indexes.close,
     };
   } catch (error) {

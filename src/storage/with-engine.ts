@@ -18,6 +18,7 @@ export function withEngine(home: Home, engine: RequestEngine): Home {
   return {
     name: home.name,
     limits: engine.limits,
+    time: (signal) => engine.run(writing('ask for the time', 0, signal), (stop) => home.time(stop)),
     async *list(prefix, signal) {
       yield* await engine.run(reading(`list ${prefix}`, 0, signal), async (stop) => {
         const objects: StoredObject[] = [];

@@ -1,5 +1,6 @@
 import type { Digest } from '../domain/digest.ts';
 import { parsePlainPointer } from '../domain/pointer.ts';
+import { DAY_MS } from '../domain/remote-times.ts';
 import type { CommitId } from '../git/git.ts';
 import { upload } from '../storage/upload.ts';
 import type { UploadResult } from '../storage/upload.ts';
@@ -9,6 +10,7 @@ import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { pointerPath } from './tracked.ts';
+import type { RemoteMoment } from './pushed-commits.ts';
 import { notePushedCommit, readPushedCommits } from './pushed-commits.ts';
 import { historyVersions, wantedVersions } from './transfer-scope.ts';
 
@@ -42,7 +44,6 @@ export interface PushResult {
 
 /** Below this, looking every blob up costs less than asking Git. */
 const BASE_FROM_FILES = 10_000;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Sends data to remotes: without a scope or targets that of the workspace's pointers and of every commit that HEAD leads to, so
@@ -61,9 +62,14 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
   for (const [name, group] of groups) {
     const named = await openNamedRemote(workspace, name, options);
     try {
-      const deadKeys = named.remote.deadKeys();
-      const history = isDefault ? await unpushedHistory(workspace, named, options) : undefined;
-      const result = await send(workspace, named, [...group, ...(history?.versions ?? [])], options);
+      const moment = { tombstones: named.remote.tombstones(), day: Math.floor(Date.now() / DAY_MS) };
+      const history = isDefault ? await unpushedHistory(workspace, named, { ...options, moment }) : undefined;
+      const versions = [...group, ...(history?.versions ?? [])];
+      const result = await send(workspace, named, versions, {
+        ...options,
+        moment,
+        renewNotes: history?.isKnown !== true,
+      });
       const { blobs, bytes, packs, objects, indexes } = result;
       const unsent = result.missing.length + result.damaged.length + result.failed.length;
       const upToDate = indexes + unsent === 0;
@@ -72,7 +78,7 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
       for (const { path } of result.damaged) missing.push(`${path} (damaged in the cache)`);
       for (const { path, reason } of result.failed) failed.push({ path, reason });
       needsRepair ||= result.damaged.length > 0;
-      if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, deadKeys, history.head);
+      if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, moment, history.head);
     } finally {
       named.remote.close();
     }
@@ -103,14 +109,14 @@ export function groupByRemote<T extends WantedVersion>(
 
 async function unpushedHistory(
   workspace: Workspace,
-  { name, folder, remote }: NamedRemote,
-  options: TransferOptions,
-): Promise<{ head: CommitId | undefined; versions: WantedVersion[] }> {
+  { name, folder }: NamedRemote,
+  options: TransferOptions & { readonly moment: RemoteMoment },
+): Promise<{ head: CommitId | undefined; isKnown: boolean; versions: WantedVersion[] }> {
   const git = await workspace.git();
   const head = await git?.head();
-  if (git === undefined || head === undefined) return { head: undefined, versions: [] };
-  const pushed = readPushedCommits(folder, remote.deadKeys());
-  if (pushed.includes(head)) return { head, versions: [] };
+  if (git === undefined || head === undefined) return { head: undefined, isKnown: false, versions: [] };
+  const pushed = readPushedCommits(folder, options.moment);
+  if (pushed.includes(head)) return { head, isKnown: true, versions: [] };
   const exclude: CommitId[] = [];
   for (const commit of pushed) {
     // History may have been rewritten since.
@@ -123,6 +129,7 @@ async function unpushedHistory(
   const versions = await historyVersions(workspace, git, { tips: [head], exclude, options });
   return {
     head,
+    isKnown: false,
     versions: versions.filter(({ pointer }) => remoteNameFor(workspace, pointer, options.remote) === name),
   };
 }
@@ -130,10 +137,11 @@ async function unpushedHistory(
 /** Roots of large directories as the commit that was pushed last names them. */
 async function pushedRoots(
   workspace: Workspace,
-  { folder, remote }: NamedRemote,
-  versions: readonly WantedVersion[],
+  { folder }: NamedRemote,
+  given: { readonly versions: readonly WantedVersion[]; readonly moment: RemoteMoment },
 ): Promise<[string, Digest][]> {
-  const [pushed] = readPushedCommits(folder, remote.deadKeys());
+  const { versions, moment } = given;
+  const [pushed] = readPushedCommits(folder, moment);
   const git = await workspace.git();
   if (pushed === undefined || git === undefined) return [];
   const roots: [string, Digest][] = [];
@@ -154,11 +162,11 @@ async function send(
   workspace: Workspace,
   named: NamedRemote,
   versions: readonly WantedVersion[],
-  options: TransferOptions,
+  options: TransferOptions & { readonly moment: RemoteMoment; readonly renewNotes: boolean },
 ): Promise<UploadResult> {
-  const { signal, onProgress } = options;
+  const { moment, renewNotes, signal, onProgress } = options;
   // Each version is compared with the one before it, the oldest with what was pushed last: what both share need not be looked up.
-  const before = new Map<string, Digest>(await pushedRoots(workspace, named, versions));
+  const before = new Map<string, Digest>(await pushedRoots(workspace, named, { versions, moment }));
   const roots = new Map<string, UploadRoot>();
   for (const { path, pointer, revision } of versions.toReversed()) {
     const name = revision === undefined ? path : `${path} (as of ${revision})`;
@@ -174,7 +182,7 @@ async function send(
     remote: named.remote,
     cache: workspace.cache(),
     roots: [...roots.values()],
-    day: Math.floor(Date.now() / DAY_MS),
+    renewNotes,
     signal,
     onProgress: onProgress && (({ blobs, bytes }) => onProgress({ phase: 'uploading', files: blobs, bytes })),
   });

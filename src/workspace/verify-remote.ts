@@ -22,7 +22,6 @@ import { createDamagePaths, createMissingList, MAX_PATHS, sumMissing, treeProble
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
 import { pathsOf, reachAll } from './verify-scope.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 const HINT = 'mlv verify --remote --repair';
 const OVERTAKEN = 'somebody pushed meanwhile: run it once more, to see whether that push relies on what was set aside';
 
@@ -83,6 +82,7 @@ function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Pr
   const { signal, onProgress } = options;
   const { home, name } = named;
   return withScratch(workspace, async (scratch) => {
+    const asOf = options.repair === true ? await home.time(signal) : 0;
     const survey = await surveyRemote({
       home,
       scratch: join(scratch, 'index'),
@@ -102,7 +102,7 @@ function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Pr
         const needsRepair = problems.length + missing.items.length > 0;
         const repaired =
           options.repair === true && needsRepair
-            ? await mend(workspace, { named, survey, versions, trees, scratch, options })
+            ? await mend(workspace, { named, survey, versions, trees, scratch, asOf, options })
             : undefined;
         return { side, problems, missing, repaired };
       } finally {
@@ -154,14 +154,13 @@ async function mend(
     readonly versions: readonly ScopedVersion[];
     readonly trees: RemoteTrees;
     readonly scratch: string;
+    readonly asOf: number;
     readonly options: VerifyOptions;
   },
 ): Promise<Repaired> {
-  const { named, survey, versions, scratch, options } = given;
+  const { named, survey, versions, scratch, asOf, options } = given;
   const { jobs, signal } = options;
   const cache = workspace.cache();
-  const now = Date.now();
-  const day = Math.floor(now / DAY_MS);
   const roots = versions.map(({ pointer: { hash: digest, type }, name }) => ({ digest, type, name }));
   const mended = await repairRemote({
     survey,
@@ -170,9 +169,9 @@ async function mend(
     kept: (name) => readKept(named, name),
     description: keptDescription(named),
     scratch,
-    label: new Date(now).toISOString().slice(0, 10),
+    label: new Date(asOf).toISOString().slice(0, 10),
     roots,
-    day,
+    asOf,
     signal,
   });
   const { remote } = await openNamedRemote(workspace, named.name, { signal, jobs });
@@ -185,7 +184,8 @@ async function mend(
       ...incomplete.map(({ pointer: { hash: digest, type }, name }) => ({ digest, type, name })),
       ...pushed,
     ];
-    const sent = wanted.length === 0 ? undefined : await upload({ remote, cache, roots: wanted, day, signal });
+    const sent =
+      wanted.length === 0 ? undefined : await upload({ remote, cache, roots: wanted, renewNotes: false, signal });
     const still = await findIncomplete(versions, find);
     const trees = openRemoteTrees(workspace, { home: named.home, find, scratch: join(scratch, 'after'), signal });
     try {

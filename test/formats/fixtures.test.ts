@@ -46,6 +46,7 @@ import {
   STAT_SUMMARY,
   statBlock,
   TOMBSTONES,
+  TOMBSTONES_NONCE,
   workspaceAt,
 } from './samples.ts';
 
@@ -157,6 +158,7 @@ describe('are read as what they were made of:', () => {
     index.verify();
     for (const { digest, ...row } of indexRows()) expect(index.find(digestToBytes(digest))).toEqual([row]);
     expect(index.roots()).toEqual(INDEX.roots);
+    expect(index.head.asOf).toBe(INDEX.asOf);
     expect(index.keys().sort((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual(
       INDEX.keys.toSorted((a, b) => (a.kind < b.kind ? -1 : 1)),
     );
@@ -182,7 +184,10 @@ describe('are read as what they were made of:', () => {
     const bytes = Buffer.from(fixture('tombstones.txt'));
     const keys = parseTombstones(bytes, digestIn(nameOf('tombstones.txt')), hash);
     expect(keys).toEqual(TOMBSTONES.toSorted());
-    expect(formatTombstones(keys, hash)).toEqual({ key: nameOf('tombstones.txt'), text: bytes.toString() });
+    expect(formatTombstones(keys, { nonce: TOMBSTONES_NONCE, hash })).toEqual({
+      key: nameOf('tombstones.txt'),
+      text: bytes.toString(),
+    });
   });
 
   test('the description of a remote', () => {

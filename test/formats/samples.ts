@@ -9,11 +9,13 @@ import { digestToBytes } from '../../src/domain/digest.ts';
 import { finishPack, formatPackHeader, writePackRow } from '../../src/domain/pack.ts';
 import type { Pointer } from '../../src/domain/pointer.ts';
 import { formatPointer } from '../../src/domain/pointer.ts';
+import { ALWAYS } from '../../src/domain/index-head.ts';
 import { formatDescription, formatTombstones, keyPath } from '../../src/domain/remote-layout.ts';
 import type { TreeEntry, TreeNode } from '../../src/domain/tree.ts';
 import { EMPTY_DIGEST, endsPage, formatEntry, formatNode, formatRootHeader, pathHash } from '../../src/domain/tree.ts';
 import type { TreePath } from '../../src/domain/tree-path.ts';
 import { treePathFromText } from '../../src/domain/tree-path.ts';
+import type { Home } from '../../src/storage/home.ts';
 import { buildIndex } from '../../src/storage/build-index.ts';
 import { RACY, RECORD_BYTES, STORED } from '../../src/storage/file-record.ts';
 import type { StatBlock, StatCache } from '../../src/storage/stat-cache.ts';
@@ -98,6 +100,9 @@ const dataPack = makePack('data');
 const treePack = makePack('tree');
 const packAgain = makePack('data', NONCE);
 
+/** By the clock of the remote. */
+const PUSHED_AT = Date.UTC(2024, 9, 4, 12);
+
 export const INDEX = {
   keys: [
     { kind: 'pack', hash: dataPack.name },
@@ -105,6 +110,7 @@ export const INDEX = {
     { kind: 'tree-pack', hash: treePack.name },
   ] satisfies StorageKey[],
   roots: [{ root: digestOf(ROOT), day: 20_000 }] satisfies PushedRoot[],
+  asOf: PUSHED_AT,
 };
 
 /** Digest, key, offset and length of what the sample index has. */
@@ -135,13 +141,17 @@ function makeIndex() {
       length,
     });
   }
-  return buildIndex({ rows, keys: INDEX.keys, roots: INDEX.roots, hash });
+  return buildIndex({ rows, keys: INDEX.keys, roots: INDEX.roots, asOf: INDEX.asOf, hash });
 }
 
 const index = makeIndex();
 
 /** One of two halves of a merge, with nothing in it. */
-export const SHARD = { prefix: { bits: 1, value: 1 }, replaces: [digestOf('one index'), digestOf('another index')] };
+export const SHARD = {
+  prefix: { bits: 1, value: 1 },
+  replaces: [digestOf('one index'), digestOf('another index')],
+  asOf: ALWAYS,
+};
 
 function makeShard() {
   return buildIndex({ rows: Buffer.alloc(0), keys: [], ...SHARD, hash });
@@ -149,7 +159,9 @@ function makeShard() {
 
 export const TOMBSTONES = [keyPath(INDEX.keys[0] as StorageKey), keyPath(INDEX.keys[1] as StorageKey)];
 
-const tombstones = formatTombstones(TOMBSTONES, hash);
+export const TOMBSTONES_NONCE = '0011223344556677';
+
+const tombstones = formatTombstones(TOMBSTONES, { nonce: TOMBSTONES_NONCE, hash });
 
 export const CHECKOUT_RECORD = {
   path: 'data/images',
@@ -214,7 +226,8 @@ async function makeRemote(): Promise<string> {
   try {
     const cache = rig.cache('clone');
     const tree = await addTree(cache, REMOTE_FILES);
-    await upload({ remote: await rig.remote('clone'), cache, roots: [tree], day: 20_000 });
+    const home: Home = { ...rig.home, time: async () => PUSHED_AT };
+    await upload({ remote: await rig.remote('clone', home), cache, roots: [tree], renewNotes: false });
     const files = filesBelow(rig.remoteFolder).map((path) => [
       relative(rig.remoteFolder, path),
       readFileSync(path).toString('hex'),

@@ -173,7 +173,14 @@ describe('a damaged index', () => {
       const body = Buffer.from(odd.chunks[2] ?? Buffer.alloc(0));
       change(body);
       const counts = { rows: 1, keys: 1, roots: 0 };
-      const { name, head, directory } = frameIndex({ prefix: { bits: 0, value: 0 }, counts, replaces: [], body, hash });
+      const { name, head, directory } = frameIndex({
+        prefix: { bits: 0, value: 0 },
+        counts,
+        replaces: [],
+        asOf: 0,
+        body,
+        hash,
+      });
       writeFileSync(join(folder, name), Buffer.concat([head, directory, body]));
       return openIndexFile(join(folder, name), name).find(digest);
     };

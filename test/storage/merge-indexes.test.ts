@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { StorageKey } from '../../src/domain/blob-index.ts';
 import type { BuiltIndex } from '../../src/storage/build-index.ts';
 import type { IndexFile } from '../../src/storage/index-file.ts';
 import { mergeIndexes, planMerges, replacedBy } from '../../src/storage/merge-indexes.ts';
@@ -32,8 +33,9 @@ describe('merging', () => {
     expect(merged.map(({ name }) => name)).toEqual([build(all, { roots, replaces }).name]);
   });
 
-  test('leaves out rows of dead keys', () => {
-    const [merged] = mergeIndexes({ inputs: eight(), isDead: ({ hash: name }) => name === threeKeys[1].hash, hash });
+  test('leaves out rows of the keys that it is told', () => {
+    const isLeftOut = ({ hash: name }: StorageKey) => name === threeKeys[1].hash;
+    const [merged] = mergeIndexes({ inputs: eight(), isLeftOut, hash });
     const index = save(merged ?? build([]));
     expect(index.keys()).toEqual([threeKeys[0], threeKeys[2]].sort((a, b) => (a.hash < b.hash ? -1 : 1)));
     for (const { digest, key } of numberedRows(0, 2_500)) expect(index.find(digest)).toHaveLength(key === 1 ? 0 : 1);

@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => rig.dispose());
 
 async function bury(...keys: string[]): Promise<void> {
-  const { key, text } = formatTombstones(keys, hash);
+  const { key, text } = formatTombstones(keys, { nonce: '0011223344556677', hash });
   await rig.home.write(key, [Buffer.from(text)]);
 }
 
@@ -107,8 +107,11 @@ describe('a remote', () => {
 
 describe('tombstones', () => {
   test('are text, named by its hash, and nothing else is accepted', () => {
-    const { key, text } = formatTombstones(['packs/ab/x', 'objects/ab/y', 'packs/ab/x'], hash);
-    expect(text).toBe('mlv-gc 0\nobjects/ab/y\npacks/ab/x\n');
+    const { key, text } = formatTombstones(['packs/ab/x', 'objects/ab/y', 'packs/ab/x'], {
+      nonce: '0011223344556677',
+      hash,
+    });
+    expect(text).toBe('mlv-gc 0 0011223344556677\nobjects/ab/y\npacks/ab/x\n');
     const name = digestOf(text);
     expect(key).toBe(`index/${name}.gc`);
     expect(parseTombstones(Buffer.from(text), name, hash)).toEqual(['objects/ab/y', 'packs/ab/x']);

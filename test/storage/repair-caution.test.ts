@@ -39,7 +39,7 @@ async function repairThrough(home: Home) {
       scratch: join(scratch, 'r'),
       label: 'today',
       roots: [],
-      day: 20_001,
+      asOf: Date.now(),
     });
     return { damages, repaired };
   } finally {

@@ -31,7 +31,9 @@ async function pushFailing(onWrite: () => Promise<void> | void, signal?: AbortSi
   };
   const remote = await rig.remote('a', home);
   const cache = rig.cache('a');
-  const outcome = await upload({ remote, cache, roots: [tree], day: 1, signal }).catch((error: unknown) => error);
+  const outcome = await upload({ remote, cache, roots: [tree], renewNotes: false, signal }).catch(
+    (error: unknown) => error,
+  );
   const left = underWay;
   await sleep(300);
   process.off('unhandledRejection', note);

@@ -60,7 +60,7 @@ export function createRig(): Rig {
     remote: async (name, ofHome = home) =>
       keep(await openRemote({ home: ofHome, mirrorFolder: join(folder, name, 'mirror') })),
     push: async (name, roots, ofHome) =>
-      upload({ remote: await rig.remote(name, ofHome), cache: rig.cache(name), roots, day: 20_000 }),
+      upload({ remote: await rig.remote(name, ofHome), cache: rig.cache(name), roots, renewNotes: false }),
     pull: async (name, wanted, ofHome) =>
       download({ remote: await rig.remote(name, ofHome), cache: rig.cache(name), wanted }),
     dispose() {

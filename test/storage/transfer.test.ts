@@ -98,7 +98,7 @@ describe('push and pull', () => {
       'packs',
     ]);
     expect(pushing.counts.bytesWritten).toBeLessThan(450_000); // a page of 1,024 lines on average, the root's 30
-    expect(pushing.counts.lists).toBe(2);
+    expect(pushing.counts.lists).toBe(3);
 
     const pulling = watch(rig.home);
     expect(await rig.pull('a', [after], pulling.home)).toMatchObject({ blobs: 1 });
@@ -160,7 +160,7 @@ describe('push and pull', () => {
       remote: await rig.remote('a'),
       cache: rig.cache('a'),
       roots: [tree],
-      day: 20_000,
+      renewNotes: false,
       onProgress: ({ bytes }) => sent.push(bytes),
     });
     expect(sent.at(-1)).toBe(result.bytes);

@@ -63,6 +63,8 @@ async function survey<T>(use: (found: RemoteSurvey) => T | Promise<T>, home: Hom
 const damages = (): Promise<unknown[]> =>
   survey((found) => found.damages.map(({ kind, reason, digests }) => [kind, reason, digests.size]));
 
+const today = Math.floor(Date.now() / 86_400_000);
+
 /** Repairs with what a clone of this name has. */
 function repair(name: string, home?: Home): Promise<RepairedRemote> {
   const cache = rig.cache(name);
@@ -76,7 +78,7 @@ function repair(name: string, home?: Home): Promise<RepairedRemote> {
       scratch: join(scratch, `r${surveys}`),
       label: 'today',
       roots: [{ digest: tree.digest, type: 'dir' }],
-      day: 20_001,
+      asOf: Date.now(),
     });
   return survey(mend, home);
 }
@@ -142,7 +144,7 @@ describe('a survey', () => {
     }
     for (const name of readdirSync(join(rig.remoteFolder, 'index'))) rmSync(join(rig.remoteFolder, 'index', name));
     for (const part of Object.values(parts)) {
-      const index = buildIndex({ ...part.take(), hash });
+      const index = buildIndex({ ...part.take(), asOf: Date.now(), hash });
       await rig.home.write(INDEX_FOLDER + index.name, index.chunks);
     }
     expect(await damages()).toEqual([['tree', 'it vouches for 1 blobs that the remote does not have', 1]]);
@@ -154,7 +156,7 @@ describe('a survey', () => {
     collector.add(row?.[1].key ?? { kind: 'pack', hash: digestOf('') }, [
       { digest: digestToBytes(digestOf('elsewhere')), offset: 40, length: 10 },
     ]);
-    const index = buildIndex({ ...collector.take(), roots: [{ root: digestOf('root'), day: 1 }], hash });
+    const index = buildIndex({ ...collector.take(), roots: [{ root: digestOf('root'), day: today }], hash });
     await rig.home.write(INDEX_FOLDER + index.name, index.chunks);
     expect(await damages()).toEqual([
       ['index', '1 of its rows say what is not so', 0],
@@ -216,7 +218,7 @@ describe('repair', () => {
     const remote = await rig.remote('b');
     const roots = [];
     for (const index of remote.indexes()) roots.push(...(await index.whole()).roots());
-    expect(roots).toEqual([{ root: tree.digest, day: 20_001 }]);
+    expect(roots).toEqual([{ root: tree.digest, day: today }]);
     await rig.pull('c', [tree]);
     expect(readTree(rig.cache('c'), tree)).toEqual(contentOf(files));
   });
@@ -240,7 +242,7 @@ describe('repair', () => {
   });
 
   test('sets damaged tombstones aside', async () => {
-    const { key, text } = formatTombstones(['packs/ab/gone'], hash);
+    const { key, text } = formatTombstones(['packs/ab/gone'], { nonce: '0011223344556677', hash });
     await rig.home.write(key, [Buffer.from(`${text}x`)]);
     expect(await damages()).toHaveLength(1);
     await repair('a');

@@ -30,7 +30,7 @@ for (const name of names.filter((each) => /^[0-9a-f]{64}\.gc$/.test(each))) {
   const bytes = readFileSync(join(remote, 'index', name));
   require(hash(bytes) === name.slice(0, 64), `${name}: damaged`);
   const [header, ...keys] = bytes.toString('latin1').split('\n');
-  require(header === 'mlv-gc 0', `${name}: another format`);
+  require(/^mlv-gc 0 [0-9a-f]{16}$/.test(header), `${name}: another format`);
   for (const key of keys) dead.add(key);
 }
 for (const name of names.filter((each) => /^[0-9a-f]{64}$/.test(each)))

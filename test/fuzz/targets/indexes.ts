@@ -51,13 +51,15 @@ export function indexTargets({ fixture, scratch }: Surroundings): Target[] {
     },
     {
       name: 'tombstones',
-      seeds: [fixture('tombstones.txt'), 'mlv-gc 0\n', 'mlv-gc 12\nx\n'],
-      words: ['mlv-gc 0\n', 'packs/ab/', 'objects/'],
+      seeds: [fixture('tombstones.txt'), 'mlv-gc 0 0011223344556677\n', 'mlv-gc 12\nx\n'],
+      words: ['mlv-gc 0 0011223344556677\n', 'packs/ab/', 'objects/'],
       run(input) {
         const name = digestFromBytes(hash(input));
         const keys = parseTombstones(input, name, hash);
         check(
-          Buffer.from(formatTombstones(keys, hash).text, 'latin1').equals(input),
+          Buffer.from(formatTombstones(keys, { nonce: input.toString('latin1', 9, 25), hash }).text, 'latin1').equals(
+            input,
+          ),
           'tombstones are written in one way',
         );
       },
@@ -128,7 +130,8 @@ function runCells(input: Buffer, path: string): void {
   const roots = Math.min(rootCount, all - keys);
   const counts = { rows: all - keys - roots, keys, roots };
   const replaces = Array.from({ length: replaced % 4 }, (_, at) => digestFromBytes(hash(Buffer.from([at]))));
-  const framed = frameIndex({ prefix: { bits, value: value | (high << 8) }, counts, replaces, body, hash });
+  const asOf = replaced * 1e12;
+  const framed = frameIndex({ prefix: { bits, value: value | (high << 8) }, counts, replaces, asOf, body, hash });
   const bytes = Buffer.concat([framed.head, framed.directory, body]);
   checkSame(
     outcome(() => parseIndexHead(framed.head, framed.name, hash)).value?.rows ?? counts.rows,

@@ -88,13 +88,15 @@ export function noteTargets({ fixture, scratch }: Surroundings): Target[] {
     },
     {
       name: 'pushed commits',
-      seeds: [`dead 2\n${'ab'.repeat(20)}\n${HASH}\n`],
-      words: ['dead 2\n', 'dead ', HASH],
+      seeds: [`${HASH}\n${'ab'.repeat(20)} 20000\n${HASH} 19999\n`],
+      words: [`${HASH}\n`, ' 20000', HASH],
       run(input) {
         const folder = join(scratch, 'pushed');
         write(join(folder, 'pushed-commits'), input);
         check(
-          readPushedCommits(folder, 2).every((commit) => /^[0-9a-f]{40,64}$/.test(commit)),
+          readPushedCommits(folder, { tombstones: HASH as Digest, day: 20_000 }).every((commit) =>
+            /^[0-9a-f]{40,64}$/.test(commit),
+          ),
           'commits have the form of commits',
         );
       },
