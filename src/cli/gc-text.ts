@@ -1,4 +1,6 @@
 import type { Amount, GcPlan, GcResult } from '../workspace/gc.ts';
+import type { RemoteAmount, RemoteGcPlan } from '../storage/collect-remote.ts';
+import type { NamedGcResult } from '../workspace/gc-remote.ts';
 import { columns, countOf, formatBytes, type Style, visible } from './format.ts';
 
 /** What a collection would do, before anybody is asked. */
@@ -35,6 +37,62 @@ export function gcLines(result: GcResult, style: Style, { isDry }: { readonly is
 /** What `gc --undo` did. */
 export function undoLines(back: Amount, style: Style): string[] {
   return [`${style.good('brought back')}  ${amount(back, 'file')} of the cache`];
+}
+
+/** What a collection of a remote would do, before anybody is asked. */
+export function remoteGcPlanLines(plan: RemoteGcPlan, style: Style): string[] {
+  const { garbage, kept, expired, rescued } = plan;
+  const rows: string[][] = [];
+  if (expired.files > 0)
+    rows.push([style.bad('to be deleted'), `${remoteAmount(expired)} that died over a week ago${besides(rescued)}`]);
+  if (garbage.files > 0)
+    rows.push([
+      style.changed('to die'),
+      `${remoteAmount(garbage)} that nothing needs${besides(kept)}; deleted by a collection in a week or later`,
+    ]);
+  return [...foreignLines(plan, style), ...columns(rows)];
+}
+
+/** What a collection of a remote did. */
+export function remoteGcLines(result: NamedGcResult, style: Style, { isDry }: { readonly isDry: boolean }): string[] {
+  const { name, url, garbage, kept, expired, rescued, done, stuck } = result;
+  const head = `${visible(name)}  ${visible(url)}`;
+  if (garbage.files + expired.files === 0) return [`${head}  nothing to throw away`];
+  if (!done)
+    return [
+      head,
+      ...remoteGcPlanLines(result, style),
+      style.faint(isDry ? 'Nothing was changed: a dry run' : 'Nothing was changed'),
+    ];
+  const rows: string[][] = [];
+  if (expired.files > 0) rows.push([style.good('deleted'), `${remoteAmount(expired)}${besides(rescued)}`]);
+  if (garbage.files > 0)
+    rows.push([
+      style.good('dead'),
+      `${remoteAmount(garbage)}${besides(kept)}; the next collection in a week or later deletes it`,
+    ]);
+  if (stuck > 0)
+    rows.push([
+      style.bad('stay'),
+      `${countOf(stuck, 'file')} of which something needed could not be read: mlv verify --remote`,
+    ]);
+  return [...foreignLines(result, style), head, ...columns(rows)];
+}
+
+function foreignLines({ unknown }: RemoteGcPlan, style: Style): string[] {
+  if (unknown === 0) return [];
+  return [
+    `${style.changed('note:')} versions that were pushed over 90 days ago and that no commit of this clone names: ${unknown}. If another repository pushes here, too, its data is among them`,
+  ];
+}
+
+function remoteAmount({ blobs, bytes, files }: RemoteAmount): string {
+  return `${countOf(blobs, 'blob')} (${formatBytes(bytes)}) in ${countOf(files, 'file')}`;
+}
+
+/** What of them is needed. */
+function besides(copied: Amount): string {
+  return copied.blobs === 0 ? '' : `, after ${amount(copied)} of them that are needed are stored again`;
 }
 
 function nothingLines({ unpushed, notes }: GcPlan, style: Style): string[] {

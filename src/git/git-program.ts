@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { objectMissing, objectReader } from './cat-file.ts';
-import type { CommitId, GitFile, GitFileVersion, GitRef, GitRepository } from './git.ts';
+import type { CommitId, GitFile, GitFileVersion, GitRef, GitRemoteRef, GitRepository } from './git.ts';
 import { gitRunner, zeroTerminated, type GitChild, type GitProgramOptions } from './git-process.ts';
 import type { GitLayout } from './layout.ts';
 import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
@@ -166,6 +166,24 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
         if (commit !== undefined) refs.push({ name, commit: commit as CommitId });
       }
       return refs.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async remoteRefs(prefixes) {
+      const remotes = (await git.run(['remote'])).toString().split('\n').slice(0, -1);
+      const refs: GitRemoteRef[] = [];
+      for (const remote of remotes) {
+        const patterns = prefixes.map((prefix) => `${prefix}*`);
+        const output = await git.run(['ls-remote', '--quiet', '--', remote, ...patterns]);
+        const ids = new Map<string, string>();
+        for (const line of output.toString().split('\n').slice(0, -1)) {
+          const [id = '', name = ''] = line.split('\t');
+          // What a tag leads to comes after the tag.
+          ids.set(name.replace(/\^\{\}$/, ''), id);
+        }
+        for (const [name, id] of ids)
+          if (prefixes.some((prefix) => name.startsWith(prefix))) refs.push({ remote, name, id });
+      }
+      return refs;
     },
 
     async *fileVersions({ tips, exclude, accept, pathspecs }) {

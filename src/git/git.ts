@@ -28,6 +28,16 @@ export interface GitRef {
   readonly commit: CommitId;
 }
 
+/** A ref as a remote has it. */
+export interface GitRemoteRef {
+  /** The remote as this repository calls it. */
+  readonly remote: string;
+  /** Full name: `refs/heads/main`. */
+  readonly name: string;
+  /** The object it leads to, which this repository may not have (tags peeled). */
+  readonly id: string;
+}
+
 export interface GitRepository {
   readonly engine: 'git' | 'isomorphic-git';
   readonly layout: GitLayout;
@@ -54,6 +64,11 @@ export interface GitRepository {
    * by name. Those that lead to no commit are left out.
    */
   listRefs(prefixes: readonly string[]): Promise<GitRef[]>;
+  /**
+   * The refs that start with one of the prefixes, as all of this repository's remotes have them now: they are asked. Throws
+   * `git-failed` where one cannot be asked, `git-program-needed` where this engine cannot ask.
+   */
+  remoteRefs(prefixes: readonly string[]): Promise<GitRemoteRef[]>;
   /**
    * Every distinct version (path, blob) of files the predicate accepts that a commit reachable from `tips` and from none of
    * `exclude` has otherwise than one of its parents; each once, newest commit first. So with what the excluded commits have,

@@ -1,6 +1,6 @@
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { hasErrorCode } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { objectMissing } from './cat-file.ts';
 import type { CommitId, GitFile, GitRef, GitRepository } from './git.ts';
 import { rulesInside } from './ignore-rules.ts';
@@ -205,6 +205,15 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
         if (commit !== undefined) refs.push({ name, commit });
       }
       return refs.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async remoteRefs() {
+      throw new MlvError({
+        code: 'git-program-needed',
+        kind: 'unsupported',
+        message: 'what the remotes of this repository have can only be asked by the git program',
+        hint: 'Install Git.',
+      });
     },
 
     async *fileVersions({ tips, exclude, accept }) {

@@ -50,6 +50,8 @@ export interface Remote {
   find(digests: readonly Digest[], as: FindAs, signal?: AbortSignal): Promise<(BlobPlace | undefined)[]>;
   /** Tombstoned keys never come back. */
   isDead(key: StorageKey): boolean;
+  /** Since when a key is dead, in milliseconds since 1970 by the store's clock. */
+  deadSince(key: StorageKey): number | undefined;
   /** Notes that a key has no bytes, until the next listing. */
   noteGone(key: StorageKey): void;
   /** Another one as soon as more keys are dead. */
@@ -93,10 +95,10 @@ export async function openRemote(options: {
   const { home, mirrorFolder } = options;
   const mirror = openIndexMirror({ home, folder: mirrorFolder, remoteFolder: INDEX_FOLDER });
   const open = new Map<Digest, MirroredIndex>();
-  const dead = new Set<string>();
+  const dead = new Map<string, number>();
   const gone = new Set<string>();
   const knownTombstones = new Set<Digest>();
-  let modified = new Map<Digest, number>();
+  let dates = new Map<Digest, number>();
   let asOf: number | undefined;
   let listed: ListedIndex[] = [];
   let isPrepared = false;
@@ -116,16 +118,17 @@ export async function openRemote(options: {
     const objects = await listIndexes(signal);
     await checkRemote(objects.length > 0, signal);
     const indexes: StoredIndex[] = [];
-    const tombstones: Digest[] = [];
+    const tombstones: StoredIndex[] = [];
     for (const { key, size, modified } of objects) {
       const name = parseIndexName(key);
       if (name?.kind === 'index') indexes.push({ name: name.hash, size, modified });
-      else if (name !== undefined && !knownTombstones.has(name.hash)) tombstones.push(name.hash);
+      else if (name !== undefined && !knownTombstones.has(name.hash))
+        tombstones.push({ name: name.hash, size, modified });
     }
     await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
     const known = await openIndexes(indexes, signal);
     listed = indexes.map((index) => ({ ...index, head: known.get(index.name) }));
-    modified = new Map(indexes.map((index) => [index.name, index.modified]));
+    dates = new Map(indexes.map((index) => [index.name, index.modified]));
     gone.clear();
     const names = new Set(objects.map(({ key }) => key.slice(INDEX_FOLDER.length)));
     mirror.retain((name) => names.has(name) || name === DESCRIPTION_KEY);
@@ -161,12 +164,13 @@ export async function openRemote(options: {
     }
   }
 
-  async function readTombstones(name: Digest, signal: AbortSignal): Promise<void> {
+  async function readTombstones({ name, modified: since }: StoredIndex, signal: AbortSignal): Promise<void> {
     const fileName = `${name}.gc`;
     const parse = (bytes: Buffer): unknown => parseTombstones(bytes, name, hashEngine().hash);
     const kept = ifGood(mirror.readFile(fileName), parse);
     const bytes = kept ?? (await home.readAll(INDEX_FOLDER + fileName, MAX_TOMBSTONES_BYTES, signal));
-    for (const key of parseTombstones(bytes, name, hashEngine().hash)) dead.add(key);
+    for (const key of parseTombstones(bytes, name, hashEngine().hash))
+      dead.set(key, Math.min(since, dead.get(key) ?? Infinity));
     if (kept === undefined) mirror.keepFile(fileName, bytes);
     knownTombstones.add(name);
   }
@@ -212,7 +216,7 @@ export async function openRemote(options: {
   const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
 
   const isGone = (key: StorageKey): boolean => gone.size > 0 && gone.has(keyPath(key));
-  const isVouching = (head: IndexHead): boolean => vouches(head, modified.get(head.name) ?? Infinity);
+  const isVouching = (head: IndexHead): boolean => vouches(head, dates.get(head.name) ?? Infinity);
 
   async function find(
     digests: readonly Digest[],
@@ -240,6 +244,7 @@ export async function openRemote(options: {
     },
     asOf: () => asOf,
     isDead,
+    deadSince: (key) => dead.get(keyPath(key)),
     noteGone: (key) => gone.add(keyPath(key)),
     tombstones: () => digestFromBytes(hashEngine().hash(Buffer.from([...knownTombstones].sort().join(' ')))),
     isVouching,
@@ -256,7 +261,7 @@ export async function openRemote(options: {
     },
     async addIndex(index, signal) {
       await home.write(INDEX_FOLDER + index.name, index.chunks, signal);
-      modified.set(index.name, await home.time(signal));
+      dates.set(index.name, await home.time(signal));
       const added = open.get(index.name) ?? mirror.keep(index.name, index.chunks);
       open.set(index.name, added);
       return isVouching(added.head);

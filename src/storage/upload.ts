@@ -125,9 +125,12 @@ function createRun({ remote, cache, renewNotes, onProgress, signal }: UploadOpti
     if (rows.count() === 0 && roots.length === 0) return publishing;
     lastIndex = Date.now();
     const index = buildIndex({ ...rows.take(), roots, asOf: remote.asOf() ?? 0, hash: hashEngine().hash });
-    publishing = publishing.then(async () => {
+    const before = publishing;
+    const add = async (): Promise<void> => {
+      await before;
       isGood = (await remote.addIndex(index, signal)) && isGood;
-    });
+    };
+    publishing = add();
     await publishing;
     indexes += 1;
   }

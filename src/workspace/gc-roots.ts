@@ -10,6 +10,7 @@ import type { GitLayout } from '../git/layout.ts';
 import { listWorkTrees } from '../git/work-trees.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { listNames } from '../platform/list-names.ts';
+import type { GcRoot } from '../storage/mark-needed.ts';
 import { cloneUnreachable, listClones } from './cache-clones.ts';
 import type { Workspace } from './open.ts';
 import { openRepository, openWorkspace } from './open.ts';
@@ -20,13 +21,6 @@ import type { TransferOptions } from './transfer-scope.ts';
 export interface GcScope extends Pick<TransferOptions, 'rev' | 'allBranches' | 'allTags' | 'allCommits'> {
   /** Milliseconds: the data of all commits that are younger. */
   readonly keepWithin?: number | undefined;
-}
-
-/** Something that is to be kept, with all that it names. */
-export interface GcRoot {
-  readonly digest: Digest;
-  /** `unknown` where what names it does not say; then it may be a directory's. */
-  readonly type: 'file' | 'dir' | 'unknown';
 }
 
 /** Data that these refs name is kept, whatever was asked for. */
@@ -53,7 +47,7 @@ const MAX_RECORD_BYTES = 64 << 20;
  * `clone-unreachable`.
  */
 export async function* readRoots(workspace: Workspace, scope: GcScope): AsyncGenerator<GcRoot> {
-  yield* rootsOfClone(workspace, scope);
+  yield* readCloneRoots(workspace, scope);
   for (const clone of listClones(workspace.cacheFolder)) {
     if (clone.sharedFolder === workspace.sharedFolder) continue;
     const other = await openWorkspace({ cwd: clone.root, environment: workspace.environment }).catch(
@@ -64,14 +58,19 @@ export async function* readRoots(workspace: Workspace, scope: GcScope): AsyncGen
     try {
       if (other.sharedFolder !== clone.sharedFolder) throw cloneUnreachable(clone, undefined);
       // A revision is one of the clone that was asked.
-      yield* rootsOfClone(other, { ...scope, rev: undefined });
+      yield* readCloneRoots(other, { ...scope, rev: undefined });
     } finally {
       await other.close();
     }
   }
 }
 
-async function* rootsOfClone(workspace: Workspace, scope: GcScope): AsyncGenerator<GcRoot> {
+/** The same of one clone alone, with what further commits name; with `allCommits`, also what led to these. */
+export async function* readCloneRoots(
+  workspace: Workspace,
+  scope: GcScope,
+  more: readonly CommitId[] = [],
+): AsyncGenerator<GcRoot> {
   const { layout, environment } = workspace;
   if (layout === undefined) {
     yield* workingRoots(workspace.root, undefined);
@@ -79,7 +78,7 @@ async function* rootsOfClone(workspace: Workspace, scope: GcScope): AsyncGenerat
     return;
   }
   const seen = new Set<string>();
-  const commits = new Set<CommitId>();
+  const commits = new Set(more);
   for (const tree of listWorkTrees(layout)) {
     if (tree.layout === undefined) throw unreachable(tree);
     yield* workingRoots(tree.layout.workTree, tree.layout);

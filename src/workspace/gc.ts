@@ -5,11 +5,11 @@ import { findGarbage, garbageDigests, throwAway } from '../storage/collect-cache
 import { createMarks } from '../storage/digest-marks.ts';
 import { emptyRun, finishRun, measureRun, restoreNeeded } from '../storage/empty-trash.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
+import { markNeeded } from '../storage/mark-needed.ts';
 import { rewritePacks } from '../storage/rewrite-packs.ts';
 import type { Remote } from '../storage/remote.ts';
 import type { TrashRun } from '../storage/trash.ts';
 import { diskTime, listTrash } from '../storage/trash.ts';
-import { markNeeded } from './gc-marks.ts';
 import { withRemovalLock } from './removal-lock.ts';
 import type { GcScope } from './gc-roots.ts';
 import { readRoots } from './gc-roots.ts';
@@ -67,7 +67,7 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
     const now = diskTime(cacheFolder);
     if (options.dryRun !== true) for (const run of listTrash(cacheFolder)) finishRun(cacheFolder, run);
     const { marks, missingTrees } = await markNeeded(cache, readRoots(workspace, options));
-    if (options.unpushed === true && missingTrees > 0) throw unknownTrees(missingTrees);
+    if (options.unpushed === true && missingTrees.length > 0) throw unknownTrees(missingTrees.length);
     const all: CollectOptions = { folder: cacheFolder, isNeeded: marks.has, olderThan: now - MIN_AGE_MS };
     const unneeded = findGarbage(all);
     const { isKept, notes } =

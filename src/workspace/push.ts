@@ -64,8 +64,8 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
     try {
       const moment = { tombstones: named.remote.tombstones(), day: Math.floor(Date.now() / DAY_MS) };
       const history = isDefault ? await unpushedHistory(workspace, named, { ...options, moment }) : undefined;
-      const versions = [...group, ...(history?.versions ?? [])];
-      const result = await send(workspace, named, versions, {
+      const wanted = [...group, ...(history?.versions ?? [])];
+      const result = await send(workspace, named, wanted, {
         ...options,
         moment,
         renewNotes: history?.isKnown !== true,

@@ -94,7 +94,7 @@ export function noteTargets({ fixture, scratch }: Surroundings): Target[] {
         const folder = join(scratch, 'pushed');
         write(join(folder, 'pushed-commits'), input);
         check(
-          readPushedCommits(folder, { tombstones: HASH as Digest, day: 20_000 }).every((commit) =>
+          readPushedCommits(folder, { tombstones: HASH, day: 20_000 }).every((commit) =>
             /^[0-9a-f]{40,64}$/.test(commit),
           ),
           'commits have the form of commits',
