@@ -195,6 +195,7 @@ function createRun({ remote, cache, renewNotes, onProgress, signal }: UploadOpti
       const seen = new Set<Digest>();
       missing = [];
       isGood = true;
+      datedAt = -Infinity; // whatever this machine's clock says of the last time
       let sendingBatch = Promise.resolve();
       try {
         for await (const batch of planUpload({
