@@ -162,7 +162,7 @@ async function collect(
   const remote = await openRemote({ home, mirrorFolder: join(folder, `mirror-gc-${number % 2}`) });
   async function* roots(): AsyncGenerator<GcRoot> {
     await home.time();
-    for (const { digest } of [...refs.values()]) yield { digest, type: 'dir' };
+    for (const { digest } of refs.values()) yield { digest, type: 'dir' };
   }
   try {
     const result = await collectRemote({ remote, cache, scratch, roots, confirm: async () => true });
