@@ -6,6 +6,7 @@ import { formatPointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { MAX_IGNORE_BYTES } from '../platform/ignore-file.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
@@ -21,8 +22,6 @@ export interface PointerChange {
   /** The text it replaces, whose comments and unknown keys stay. */
   readonly text: string | undefined;
 }
-
-const MAX_IGNORE_BYTES = 16 << 20;
 
 /** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
 export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
