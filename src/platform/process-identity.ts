@@ -13,11 +13,18 @@ export interface ProcessIdentity {
 }
 
 let own: ProcessIdentity | undefined;
+let boot: string | undefined;
+
+/** Tells one run of this machine's kernel from every other; '' on a platform that has nothing to tell it by. */
+export function bootId(): string {
+  boot ??= attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()) ?? '';
+  return boot;
+}
 
 /** Who this process is. */
 export function ownIdentity(): ProcessIdentity {
   own ??= {
-    bootId: attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()) ?? hostname(),
+    bootId: bootId() || hostname(),
     pidNamespace: attempt(() => readlinkSync('/proc/self/ns/pid')) ?? '',
     pid: process.pid,
     startTime: startTimeOf(process.pid) ?? '',

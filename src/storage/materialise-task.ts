@@ -27,7 +27,7 @@ import type { EntryKind } from '../domain/tree.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { temporaryName } from '../platform/durable-write.ts';
-import { DIGEST_OFFSET, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
+import { DIGEST_OFFSET, kindOf, RECORD_BYTES, STORED, WRITTEN, writeRecord } from './file-record.ts';
 import { hashFile, LARGE_FILE_BYTES } from './ingest.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
 import { writeFully } from '../platform/read-write.ts';
@@ -106,7 +106,8 @@ export function runMaterialiseTask(task: MaterialiseTask, cache: LocalCache): Ma
           const place = { path, absolute, kind: kind as EntryKind, digest: digestFromBytes(digests, position * 32) };
           const made = make(place, task, cache);
           writeRecord(records, at, place.kind === 'x' && !task.keepsModes ? 'f' : place.kind, made.stats);
-          records[at + 1] = STORED;
+          // Of a symlink there are no bytes to be lost.
+          records[at + 1] = made.stats?.isFile() === true ? STORED | WRITTEN : STORED;
           records.writeDoubleLE(made.size, at + 8);
           digests.copy(records, at + DIGEST_OFFSET, position * 32, position * 32 + 32);
           bytes += made.size;

@@ -70,7 +70,7 @@ describe('random patterns', () => {
         const rules = rulesOf(text, ignoreCase);
         expect(PATHS.filter((path) => rules.ignores(path, false))).toEqual(ignoredByGit(ignoreCase));
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   });
 });
