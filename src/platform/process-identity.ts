@@ -34,8 +34,8 @@ export function ownIdentity(): ProcessIdentity {
 
 /** Whether a process runs. `unknown` when this process cannot see it: another machine or namespace, or no start time to tell a reused id by. */
 export function processState(identity: ProcessIdentity): 'running' | 'ended' | 'unknown' {
-  const { bootId, pidNamespace } = ownIdentity();
-  if (identity.bootId !== bootId || identity.pidNamespace !== pidNamespace) return 'unknown';
+  const mine = ownIdentity();
+  if (identity.bootId !== mine.bootId || identity.pidNamespace !== mine.pidNamespace) return 'unknown';
   const startTime = startTimeOf(identity.pid);
   if (startTime === undefined) return 'ended';
   if (startTime === '' || identity.startTime === '') return 'unknown';

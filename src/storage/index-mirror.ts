@@ -22,7 +22,7 @@ import { ioError } from '../platform/io-error.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { writeFully } from '../platform/read-write.ts';
 import type { Home } from './home.ts';
-import { MAX_INDEX_BYTES } from './merge-indexes.ts';
+import { MAX_WHOLE_INDEX_BYTES } from './merge-indexes.ts';
 import type { IndexFile, LocatedRow, SparseIndexFile } from './index-file.ts';
 import { openIndexFile, openSparseIndexFile } from './index-file.ts';
 
@@ -35,8 +35,6 @@ const GAP_BYTES = 8 << 10;
 const PIECE_BYTES = 8 << 20;
 /** With more than one in so many blocks wanted, the whole index is fetched. */
 const WHOLE_SHARE = 8;
-/** More than any index that mlv writes, and what is read whole is in memory. */
-const MAX_WHOLE_BYTES = 2 * MAX_INDEX_BYTES;
 const JOBS = 8;
 /** Another process may be writing it. */
 const LEFTOVER_MS = 60 * 60 * 1000;
@@ -144,7 +142,7 @@ export function openIndexMirror(options: {
     let isDamaged = false;
 
     async function fetchWhole(signal?: AbortSignal): Promise<IndexFile> {
-      if (head.fileLength > MAX_WHOLE_BYTES)
+      if (head.fileLength > MAX_WHOLE_INDEX_BYTES)
         throw invalidIndex(name, `its size at ${home.name}, more than any index has`);
       const pieces: Buffer[] = [];
       const ranges = Array.from(
@@ -191,7 +189,7 @@ export function openIndexMirror(options: {
       isSparse: () => whole === undefined || isDamaged,
       find: (digest) => sparse?.find(digest) ?? tryWhole((file) => file.find(digest)),
       async expect(lookUps, signal) {
-        const isAllowed = whole === undefined && head.fileLength <= MAX_WHOLE_BYTES;
+        const isAllowed = whole === undefined && head.fileLength <= MAX_WHOLE_INDEX_BYTES;
         if (isAllowed && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
       },
       async fetchWanted(signal) {
