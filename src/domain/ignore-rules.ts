@@ -32,15 +32,32 @@ interface Layer {
   verdict(path: string, isFolder: boolean): boolean | undefined;
 }
 
-/** @param layers the innermost first */
-function rulesOf(layers: readonly Layer[], ignoreCase: boolean): IgnoreRules {
-  /** Paths are asked for folder by folder. */
-  let known = { folder: '', isIgnored: false };
+/** A folder on the way to what was asked for last. */
+interface KnownFolder {
+  readonly folder: string;
+  readonly isIgnored: boolean;
+}
 
-  function ignores(path: string, isFolder: boolean): boolean {
-    const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
-    if (folder !== known.folder) known = { folder, isIgnored: folder !== '' && ignores(folder, true) };
-    if (known.isIgnored) return true;
+/**
+ * @param layers the innermost first
+ * @param way folders, each in the one before: paths are asked for folder by folder
+ */
+function rulesOf(layers: readonly Layer[], ignoreCase: boolean, way: KnownFolder[] = []): IgnoreRules {
+  const folded = (path: string): string => (ignoreCase ? foldCase(path) : path);
+
+  function isFolderIgnored(folder: string): boolean {
+    while (way.length > 0 && !isAtOrBelow(folder, way.at(-1)?.folder ?? '')) way.pop();
+    let { folder: from, isIgnored } = way.at(-1) ?? { folder: '', isIgnored: false };
+    while (from.length < folder.length) {
+      const end = folder.indexOf('/', from.length + 1);
+      from = folder.slice(0, end < 0 ? undefined : end);
+      isIgnored ||= says(from, true);
+      way.push({ folder: from, isIgnored });
+    }
+    return isIgnored;
+  }
+
+  function says(path: string, isFolder: boolean): boolean {
     for (const layer of layers) {
       const { length } = layer.folder;
       if (length > 0 && !(path[length] === '/' && path.startsWith(layer.folder))) continue;
@@ -52,12 +69,23 @@ function rulesOf(layers: readonly Layer[], ignoreCase: boolean): IgnoreRules {
 
   return {
     areEmpty: layers.length === 0,
-    ignores: (path, isFolder) => layers.length > 0 && ignores(ignoreCase ? foldCase(path) : path, isFolder),
+    ignores(path, isFolder) {
+      if (layers.length === 0) return false;
+      const asked = folded(path);
+      return isFolderIgnored(asked.slice(0, Math.max(0, asked.lastIndexOf('/')))) || says(asked, isFolder);
+    },
     with(folder, text, name) {
-      const layer = parseLayer(text, { folder: ignoreCase ? foldCase(folder) : folder, ignoreCase, name });
-      return layer === undefined ? this : rulesOf([layer, ...layers], ignoreCase);
+      const inside = folded(folder);
+      const layer = parseLayer(text, { folder: inside, ignoreCase, name });
+      // Of the folder itself, and those that it is in, the file says nothing.
+      const above = way.filter((known) => isAtOrBelow(inside, known.folder));
+      return layer === undefined ? this : rulesOf([layer, ...layers], ignoreCase, above);
     },
   };
+}
+
+function isAtOrBelow(path: string, folder: string): boolean {
+  return path.startsWith(folder) && (path.length === folder.length || path[folder.length] === '/');
 }
 
 /** The last line that says something of a name or path. */
@@ -78,6 +106,7 @@ function parseLayer(
   const names = new Map<string, Saying>();
   const paths = new Map<string, Saying>();
   const wildcards: Wildcards[] = [];
+  let longest = 0;
   for (const [line, written] of text
     .replace(/^\uFEFF/, '')
     .split('\n')
@@ -86,8 +115,10 @@ function parseLayer(
     if (pattern === undefined) continue;
     const { matches, isNegated, isForFolders, isForNames } = pattern;
     const literals = isForNames ? names : paths;
-    if (typeof matches === 'string') literals.set(isForFolders ? `${matches}/` : matches, { line, isNegated });
-    else wildcards.push({ line, isNegated, isForFolders, isForNames, matches });
+    if (typeof matches === 'string') {
+      literals.set(isForFolders ? `${matches}/` : matches, { line, isNegated });
+      if (!isForNames) longest = Math.max(longest, matches.length);
+    } else wildcards.push({ line, isNegated, isForFolders, isForNames, matches });
   }
   if (wildcards.length > MAX_WILDCARDS) throw tooMany(name, wildcards.length);
   if (names.size + paths.size + wildcards.length === 0) return undefined;
@@ -97,7 +128,8 @@ function parseLayer(
   function lookUp(path: string, base: string, isFolder: boolean): Saying | undefined {
     let last: Saying | undefined;
     for (const end of isFolder ? ['', '/'] : ['']) {
-      for (const found of [names.get(base + end), paths.get(path + end)])
+      // To look up a long path takes as long as to read it.
+      for (const found of [names.get(base + end), path.length > longest ? undefined : paths.get(path + end)])
         if (found !== undefined && (last === undefined || found.line > last.line)) last = found;
     }
     return last;

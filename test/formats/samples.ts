@@ -164,7 +164,7 @@ export function workspaceAt(folder: string): Workspace {
 }
 
 /** In which the sample was written. */
-export const STAT_BOOT = '01234567-89ab-cdef-0123-456789abcdef';
+const STAT_BOOT = '01234567-89ab-cdef-0123-456789abcdef';
 
 export const STAT_SUMMARY: Omit<StatCache, 'path' | 'boot' | 'blocks'> = {
   generation: '0123456789abcdef0123456789abcdef',

@@ -208,3 +208,19 @@ describe('pointers', () => {
     expect(readFolder(join(clone.root, 'data'))).toEqual({ a: 'file a', 'sub/b': 'file b' });
   });
 });
+
+test('folders as deep as paths go are brought, looked at and taken away', async () => {
+  const { root, git } = clone;
+  const deep = `deep/${'a/'.repeat(1_500)}`;
+  writeFiles(root, { [`${deep}x`]: 'x', [`${deep}y`]: 'y' });
+  await run('add', 'deep');
+  git('commit', '--quiet', '--message=deep');
+  rmSync(join(root, 'deep'), { recursive: true });
+  for (const args of [
+    ['checkout', 'deep'],
+    ['status', 'deep'],
+    ['remove', '--data', 'deep'],
+  ])
+    expect([args, (await run(...args)).code]).toEqual([args, 0]);
+  expect(existsSync(join(root, 'deep'))).toBe(false);
+});
