@@ -82,15 +82,8 @@ export function fsyncFolder(folder: string): void {
  * `file-too-large`, `not-utf8`, or an error of kind io; each names the path.
  */
 export function readTextFile(path: string, maxBytes: number): string | undefined {
-  const bytes = readUpTo(path, maxBytes + 1);
+  const bytes = readSmallFile(path, maxBytes);
   if (bytes === undefined) return undefined;
-  if (bytes.length > maxBytes) {
-    throw new MlvError({
-      code: 'file-too-large',
-      kind: 'refused',
-      message: `${path} is larger than ${maxBytes} bytes, which no file of its kind is`,
-    });
-  }
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
@@ -102,6 +95,17 @@ export function readTextFile(path: string, maxBytes: number): string | undefined
       cause,
     });
   }
+}
+
+/** The bytes of a file; undefined where there is none of that name. Throws as `readTextFile` does, but for `not-utf8`. */
+export function readSmallFile(path: string, maxBytes: number): Buffer | undefined {
+  const bytes = readUpTo(path, maxBytes + 1);
+  if (bytes === undefined || bytes.length <= maxBytes) return bytes;
+  throw new MlvError({
+    code: 'file-too-large',
+    kind: 'refused',
+    message: `${path} is larger than ${maxBytes} bytes, which no file of its kind is`,
+  });
 }
 
 function readUpTo(path: string, limit: number): Buffer | undefined {

@@ -18,11 +18,13 @@ import { isMissing } from './remote.ts';
 export interface WantedBlob {
   readonly digest: Digest;
   readonly path: string;
+  /** Bytes, where what names it says so: more or less is not fetched. */
+  readonly size?: number;
 }
 
 /** Something that the remote's indexes name, and whose bytes it does not have: other ones, or none. */
 export interface DamagedBlob extends WantedBlob {
-  readonly how: 'damaged' | 'gone';
+  readonly how: 'damaged' | 'gone' | 'other-size';
 }
 
 export interface FetchOptions {
@@ -91,6 +93,8 @@ async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): P
     if (place === undefined) options.onMissing(blob);
     // Whatever is there, it is not a tree object: nothing is gathered for it.
     else if (options.kind === 'tree' && place.length > MAX_TREE_OBJECT_BYTES) noteDamaged(blob, options);
+    // The room for it was looked for, and not for more.
+    else if (blob.size !== undefined && place.length !== blob.size) options.onDamaged({ ...blob, how: 'other-size' });
     else placed.push({ ...blob, place: requireReadable(place) });
   }
   await forEachParallel(spans(placed), { jobs, signal }, async (span, stop) => {

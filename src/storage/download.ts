@@ -147,7 +147,7 @@ function* batches({
       total.bytes -= size;
       continue;
     }
-    batch.set(digest, { digest, path: item.path() });
+    batch.set(digest, { digest, path: item.path(), size });
     bytes += size;
     if (batch.size < BATCH_BLOBS && bytes < BATCH_BYTES) continue;
     yield [...batch.values()];

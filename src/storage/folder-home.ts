@@ -151,6 +151,7 @@ export function openFolderHome(folder: string): Home {
     },
 
     async clone(key, path) {
+      if ((await home.size(key)) === undefined) return false;
       try {
         await copyFile(join(folder, key), path, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
         await chmod(path, 0o600); // copying brought the remote's
@@ -226,13 +227,15 @@ export function openFolderHome(folder: string): Home {
   async function withFile<T>(key: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
     let file: FileHandle;
     try {
-      file = await open(join(folder, key), 'r');
+      // Opening a pipe would wait for somebody to write, and no signal would end that.
+      file = await open(join(folder, key), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (error) {
       if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR')) throw readError(error, folder, key);
       await requireFolder(folder);
       throw objectMissing(folder, key, error);
     }
     try {
+      if (!(await file.stat()).isFile()) throw objectMissing(folder, key);
       return await use(file);
     } catch (error) {
       throw readError(error, folder, key);

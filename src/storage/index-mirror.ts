@@ -23,6 +23,7 @@ import { ioError } from '../platform/io-error.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { writeFully } from '../platform/read-write.ts';
 import type { Home } from './home.ts';
+import { MAX_WHOLE_INDEX_BYTES } from './merge-indexes.ts';
 import type { IndexFile, LocatedRow, SparseIndexFile } from './index-file.ts';
 import { openIndexFile, openSparseIndexFile } from './index-file.ts';
 
@@ -144,6 +145,8 @@ export function openIndexMirror(options: {
     let isDamaged = false;
 
     async function fetchWhole(signal?: AbortSignal): Promise<IndexFile> {
+      if (head.fileLength > MAX_WHOLE_INDEX_BYTES)
+        throw invalidIndex(name, `its size at ${home.name}, more than any index has`);
       const pieces: Buffer[] = [];
       const ranges = Array.from(
         { length: Math.ceil(head.fileLength / PIECE_BYTES) },
@@ -189,7 +192,8 @@ export function openIndexMirror(options: {
       isSparse: () => whole === undefined || isDamaged,
       find: (digest) => sparse?.find(digest) ?? tryWhole((file) => file.find(digest)),
       async expect(lookUps, signal) {
-        if (whole === undefined && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
+        const isAllowed = whole === undefined && head.fileLength <= MAX_WHOLE_INDEX_BYTES;
+        if (isAllowed && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
       },
       async fetchWanted(signal) {
         if (isDamaged) return (await fetchWhole(signal)) !== undefined;

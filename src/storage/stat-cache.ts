@@ -12,6 +12,7 @@ import { digestFromBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { bootId } from '../platform/process-identity.ts';
 import { RECORD_BYTES } from './file-record.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
 
@@ -38,6 +39,8 @@ export interface StatCache {
   readonly path: string;
   /** Generation of the cache when the records' `STORED` flags were true. */
   readonly generation: string;
+  /** In which it was written: `bootId`. */
+  readonly boot: string;
   /** What, beside the files, `root` depends on. */
   readonly context: string;
   /** The tree (or, for a single file, the blob) that these records make in that context. */
@@ -81,9 +84,10 @@ export function openStatCache(path: string): StatCache | undefined {
 function parseDirectory(text: string, end: number): Directory | undefined {
   try {
     const directory = JSON.parse(text) as Directory;
-    const { generation, context, root, files, bytes, notCheckedOut, blocks } = directory;
+    const { generation, boot, context, root, files, bytes, notCheckedOut, blocks } = directory;
     const isRight =
       typeof generation === 'string' &&
+      typeof boot === 'string' &&
       typeof context === 'string' &&
       isDigest(root) &&
       [files, bytes, notCheckedOut].every(isCount) &&
@@ -135,7 +139,7 @@ export function blocksBetween(blocks: readonly BlockPlace[], first: TreePath, la
 export interface StatCacheWriter {
   /** Adds the next paths, in order. */
   add(block: StatBlock): void;
-  finish(summary: Omit<StatCache, 'path' | 'blocks'>): void;
+  finish(summary: Omit<StatCache, 'path' | 'boot' | 'blocks'>): void;
   abandon(): void;
 }
 
@@ -146,7 +150,7 @@ export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => {},
  * Writes a new stat cache beside the old one and replaces that at the end. Not flushed: it may be lost, never wrong. Where there is
  * no room or no permission the old one stays: whoever only looks must not fail over it.
  */
-export function writeStatCache(path: string): StatCacheWriter {
+export function writeStatCache(path: string, boot = bootId()): StatCacheWriter {
   const temporary = `${path}.${process.pid}.tmp`;
   const opened = withoutRoom(() => {
     mkdirSync(dirname(path), { recursive: true });
@@ -191,7 +195,7 @@ export function writeStatCache(path: string): StatCacheWriter {
     },
     finish(summary) {
       const { generation, context, root, files, bytes, notCheckedOut } = summary;
-      const directory: Directory = { generation, context, root, files, bytes, notCheckedOut, blocks };
+      const directory: Directory = { generation, boot, context, root, files, bytes, notCheckedOut, blocks };
       const text = Buffer.from(JSON.stringify(directory), 'utf8');
       const trailer = Buffer.alloc(TRAILER_BYTES);
       trailer.writeUIntLE(offset, 0, 6);

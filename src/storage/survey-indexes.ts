@@ -24,7 +24,7 @@ import { damageReason } from './damage.ts';
 import type { Home } from './home.ts';
 import type { IndexFile, LocatedRow } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
-import { replacedBy } from './merge-indexes.ts';
+import { MAX_WHOLE_INDEX_BYTES, replacedBy } from './merge-indexes.ts';
 import { readTwice } from './read-twice.ts';
 import { isMissing } from './remote.ts';
 
@@ -192,6 +192,10 @@ async function copyTo(
   given: { readonly key: string; readonly size: number; readonly path: string; readonly signal: AbortSignal },
 ): Promise<void> {
   const { key, size, path, signal } = given;
+  if (size > MAX_WHOLE_INDEX_BYTES) {
+    const message = `${key} at ${home.name} has ${size} bytes, more than any index`;
+    throw new MlvError({ code: 'index-invalid', kind: 'corrupt', message });
+  }
   const file = await open(path, 'w');
   try {
     for (let offset = 0; offset < size; offset += PIECE_BYTES) {

@@ -2,9 +2,10 @@ import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { bootId } from '../platform/process-identity.ts';
 import { findTemporaries } from '../platform/walk.ts';
-import { markRacy } from '../storage/file-record.ts';
-import type { StatBlock } from '../storage/stat-cache.ts';
+import { distrustWritten, markRacy } from '../storage/file-record.ts';
+import type { StatBlock, StatCache } from '../storage/stat-cache.ts';
 import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutItem } from './checkout.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
@@ -113,7 +114,7 @@ async function carryOut(
     const racySince = probeClock(plan.root, workspace.ownFolder);
     const writer = writeStatCache(statFile);
     for (const block of mergeRecords(
-      [before === undefined ? [] : readBlocks(before), runs.remove, runs.write, runs.link],
+      [before === undefined ? [] : blocksBefore(before), runs.remove, runs.write, runs.link],
       BLOCK_PATHS,
     )) {
       markRacy(block.records, racySince);
@@ -131,6 +132,14 @@ async function carryOut(
     });
   }
   return { ...summary, kept };
+}
+
+/** Where the scan before could not write what it learnt, records may be those of another boot. */
+function* blocksBefore(before: StatCache): Generator<StatBlock> {
+  for (const block of readBlocks(before)) {
+    if (before.boot !== bootId()) distrustWritten(block.records);
+    yield block;
+  }
 }
 
 function* countKept<T extends { readonly action: string }>(steps: Iterable<T>, keep: () => void): Generator<T> {

@@ -1,14 +1,15 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { MlvError } from '../domain/errors.ts';
 import type { Scope } from '../domain/setting-table.ts';
 import type { Settings, SettingsLayer } from '../domain/settings.ts';
 import { resolveSettings, settingsFromEnvironment } from '../domain/settings.ts';
-import { parsePlainSettings } from '../domain/settings-file.ts';
+import { MAX_SETTINGS_BYTES, parsePlainSettings } from '../domain/settings-file.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { discoverLayout, keepsFileModes } from '../git/layout.ts';
+import { readTextFile } from '../platform/durable-write.ts';
 import { tryLinkTypes } from '../platform/link-types.ts';
 import { shareCache } from '../storage/cache-layout.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
@@ -121,6 +122,8 @@ export function findProject(cwd: string, environment: Environment): ProjectFolde
   const layout = findLayout(cwd, environment);
   const root = findRoot(realpathSync.native(cwd), layout);
   if (root === undefined) throw notAProject(cwd, layout);
+
+  requireOwnFile(root);
   if (layout !== undefined) requireNoLocalFolder(root);
   return foldersOf(root, layout, environment);
 }
@@ -186,14 +189,9 @@ export async function readSettingsFile(path: string, scope: FileScope, root?: st
   );
 }
 
-/** The text of a settings file; undefined where there is none. */
+/** The text of a settings file; undefined where there is none. Throws as `readTextFile` does. */
 export function readSettingsText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  return readTextFile(path, MAX_SETTINGS_BYTES);
 }
 
 /** A path as messages name it: relative to the project when inside. */
@@ -224,6 +222,19 @@ function notAProject(cwd: string, layout: GitLayout | undefined): MlvError {
     message: `${cwd} is not in an mlv project: ${layout === undefined ? 'no folder above it' : `no folder up to ${layout.workTree}`} has ${PROJECT_FILE}`,
     hint: layout === undefined ? 'git init, then mlv init (or mlv init --no-git to do without Git)' : 'mlv init',
   });
+}
+
+/** A link would let a repository read, and `mlv config` write, settings that are somebody else's. */
+function requireOwnFile(root: string): void {
+  for (const name of ['.mlv', PROJECT_FILE]) {
+    if (!lstatSync(join(root, name)).isSymbolicLink()) continue;
+    throw new MlvError({
+      code: 'project-linked',
+      kind: 'refused',
+      message: `${join(root, name)} is a symlink, and so the project's settings are not its own`,
+      hint: 'Replace it by what it leads to, if you know what that is.',
+    });
+  }
 }
 
 /** What Git brought may not pose as this machine's cache, settings and records. */

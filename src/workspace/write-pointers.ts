@@ -1,11 +1,14 @@
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import { formatPointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { statsAt } from '../platform/stats-at.ts';
+import { MAX_IGNORE_BYTES } from '../platform/ignore-file.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
@@ -21,8 +24,6 @@ export interface PointerChange {
   /** The text it replaces, whose comments and unknown keys stay. */
   readonly text: string | undefined;
 }
-
-const MAX_IGNORE_BYTES = 16 << 20;
 
 /** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
 export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
@@ -57,6 +58,7 @@ export async function writePointers(
     return staged;
   };
   if (changes.length === 0) return finish();
+  for (const { path } of changes) requireOwnIgnoreFile(root, ignoreFileOf(path));
   return withPointersLock(workspace, async (lock) => {
     for (const record of records) announceCheckoutRecord(workspace, record);
     for (const { path, pointer, text } of changes) {
@@ -94,6 +96,17 @@ async function pointerText(pointer: Pointer, text: string | undefined, file: str
   const { updatePointer } = await import('../domain/pointer-document.ts');
   const { version: _, ...rest } = pointer;
   return updatePointer(text, { files: undefined, exec: undefined, ...rest }, file);
+}
+
+/** What a link leads to would come into the repository with the line; and Git does not heed such a file. */
+function requireOwnIgnoreFile(root: string, file: RepoPath): void {
+  if (statsAt(join(root, file))?.isSymbolicLink() !== true) return;
+  throw new MlvError({
+    code: 'gitignore-linked',
+    kind: 'refused',
+    message: `${file} is a symlink, where mlv has to write a line`,
+    hint: 'Remove it, or replace it by what it leads to: Git heeds no .gitignore that is a symlink.',
+  });
 }
 
 /** Returns whether there was anything to change. */
