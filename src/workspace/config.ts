@@ -60,7 +60,7 @@ export async function getSetting(options: OpenOptions & { readonly key: string }
 export async function changeSettings(
   options: OpenOptions & { readonly scope: FileScope; readonly changes: SettingChanges },
 ): Promise<ChangeResult> {
-  const { cwd, environment, scope, changes } = options;
+  const { cwd, environment, locks, scope, changes } = options;
   const { editSettings } = await import('../domain/settings-document.ts');
   const folders = scope === 'user' ? projectAround(cwd, environment) : findProject(cwd, environment);
   const path = folders?.settingsFiles[scope] ?? userSettingsFile(environment);
@@ -84,7 +84,12 @@ export async function changeSettings(
   }
 
   if (folders === undefined || scope === 'user') return { file, changed: change(), staged: [] };
-  const changed = await withLock(join(folders.sharedFolder, 'locks'), 'settings', { command: 'mlv config' }, change);
+  const changed = await withLock(
+    join(folders.sharedFolder, 'locks'),
+    'settings',
+    { ...locks, command: 'mlv config' },
+    change,
+  );
   return { file, changed, staged: changed && scope === 'tracked' ? await stage(folders, environment) : [] };
 }
 

@@ -26,7 +26,7 @@ const MAX_IGNORE_BYTES = 16 << 20;
 
 /** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
 export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
-  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { command: 'mlv' }, work);
+  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { ...workspace.locks, command: 'mlv' }, work);
 }
 
 /**
