@@ -10,7 +10,6 @@ import {
   fchmodSync,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -19,13 +18,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { temporaryName } from './durable-write.ts';
+import { diskTimeIn } from './disk-time.ts';
 import { ioError } from './io-error.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { ownIdentity, processState } from './process-identity.ts';
+import { makeFolder } from './make-folder.ts';
 
 export interface Lock {
   /** Throws `lock-lost` when somebody took the lock over: call it just before the rename that the lock protects. */
@@ -127,7 +127,7 @@ function tryAcquire(
   options: LockOptions,
 ): { number: number; fd: number } | { path?: string; owner?: Owner | undefined } {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const highest = highestNumber(folder, name);
     const path = pathOf(folder, name, highest);
     if (highest > 0) {
@@ -206,15 +206,9 @@ function readLockFile(path: string): string {
 
 /** Whether the file was touched of late, by the clock of the disk it is on. Without an owner in it: by whoever is about to write that. */
 function beats(path: string, owner: Owner | undefined): boolean {
-  const probe = join(path, '..', temporaryName());
-  closeSync(openSync(probe, 'wx'));
-  try {
-    // A time to come is no sign of life either: the clock was set back, and nobody has touched the file since.
-    const age = Math.abs(statSync(probe).mtimeMs - statSync(path).mtimeMs);
-    return age <= (owner === undefined ? STARTING_MS : owner.heartbeatMs * MISSED_HEARTBEATS);
-  } finally {
-    unlinkIfThere(probe);
-  }
+  // A time to come is no sign of life either: the clock was set back, and nobody has touched the file since.
+  const age = Math.abs(diskTimeIn(dirname(path)) - statSync(path).mtimeMs);
+  return age <= (owner === undefined ? STARTING_MS : owner.heartbeatMs * MISSED_HEARTBEATS);
 }
 
 function assertHeld({ folder, name, number, fd }: { folder: string; name: string; number: number; fd: number }): void {
