@@ -32,6 +32,7 @@ import { hashFile, LARGE_FILE_BYTES } from './ingest.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
 import { writeFully } from '../platform/read-write.ts';
 import { copyVerified, readVerified } from './read-verified.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** Brings a run of paths into a workspace, each only where what stands there is what the plan saw. */
 export interface MaterialiseTask {
@@ -266,7 +267,7 @@ function createFolderGuard(boundary: string) {
     const stats = lstatSync(folder, { throwIfNoEntry: false });
     if (stats === undefined) {
       if (!create) return;
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
     } else if (stats.isSymbolicLink())
       throw new Obstacle('conflict', `${folder} is a symlink to ${readlinkSync(folder)}`);
     else if (!stats.isDirectory()) throw new Obstacle('conflict', `${folder} is not a folder`);

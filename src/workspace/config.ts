@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { SettingEntry, Settings } from '../domain/settings.ts';
@@ -17,6 +17,7 @@ import {
   readSettingsText,
   userSettingsFile,
 } from './open.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** Changes to make to one settings file: a value that is undefined removes the setting. */
 export type SettingChanges = readonly (readonly [key: string, value: string | undefined])[];
@@ -78,7 +79,7 @@ export async function changeSettings(
       text = edited;
     }
     if (text === before) return false;
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     writeFileDurably(throughLink(path), text, { beforeRename: () => lock?.assertHeld() });
     return true;
   }
