@@ -1,6 +1,7 @@
 import type { PushedRoot } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { fits, noRoom } from '../platform/room.ts';
 import { buildIndex } from './build-index.ts';
 import type { LocalCache } from './local-cache.ts';
 import { corrupt } from './local-cache.ts';
@@ -11,7 +12,7 @@ import type { FailedBlob } from './transfer-failures.ts';
 import { createFailures } from './transfer-failures.ts';
 import { createRowCollector } from './row-collector.ts';
 import type { SendOptions, Sent } from './upload-blobs.ts';
-import { sendBlobs } from './upload-blobs.ts';
+import { sendBlobs, unsentBytes } from './upload-blobs.ts';
 import type { UnsentBlob, UploadBatch, UploadRoot } from './upload-plan.ts';
 import { planUpload } from './upload-plan.ts';
 
@@ -122,7 +123,18 @@ function createRun({ remote, cache, day, onProgress, signal }: UploadOptions) {
     indexes += 1;
   }
 
+  async function requireRoom(blobs: UploadBatch['blobs']): Promise<void> {
+    const room = remote.home.room?.();
+    const atMost = blobs.reduce((sum, { location }) => sum + location.length, 0);
+    if (room === undefined || fits(room, atMost)) return;
+    const bytes = await unsentBytes(blobs, sending);
+    if (fits(room, bytes)) return;
+    const hint = 'Make room there and push again: what has arrived is not sent again.';
+    throw noRoom({ what: 'are to be sent', folder: remote.home.name, room, bytes, hint });
+  }
+
   async function sendBatch(batch: UploadBatch): Promise<void> {
+    await requireRoom(batch.blobs);
     await remote.prepare(signal);
     await sendBlobs(batch.blobs, 'data', sending);
     for (const node of batch.nodes) {

@@ -252,7 +252,8 @@ function packBelow(settings: Settings, cacheFolder: string, root: string): numbe
   return isLinked ? 16 * KIBIBYTE : KIBIBYTE * KIBIBYTE;
 }
 
-function canReflink(cacheFolder: string, root: string): boolean {
+/** True where what is in the cache can share its bytes on the disk with what is in the project. */
+export function canReflink(cacheFolder: string, root: string): boolean {
   return isOnOneDisk(cacheFolder, root) && tryLinkTypes(join(cacheFolder, 'tmp')).reflink;
 }
 
