@@ -26,7 +26,7 @@ import { data, told } from '../support/told.ts';
 import { seededRandom } from './random.ts';
 
 /** `npm run test:disk` sets more. */
-const ROUNDS = process.env['MLV_DISK'] === 'whole' ? 40 : 2;
+const ROUNDS = process.env['MLV_DISK'] === 'whole' ? 12 : 2;
 const seed = Number(process.env['MLV_DISK_SEED'] ?? Date.now() % 1_000_000);
 const PRELOAD = fileURLToPath(new URL('disk/network-disk.cjs', import.meta.url));
 const MINUTES = 60_000;

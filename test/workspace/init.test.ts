@@ -177,8 +177,8 @@ test('tells who may not write', async () => {
   const { code, stderr } = await rig.mlv(root, ['init'], { uid: 65534, env });
   expect({ code, stderr: stderr.replaceAll(rig.folder, '/tmp') }).toEqual({
     code: 1,
-    stderr: `error: /tmp/foreign/.git/mlv/cache/b3: permission denied
-hint: Check who owns it and its mode
+    stderr: `error: cannot write /tmp/foreign/.git/mlv/cache/b3: permission denied
+hint: Look at the owner and mode of the file and of the folders above it.
 `,
   });
   expect(existsSync(join(root, '.mlv'))).toBe(false);
