@@ -25,12 +25,18 @@ const NO_DAMAGE = [
 
 /** What is wrong, from what reading it threw: damage or the disk's refusal. Anything else is thrown on. */
 export function damageReason(error: unknown): string {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (hasErrorCode(cause, ...NO_DAMAGE)) throw error;
-  }
+  if (isNoDamage(error)) throw error;
   if (error instanceof MlvError && error.kind !== 'interrupted') return error.message;
   if (error instanceof Error && 'syscall' in error) return `it cannot be read: ${error.message}`;
   throw error;
+}
+
+/** True where it is this machine, or the network, that is in trouble. */
+export function isNoDamage(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (hasErrorCode(cause, ...NO_DAMAGE)) return true;
+  }
+  return false;
 }
 
 export function manyDamaged(count: number): string {

@@ -3,7 +3,7 @@
  * leaves nothing behind, and does the rest once that is mended.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -210,6 +210,30 @@ test.skipIf(noDisks !== undefined)('what the cache has already needs no room in 
     disk?.unmount();
   }
 });
+
+test.skipIf(noDisks !== undefined)(
+  'whoever may only read the cache needs a temporary folder to verify a remote',
+  TIMEOUT,
+  async () => {
+    const { world, disk } = await openWorld('checkout', 'cache');
+    const verify = (folder: string): Promise<MlvResult> =>
+      rig.mlv(join(world, 'repo'), ['--no-progress', 'verify', '--remote', '--rev', 'HEAD~1'], {
+        env: { TMPDIR: folder },
+      });
+    const full = mountSmallDisk(join(world, 'temporary'));
+    try {
+      disk?.setReadOnly(true);
+      expectTold(await verify('/nowhere'), /^error: .* nothing can be made in \/nowhere either$/m);
+      expect(await verify(join(world, 'temporary'))).toMatchObject({ code: 0, stderr: '' });
+      full.leave({ bytes: 0 });
+      expectTold(await verify(join(world, 'temporary')), /^error: cannot write .*\/temporary\/.*: the disk is full$/m);
+      expect(readdirSync(join(world, 'temporary'))).toEqual([]);
+    } finally {
+      disk?.unmount();
+      full.unmount();
+    }
+  },
+);
 
 test.concurrent.each(fewNames)('%s without a temporary folder', TIMEOUT, async (name) => {
   const options = { env: { TMPDIR: '/nowhere' } };

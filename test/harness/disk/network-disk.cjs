@@ -1,7 +1,7 @@
 /**
  * Loaded before mlv: disks behave as network file systems do. NETWORK_DISK says how, as JSON:
  * grain: milliseconds between two times that files can have; ahead: how far the server's clock is ahead, in milliseconds;
- * stale: the file that is the so-manieth to be opened for reading has gone stale (ESTALE), and is there when it is opened again;
+ * stale: the file below `under` that is the so-manieth to be opened for reading has gone stale (ESTALE), and is there when it is opened again;
  * silly: what is removed or replaced stays as .nfs…, as long as some process has it open; bootId, host: whose machine this is.
  */
 const fs = require('node:fs');
@@ -9,7 +9,15 @@ const os = require('node:os');
 const { dirname, join } = require('node:path');
 const { syncBuiltinESMExports } = require('node:module');
 
-const { grain = 1, ahead = 0, stale = 0, silly = false, bootId, host } = JSON.parse(process.env.NETWORK_DISK ?? '{}');
+const {
+  grain = 1,
+  ahead = 0,
+  stale = 0,
+  silly = false,
+  under = '/',
+  bootId,
+  host,
+} = JSON.parse(process.env.NETWORK_DISK ?? '{}');
 
 /** Times as the server has them. */
 function served(stats) {
@@ -29,7 +37,6 @@ function served(stats) {
 }
 
 const real = { ...fs };
-const { tmpdir } = os;
 for (const name of ['statSync', 'lstatSync', 'fstatSync']) {
   fs[name] = (...args) => served(real[name](...args));
 }
@@ -46,7 +53,7 @@ let opened = 0;
 function maybeStale(path, flags) {
   const isRead = flags === undefined || flags === 'r' || (typeof flags === 'number' && (flags & 3) === 0);
   // What Node opens itself is not on that disk.
-  if (stale === 0 || !isRead || typeof path !== 'string' || !path.startsWith(tmpdir()) || ++opened !== stale) return;
+  if (stale === 0 || !isRead || typeof path !== 'string' || !path.startsWith(under) || ++opened !== stale) return;
   throw Object.assign(new Error(`ESTALE: stale file handle, open '${path}'`), {
     code: 'ESTALE',
     errno: -116,
