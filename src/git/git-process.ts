@@ -49,6 +49,11 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
       stdio: ['pipe', 'pipe', 'pipe'],
       windowsHide: true,
     });
+    // Without files to open for its pipes there are none, whatever the types say.
+    if ((child as Partial<PipedChild>).stderr === undefined) {
+      child.on('error', () => undefined);
+      throw tooManyFiles(options.executable);
+    }
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (stderr.length < 65_536) stderr += text;
@@ -81,6 +86,15 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
   };
 
   return { start, run, failure };
+}
+
+function tooManyFiles(executable: string): MlvError {
+  return new MlvError({
+    code: 'too-many-files',
+    kind: 'io',
+    message: `cannot start ${executable}: too many open files`,
+    hint: 'Raise the limit: "ulimit -n 4096".',
+  });
 }
 
 /** Lets the program end, or not, while this child lives. */

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { LinkType } from '../domain/setting-table.ts';
 import { temporaryName } from './durable-write.ts';
 import { tryLinkTypes } from './link-types.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** What a disk can do, found by trying. */
 export interface DiskProbe {
@@ -32,7 +33,7 @@ export function probeDisk(folder: string): DiskProbe {
   let trial: string | undefined;
   let made: string | undefined;
   try {
-    made = mkdirSync(folder, { recursive: true });
+    made = makeFolder(folder);
     trial = mkdtempSync(join(folder, 'probe-'));
     const writable = {
       links: tryLinkTypes(trial),

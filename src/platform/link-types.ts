@@ -1,15 +1,7 @@
-import {
-  constants,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { constants, copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LinkType } from '../domain/setting-table.ts';
+import { makeFolder } from './make-folder.ts';
 
 /**
  * Which ways of getting a file out of the cache a disk has, found by trying each in `folder`, which is made if need be and
@@ -20,7 +12,7 @@ export function tryLinkTypes(folder: string): Record<LinkType, boolean> {
   let trial: string | undefined;
   let made: string | undefined;
   try {
-    made = mkdirSync(folder, { recursive: true });
+    made = makeFolder(folder);
     trial = mkdtempSync(join(folder, 'links-'));
     const source = join(trial, 'source');
     writeFileSync(source, 'link');

@@ -12,6 +12,8 @@ import { isTemporaryName } from './durable-write.ts';
 import { readIgnoreText } from './ignore-file.ts';
 
 const IGNORE_FILE = '.mlvignore';
+/** What NFS calls a file that was removed or replaced while some process had it open; it goes when that closes it. */
+const NFS_REMOVED = /^\.nfs[0-9a-f]{24}$/;
 
 /** A path that the walk came upon. Folders are reported only where they are empty. */
 export interface WalkedPath {
@@ -67,7 +69,7 @@ export function* walkTree(
       const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'latin1' });
       if (entries.some((entry) => entry.name === IGNORE_FILE)) inner = withMlvignore(rules, under(text), absolute);
       for (const entry of entries) {
-        if (isTemporaryName(entry.name)) continue;
+        if (isTemporaryName(entry.name) || NFS_REMOVED.test(entry.name)) continue;
         const bytes = treePathFromBytes(entry.name);
         if (NOT_ASCII.test(entry.name) && !isUtf8(Buffer.from(entry.name, 'latin1'))) {
           refused += 1;

@@ -8,6 +8,7 @@ import { hashEngine } from '../platform/hash.ts';
 import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { CacheWriter } from './cache-writer.ts';
+import { namingFullDisk } from './disk-full.ts';
 import { fetchLarge } from './download-large.ts';
 import type { ByteRange } from './home.ts';
 import type { BlobPlace } from './look-up.ts';
@@ -208,7 +209,7 @@ async function fetchAlone(blob: PlacedBlob, options: FetchOptions & { readonly s
       signal,
     }).catch((error: unknown) => {
       if (error instanceof MlvError && error.code === 'object-short') return undefined;
-      throw error;
+      throw namingFullDisk(error, blob.path, writer.folder);
     });
     if (path === undefined) onFetched({ blobs: 0, bytes: -counted });
     return path;

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Dirent, Stats } from 'node:fs';
-import { constants } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
+import { tryLinkTypes } from '../platform/link-types.ts';
 import { writeFullyTo } from '../platform/read-write.ts';
+import { roomAt } from '../platform/room.ts';
 import { cloneSource, copyHashing, sourceGone } from './folder-copy.ts';
 import { readError, remoteMissing, writeError } from './folder-errors.ts';
 import type { Home, StoredObject } from './home.ts';
@@ -110,6 +112,13 @@ export function openFolderHome(folder: string): Home {
       } catch (error) {
         throw writeError(error, folder, path);
       }
+    },
+
+    room: () => roomAt(folder),
+
+    sharesBlocks(path) {
+      const [here, there] = [path, folder].map((each) => statSync(each, { throwIfNoEntry: false })?.dev);
+      return here !== undefined && here === there && tryLinkTypes(join(folder, TEMPORARY)).reflink;
     },
 
     async *list(prefix, signal) {

@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PushedRoot } from '../domain/blob-index.ts';
 import { invalidIndex } from '../domain/blob-index.ts';
@@ -26,6 +16,7 @@ import type { Home } from './home.ts';
 import { MAX_WHOLE_INDEX_BYTES } from './merge-indexes.ts';
 import type { IndexFile, LocatedRow, SparseIndexFile } from './index-file.ts';
 import { openIndexFile, openSparseIndexFile } from './index-file.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** An index up to this size is fetched whole when it is first seen: hardly slower than its head alone. */
 const WHOLE_BYTES = 64 << 10;
@@ -89,7 +80,7 @@ export function openIndexMirror(options: {
   function place(path: string, fill: (file: number) => void, check?: (temporary: string) => void): void {
     const temporary = join(folder, temporaryName());
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       const file = openSync(temporary, 'wx');
       try {
         fill(file);

@@ -270,7 +270,7 @@ function createFolderGuard(boundary: string) {
       throw new Obstacle('conflict', `${last} leads to another place`);
     for (let known = last ?? boundary; !checked.has(known); known = dirname(known)) checked.add(known);
     for (const missing of create ? way.toReversed() : []) {
-      makeFolder(missing);
+      makeRealFolder(missing);
       checked.add(missing);
     }
   }
@@ -287,7 +287,7 @@ function requireRealFolder(folder: string): boolean {
 }
 
 /** Another thread may have been quicker. */
-function makeFolder(folder: string): void {
+function makeRealFolder(folder: string): void {
   try {
     mkdirSync(folder);
   } catch (error) {

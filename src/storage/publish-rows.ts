@@ -4,6 +4,7 @@ import { CELL_BYTES, writeKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
+import { diskTimeIn } from '../platform/disk-time.ts';
 import { fsyncFolder, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { BuiltIndex } from './build-index.ts';
@@ -65,9 +66,10 @@ function mergeSmallIndexes(folder: string): void {
   try {
     for (const name of names) open.push(openIndexFile(join(folder, name), name));
     const isReplaced = replacedBy(open.map(({ head }) => head));
+    const now = diskTimeIn(folder);
     for (const { head } of open) {
       const path = join(folder, head.name);
-      if (isReplaced(head) && Date.now() - statSync(path).mtimeMs > KEEP_REPLACED_MS) rmSync(path);
+      if (isReplaced(head) && now - statSync(path).mtimeMs > KEEP_REPLACED_MS) rmSync(path);
     }
     const live = open.filter(({ head }) => !isReplaced(head));
     for (const group of planMerges(live.map((file) => ({ ...file.head, file })))) {

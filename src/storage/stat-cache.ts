@@ -5,7 +5,7 @@
  *   "mlvstat0", blocks (records of 72 bytes, then their paths joined by NUL), directory (JSON), u48 where it begins,
  *   u48 its length, 4 zero, BLAKE3 of the directory
  */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, isDigest } from '../domain/digest.ts';
@@ -15,6 +15,7 @@ import { hashEngine } from '../platform/hash.ts';
 import { bootId } from '../platform/process-identity.ts';
 import { RECORD_BYTES } from './file-record.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 const MAGIC = Buffer.from('mlvstat0', 'latin1');
 const TRAILER_BYTES = 48;
@@ -139,12 +140,13 @@ export function blocksBetween(blocks: readonly BlockPlace[], first: TreePath, la
 export interface StatCacheWriter {
   /** Adds the next paths, in order. */
   add(block: StatBlock): void;
-  finish(summary: Omit<StatCache, 'path' | 'boot' | 'blocks'>): void;
+  /** Returns what kept it from being written, no room or no permission; undefined when it was. */
+  finish(summary: Omit<StatCache, 'path' | 'boot' | 'blocks'>): unknown;
   abandon(): void;
 }
 
 /** Takes everything and keeps nothing. */
-export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => {}, abandon: () => {} };
+export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => undefined, abandon: () => {} };
 
 /**
  * Writes a new stat cache beside the old one and replaces that at the end. Not flushed: it may be lost, never wrong. Where there is
@@ -152,22 +154,27 @@ export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => {},
  */
 export function writeStatCache(path: string, boot = bootId()): StatCacheWriter {
   const temporary = `${path}.${process.pid}.tmp`;
-  const opened = withoutRoom(() => {
-    mkdirSync(dirname(path), { recursive: true });
+  let failure: unknown;
+  const unlessFull = <T>(work: () => T): T | undefined => {
+    try {
+      return failure === undefined ? work() : undefined;
+    } catch (error) {
+      if (!hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT')) throw error;
+      failure = error;
+      return undefined;
+    }
+  };
+  const opened = unlessFull(() => {
+    makeFolder(dirname(path));
     return openSync(temporary, 'w');
   });
-  if (opened === undefined) return NO_STAT_CACHE;
+  if (opened === undefined) return { ...NO_STAT_CACHE, finish: () => failure };
   const descriptor = opened;
   const blocks: BlockPlace[] = [];
   let offset = 0;
-  let isWhole = true;
 
   function write(bytes: Buffer): void {
-    isWhole &&=
-      withoutRoom(() => {
-        writeFully(descriptor, bytes);
-        return true;
-      }) === true;
+    unlessFull(() => writeFully(descriptor, bytes));
     offset += bytes.length;
   }
 
@@ -202,23 +209,19 @@ export function writeStatCache(path: string, boot = bootId()): StatCacheWriter {
       trailer.writeUIntLE(text.length, 6, 6);
       hashEngine().hash(text).copy(trailer, 16);
       write(Buffer.concat([text, trailer]));
-      if (!isWhole) return abandon();
+      if (failure !== undefined) {
+        abandon();
+        return failure;
+      }
       closeSync(descriptor);
       renameSync(temporary, path);
+      return undefined;
     },
     abandon,
   };
 }
 
 /** Undefined where the disk is full or may not be written to. */
-function withoutRoom<T>(write: () => T): T | undefined {
-  try {
-    return write();
-  } catch (error) {
-    if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT')) return undefined;
-    throw error;
-  }
-}
 
 function blockBytes({ paths, records }: StatBlock): Buffer {
   return Buffer.concat([records, Buffer.from(paths, 'latin1')]);

@@ -2,6 +2,7 @@ import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { ioError } from '../platform/io-error.ts';
 import { bootId } from '../platform/process-identity.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import { distrustWritten, markRacy } from '../storage/file-record.ts';
@@ -33,7 +34,9 @@ export async function applyPlan(
   situation: CheckoutSituation,
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<{ readonly item: CheckoutItem; readonly problems: readonly string[] }> {
-  const { path, record, content, selected } = situation;
+  const { path, record, content, selected, snapshot } = situation;
+  // What is about to be replaced is compared with what was noted of it.
+  if (snapshot.unnoted !== undefined) throw ioError(snapshot.unnoted, 'write', stateFiles(workspace, path).statCache);
   if (record.target !== undefined) removeLeftovers(workspace, situation);
   // What is made anew is missing for a moment, too.
   const restore = situation.relink || situation.force ? 'all' : situation.restore;

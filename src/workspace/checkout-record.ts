@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
@@ -8,6 +8,7 @@ import type { TreePath } from '../domain/tree-path.ts';
 import { writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { Workspace } from './open.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** The part of a dataset that is meant to be in the workspace: everything, or what lies at or below these paths. */
 export type Selection = 'all' | readonly TreePath[];
@@ -130,7 +131,7 @@ function isWhole({ base, selected, target, next }: StoredRecord): boolean {
 
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
   const file = stateFiles(workspace, record.path).record;
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const json = JSON.stringify({ version: VERSION, ...record });
   writeFileDurably(file, `${json}\n${sumOf(json)}\n`);
 }

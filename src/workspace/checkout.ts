@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
@@ -20,6 +20,7 @@ import type { Workspace } from './open.ts';
 import { isOnOneDisk } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { requireHeld } from './require-held.ts';
+import { requireRoomToCheckOut } from './room-to-check-out.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
@@ -27,6 +28,7 @@ import { createStorageTasks } from './task-runner.ts';
 import type { Selected, Targets } from './targets.ts';
 import { selectTracked } from './targets.ts';
 import { contentOf } from './tracked.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 export interface CheckoutItem {
   readonly path: RepoPath;
@@ -86,6 +88,10 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       });
     }
     const overwritten = refuseConflicts(examined, options.force === true);
+    requireRoomToCheckOut(
+      workspace,
+      examined.map(({ situation }) => situation),
+    );
     for (const { situation } of examined) {
       const applied = await attempt(situation.path, () =>
         applyPlan(workspace, situation, { tasks, ...progressOptions(options) }),
@@ -157,7 +163,7 @@ function requireDistinctNames(workspace: Workspace, { path, content, selected }:
   if (content?.type !== 'dir') return;
   const { root, ownFolder } = workspace;
   // A trial file that a killed command leaves is to be nothing that Git would add.
-  mkdirSync(ownFolder, { recursive: true });
+  makeFolder(ownFolder);
   const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
   if (!ignoresCase && !ignoresNormalisation) return;
   const entries = selectedEntries(workspace, content.hash, selected);

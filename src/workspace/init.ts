@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { GitRepository } from '../git/git.ts';
@@ -16,6 +16,7 @@ import {
   readSettings,
   requireNoLocalFolder,
 } from './open.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 export interface InitOptions {
   /** An existing folder, absolute. */
@@ -76,8 +77,8 @@ async function initIn(
 
   const settings = await readSettings(folders, environment);
   prepareCache(cacheFolderOf(folders, settings, environment));
-  for (const name of ['checkout', 'state']) mkdirSync(join(folders.ownFolder, name), { recursive: true });
-  mkdirSync(dirname(file), { recursive: true });
+  for (const name of ['checkout', 'state']) makeFolder(join(folders.ownFolder, name));
+  makeFolder(dirname(file));
   // Last: this file is what makes the folder a project.
   if (isNew) writeFileDurably(file, FIRST_SETTINGS);
   const stages = git !== undefined && settings.values['core.autostage'];

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
@@ -10,6 +10,7 @@ import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
 import { contentOf, notTracked, pointerPath, readTracked } from './tracked.ts';
 import { writePointers } from './write-pointers.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** Moves a tracked path, its pointer and its line in `.gitignore`; into `to` where that is a folder. Nothing is copied. */
 export async function move(
@@ -28,7 +29,7 @@ export async function move(
   const isPresent = statsAt(join(root, from)) !== undefined;
   if (isPresent) {
     try {
-      mkdirSync(dirname(join(root, to)), { recursive: true });
+      makeFolder(dirname(join(root, to)));
       renameSync(join(root, from), join(root, to));
     } catch (error) {
       if (!hasErrorCode(error, 'EXDEV', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EINVAL')) throw error;

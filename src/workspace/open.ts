@@ -11,6 +11,7 @@ import type { GitLayout } from '../git/layout.ts';
 import { discoverLayout, keepsFileModes } from '../git/layout.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { tryLinkTypes } from '../platform/link-types.ts';
+import type { LockWaiting } from '../platform/lock.ts';
 import { shareCache } from '../storage/cache-layout.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
@@ -46,6 +47,8 @@ export interface Workspace extends ProjectFolders {
   /** Folder of the cache, existing or not. */
   readonly cacheFolder: string;
   readonly environment: Environment;
+  /** How to wait for locks. */
+  readonly locks: LockWaiting;
   /** False where the disk keeps no executable bits, as Git noted when it made the repository (`core.fileMode`). */
   keepsModes(): boolean;
   /** The repository, opened at the first call; undefined for a project without Git. */
@@ -60,6 +63,7 @@ export interface OpenOptions {
   /** Any existing folder of the project, absolute. */
   readonly cwd: string;
   readonly environment: Environment;
+  readonly locks?: LockWaiting;
 }
 
 /** The file that makes a folder a project. */
@@ -72,7 +76,7 @@ const KIBIBYTE = 1024;
  * Opens the project that `cwd` lies in: the nearest folder upwards with `.mlv/config.yaml`, not above the Git work tree.
  * Throws `not-a-project`, `local-folder-distrusted`, and what the settings and Git's layout throw.
  */
-export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<Workspace> {
+export async function openWorkspace({ cwd, environment, locks = {} }: OpenOptions): Promise<Workspace> {
   const folders = findProject(cwd, environment);
   const settings = await readSettings(folders, environment);
   const cacheFolder = cacheFolderOf(folders, settings, environment);
@@ -86,6 +90,7 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
     settings,
     cacheFolder,
     environment,
+    locks,
     keepsModes: () => (modes ??= folders.layout === undefined || keepsFileModes(folders.layout)),
     git() {
       repository ??= openRepository(folders.layout, environment);
@@ -258,7 +263,8 @@ function packBelow(settings: Settings, cacheFolder: string, root: string): numbe
   return isLinked ? 16 * KIBIBYTE : KIBIBYTE * KIBIBYTE;
 }
 
-function canReflink(cacheFolder: string, root: string): boolean {
+/** True where what is in the cache can share its bytes on the disk with what is in the project. */
+export function canReflink(cacheFolder: string, root: string): boolean {
   return isOnOneDisk(cacheFolder, root) && tryLinkTypes(join(cacheFolder, 'tmp')).reflink;
 }
 

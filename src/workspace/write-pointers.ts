@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
@@ -16,6 +16,7 @@ import type { CheckoutRecord } from './checkout-record.ts';
 import { announceCheckoutRecord, writeCheckoutRecord } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { pointerPath } from './tracked.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** A pointer to be written, or (undefined) to be removed. */
 export interface PointerChange {
@@ -27,7 +28,7 @@ export interface PointerChange {
 
 /** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
 export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
-  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { command: 'mlv' }, work);
+  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { ...workspace.locks, command: 'mlv' }, work);
 }
 
 /**
@@ -68,7 +69,7 @@ export async function writePointers(
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
       let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
-        mkdirSync(dirname(join(root, file)), { recursive: true });
+        makeFolder(dirname(join(root, file)));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           addIgnoreLine(lines, repoBasename(path)),
         );
