@@ -4,9 +4,11 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readSync,
   renameSync,
+  rmSync,
   unlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -75,6 +77,23 @@ export function fsyncFolder(folder: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Makes a folder and those above it, whose names last through a crash once this returns. Returns the first that had to be made. Throws
+ * Node's own errors.
+ */
+export function makeFolderDurably(folder: string): string | undefined {
+  const first = mkdirSync(folder, { recursive: true });
+  if (first !== undefined)
+    for (let made = folder; made.length >= first.length; made = dirname(made)) fsyncFolder(dirname(made));
+  return first;
+}
+
+/** Removes a file, where it is there, for good once this returns. Throws Node's own errors. */
+export function removeFileDurably(path: string): void {
+  rmSync(path, { force: true });
+  fsyncFolder(dirname(path));
 }
 
 /**

@@ -8,7 +8,6 @@ import {
   closeSync,
   fchmodSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -20,7 +19,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { temporaryName } from './durable-write.ts';
+import { makeFolderDurably, temporaryName } from './durable-write.ts';
 import { ioError } from './io-error.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { ownIdentity, processState } from './process-identity.ts';
@@ -99,7 +98,7 @@ function tryAcquire(
   options: LockOptions,
 ): { number: number; fd: number } | { path?: string; owner?: Owner | undefined } {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolderDurably(folder);
     const highest = highestNumber(folder, name);
     const path = pathOf(folder, name, highest);
     if (highest > 0) {

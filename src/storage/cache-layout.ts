@@ -1,8 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
-import { randomName, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, randomName, writeFileDurably } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
 
 /** The folders of a cache. */
@@ -55,7 +55,7 @@ export function prepareCache(folder: string): void {
 /** Of folders in which everybody of the group may write, and whose files are the group's whoever makes them. */
 const GROUP_MODE = 0o2775;
 
-/** Makes a folder in a cache; where a group shares that, everybody of it may write there, whatever this user's umask. */
+/** Makes a folder in a cache, durably; where a group shares that, everybody of it may write there, whatever this user's umask. */
 export function makeCacheFolder(folder: string, path: string): void {
   const first = makeFolder(path);
   if (first === undefined || !isShared(folder)) return;
@@ -85,7 +85,7 @@ export function shareCache(folder: string): void {
 /** Returns the first folder that had to be made. */
 function makeFolder(path: string): string | undefined {
   try {
-    return mkdirSync(path, { recursive: true });
+    return makeFolderDurably(path);
   } catch (error) {
     throw ioError(error, 'write', path);
   }

@@ -1,21 +1,11 @@
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidIndex } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { IndexHead } from '../domain/index-head.ts';
 import { indexHeadLength, parseIndexHead, partRange } from '../domain/index-head.ts';
-import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
+import { isTemporaryName, makeFolderDurably, temporaryName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { listNames } from '../platform/list-names.ts';
 import { ioError } from '../platform/io-error.ts';
@@ -85,7 +75,7 @@ export function openIndexMirror(options: {
   function place(path: string, fill: (file: number) => void, check?: (temporary: string) => void): void {
     const temporary = join(folder, temporaryName());
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolderDurably(folder);
       const file = openSync(temporary, 'wx');
       try {
         fill(file);

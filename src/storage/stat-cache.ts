@@ -5,7 +5,8 @@
  *   "mlvstat0", blocks (records of 72 bytes, then their paths joined by NUL), directory (JSON), u48 where it begins,
  *   u48 its length, 4 zero, BLAKE3 of the directory
  */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { dirname } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, isDigest } from '../domain/digest.ts';
@@ -149,7 +150,7 @@ export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => {},
 export function writeStatCache(path: string): StatCacheWriter {
   const temporary = `${path}.${process.pid}.tmp`;
   const opened = withoutRoom(() => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolderDurably(dirname(path));
     return openSync(temporary, 'w');
   });
   if (opened === undefined) return NO_STAT_CACHE;

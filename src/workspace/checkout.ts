@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
@@ -157,7 +158,7 @@ function requireDistinctNames(workspace: Workspace, { path, content, selected }:
   if (content?.type !== 'dir') return;
   const { root, ownFolder } = workspace;
   // A trial file that a killed command leaves is to be nothing that Git would add.
-  mkdirSync(ownFolder, { recursive: true });
+  makeFolderDurably(ownFolder);
   const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
   if (!ignoresCase && !ignoresNormalisation) return;
   const entries = selectedEntries(workspace, content.hash, selected);

@@ -1,9 +1,9 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { SettingEntry, Settings } from '../domain/settings.ts';
 import { parseSetting, resolveSettings, settingsFromEnvironment } from '../domain/settings.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
 import type { Environment, FileScope, OpenOptions, ProjectFolders } from './open.ts';
@@ -78,7 +78,7 @@ export async function changeSettings(
       text = edited;
     }
     if (text === before) return false;
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolderDurably(dirname(path));
     writeFileDurably(throughLink(path), text, { beforeRename: () => lock?.assertHeld() });
     return true;
   }

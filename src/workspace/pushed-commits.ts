@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommitId } from '../git/git.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 
 const NAME = 'pushed-commits';
 const KNOWN_COMMITS = 20;
@@ -20,7 +20,7 @@ export function notePushedCommit(folder: string, deadKeys: number, commit: Commi
   const known = readPushedCommits(folder, deadKeys);
   if (known.includes(commit)) return;
   const lines = [heading(deadKeys), ...[commit, ...known].slice(0, KNOWN_COMMITS), ''];
-  mkdirSync(folder, { recursive: true });
+  makeFolderDurably(folder);
   writeFileDurably(join(folder, NAME), lines.join('\n'));
 }
 

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
@@ -21,7 +22,7 @@ export async function withScratch<T>(workspace: Workspace, work: (folder: string
 /** Who may only read the cache has the system's folder for such things. */
 function makeScratch(temporary: string): string {
   try {
-    mkdirSync(temporary, { recursive: true });
+    makeFolderDurably(temporary);
     return mkdtempSync(join(temporary, SCRATCH_PREFIX));
   } catch (error) {
     if (!hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;

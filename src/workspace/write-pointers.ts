@@ -1,11 +1,11 @@
-import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import { formatPointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
-import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, readTextFile, removeFileDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
@@ -66,13 +66,13 @@ export async function writePointers(
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
       let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
-        mkdirSync(dirname(join(root, file)), { recursive: true });
+        makeFolderDurably(dirname(join(root, file)));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           addIgnoreLine(lines, repoBasename(path)),
         );
         writeText(join(root, file), await pointerText(pointer, text, file));
       } else {
-        rmSync(join(root, file), { force: true });
+        removeFileDurably(join(root, file));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           removeIgnoreLine(lines, repoBasename(path)),
         );
@@ -101,7 +101,7 @@ function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
   const after = edit(before);
   if (after === before) return false;
-  if (after === '') rmSync(file);
+  if (after === '') removeFileDurably(file);
   else writeText(file, after);
   return true;
 }
