@@ -33,7 +33,7 @@ export async function applyPlan(
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<{ readonly item: CheckoutItem; readonly problems: readonly string[] }> {
   const { path, record, content, selected } = situation;
-  if (record.target !== undefined) removeLeftovers(workspace, situation);
+  if (record.target !== undefined || content === undefined) removeLeftovers(workspace, situation);
   // What is made anew is missing for a moment, too.
   const restore = situation.relink || situation.force ? 'all' : situation.restore;
   const earlier = unfinished(record).filter((each) => !sameContent(each, content));
