@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidIndex } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
@@ -71,7 +71,10 @@ export function openIndexMirror(options: {
   const wholePath = (name: Digest): string => join(folder, name);
   const sparsePath = (name: Digest): string => join(folder, `${name}${SPARSE_SUFFIX}`);
 
-  /** Makes a file durable under its name; what `fill` or `check` throws leaves nothing. */
+  /**
+   * Gives a whole file its name; what `fill` or `check` throws leaves nothing. It is not flushed: what a power loss takes of it shows by
+   * its hashes, and is fetched again.
+   */
   function place(path: string, fill: (file: number) => void, check?: (temporary: string) => void): void {
     const temporary = join(folder, temporaryName());
     try {
@@ -79,7 +82,6 @@ export function openIndexMirror(options: {
       const file = openSync(temporary, 'wx');
       try {
         fill(file);
-        fsyncSync(file);
       } finally {
         closeSync(file);
       }
