@@ -17,10 +17,26 @@ const seed = Number(process.env['MLV_POWER_SEED'] ?? Date.now() % 1_000_000);
 const CUTS = Number(process.env['MLV_POWER_CUTS'] ?? 2);
 const IS_WHOLE = process.env['MLV_POWER'] === 'whole';
 const QUICK = ['add, first', 'checkout', 'push, first'];
-const scenes = IS_WHOLE ? SCENES : SCENES.filter(({ name }) => QUICK.includes(name));
+/** Only scenes, and only places of mutations, that match. */
+const WANTED = new RegExp(process.env['MLV_POWER_SCENES'] ?? '');
+const PLACES = new RegExp(process.env['MLV_POWER_PLACES'] ?? '');
+const scenes = IS_WHOLE
+  ? SCENES.filter(({ name }) => WANTED.test(name))
+  : SCENES.filter(({ name }) => QUICK.includes(name));
 const HOURS = 4 * 3_600_000;
 /** Windows opens no folders to flush them, and its file systems are not what the model is of. */
 const skipped = process.platform === 'win32' ? 'Windows flushes no folders' : undefined;
+
+/** Renames and flushes whose lack loses nothing, and why they are there all the same: by file and kind. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  'src/storage/folder-copy.ts rename': 'takes the place of a temporary file that has no name yet',
+  'src/storage/materialise-task.ts rename': 'sets a file aside, which the cache has',
+  'src/storage/trash.ts rename':
+    'moves between cache and trash without copying; the old place stays until the new one is whole',
+  'src/storage/stat-cache.ts rename': 'discardable: damage shows by its hash',
+  'src/storage/index-mirror.ts rename': 'discardable: damage shows by its hashes',
+  'src/storage/download-large.ts rename': 'claims what an earlier run has left; all of it is hashed',
+};
 
 let rig: MlvRig;
 let origin: string;
@@ -83,11 +99,12 @@ test.skipIf(skipped !== undefined || !IS_WHOLE)(
     const unguarded: string[] = [];
     for (const key of [...places.keys()].sort()) {
       const entry = places.get(key);
-      if (entry === undefined) continue;
+      if (entry === undefined || !PLACES.test(key)) continue;
+      const reason = OTHERWISE[`${entry.place.place.replace(/:\d+$/, '')} ${entry.place.what}`];
       const random = seededRandom(seed);
       let states = 0;
       let found: string | undefined;
-      for (const recording of entry.recordings) {
+      for (const recording of entry.recordings.slice(0, reason === undefined ? undefined : 2)) {
         const { changes, moments } = mutate(recording, entry.place, code);
         const outcome = await tryStates(
           { rig, recording, changes, known: new Set(known.get(recording.scene.name)), random },
@@ -97,9 +114,9 @@ test.skipIf(skipped !== undefined || !IS_WHOLE)(
         [found] = outcome.failures;
         if (found !== undefined) break;
       }
-      if (found === undefined) unguarded.push(key);
+      if (found === undefined && reason === undefined) unguarded.push(key);
       tell(
-        `| ${key} | ${states} | ${found?.replaceAll('\n', ' ').slice(0, 400) ?? `NOTHING in ${entry.recordings.map(({ scene }) => scene.name).join('; ')}`} |`,
+        `| ${key} | ${states} | ${found?.replaceAll('\n', ' ').slice(0, 400) ?? reason ?? `NOTHING in ${entry.recordings.map(({ scene }) => scene.name).join('; ')}`} |`,
       );
     }
     expect(unguarded).toEqual([]);

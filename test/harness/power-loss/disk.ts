@@ -80,7 +80,7 @@ export function openDisk(folder: string): Disk {
     const mode = stats.mode & 0o7777;
     if (stats.isSymbolicLink()) return add({ kind: 'link', mode, target: readlinkSync(path) });
     if (!stats.isDirectory()) return add({ kind: 'file', mode, original: path });
-    const before = new Map(readdirSync(path).map((name) => [name, load(join(path, name))]));
+    const before = new Map(readdirSync(path).map((entry) => [entry, load(join(path, entry))]));
     return add({ kind: 'folder', mode, original: path, before });
   }
 
@@ -88,7 +88,7 @@ export function openDisk(folder: string): Disk {
 
   function find(path: string): Node | undefined {
     let node: Node | undefined = root;
-    for (const name of path === '' ? [] : path.split('/')) node = node?.entries.get(name);
+    for (const segment of path === '' ? [] : path.split('/')) node = node?.entries.get(segment);
     return node;
   }
 
@@ -210,5 +210,5 @@ export function openDisk(folder: string): Disk {
     }
   }
 
-  return { root, nodes, namings, namingsOf: (folder) => chains.get(folder) ?? [], find, apply };
+  return { root, nodes, namings, namingsOf: (node) => chains.get(node) ?? [], find, apply };
 }

@@ -305,7 +305,7 @@ export const SCENES: readonly Scene[] = [
   {
     ...common,
     name: 'remove',
-    args: ['remove', 'data'],
+    args: ['remove', 'deep/er/model'],
     prepare: async ({ at }) => at('v2'),
     isDone: /nothing tracked by mlv matches/,
   },
