@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath } from '../domain/repo-path.ts';
-import { fsyncFolder, makeFolderDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import {
   dropCheckoutRecord,
@@ -39,7 +39,6 @@ export async function move(
     try {
       makeFolderDurably(dirname(join(root, to)));
       renameSync(join(root, from), join(root, to));
-      fsyncFolder(dirname(join(root, to)));
     } catch (error) {
       dropCheckoutRecord(workspace, to);
       if (!hasErrorCode(error, 'EXDEV', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EINVAL')) throw error;

@@ -16,7 +16,7 @@ import { seededRandom } from './random.ts';
 const seed = Number(process.env['MLV_POWER_SEED'] ?? Date.now() % 1_000_000);
 const CUTS = Number(process.env['MLV_POWER_CUTS'] ?? 2);
 const IS_WHOLE = process.env['MLV_POWER'] === 'whole';
-const QUICK = ['add, first', 'checkout', 'push, first'];
+const QUICK = ['add, first', 'push, first'];
 /** Only scenes, and only places of mutations, that match. */
 const WANTED = new RegExp(process.env['MLV_POWER_SCENES'] ?? '');
 const PLACES = new RegExp(process.env['MLV_POWER_PLACES'] ?? '');
@@ -31,8 +31,10 @@ const skipped = process.platform === 'win32' ? 'Windows flushes no folders' : un
 const OTHERWISE: Readonly<Record<string, string>> = {
   'src/storage/folder-copy.ts rename': 'takes the place of a temporary file that has no name yet',
   'src/storage/materialise-task.ts rename': 'sets a file aside, which the cache has',
-  'src/storage/trash.ts rename':
-    'moves between cache and trash without copying; the old place stays until the new one is whole',
+  'src/workspace/move.ts rename':
+    'moves a folder, which cannot be written in place, and a stat cache, which is discardable',
+  'src/workspace/unprotect.ts rename': 'takes the place of a link; the cache has the bytes',
+  'src/storage/repair-cache.ts rename': 'takes the place of what is damaged',
   'src/storage/stat-cache.ts rename': 'discardable: damage shows by its hash',
   'src/storage/index-mirror.ts rename': 'discardable: damage shows by its hashes',
   'src/storage/download-large.ts rename': 'claims what an earlier run has left; all of it is hashed',

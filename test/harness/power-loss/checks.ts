@@ -80,6 +80,7 @@ async function check({ rig, scene, before, after, folder, hasEnded }: Case): Pro
   const found = lookAt(folder);
   checkTexts(found, before, after, hasEnded);
   checkData(found, { scene, before, after });
+  if (hasEnded && scene.damaged === 'cache') checkDamageKept(folder, after.folder);
   if (scene.name === 'init' && found.texts['.mlv/config.yaml'] === undefined) {
     if (hasEnded) throw new Wrong('the project is gone');
   } else await checkBytes(given(), 'after the loss');
@@ -169,6 +170,16 @@ function isReplaceable(path: string, { found, before, after }: { found: Look; be
 
 function isTorn(bytes: Buffer, whole: Buffer): boolean {
   return bytes.length <= whole.length && bytes.every((byte, at) => byte === 0 || byte === whole[at]);
+}
+
+/** What was set aside is there to be looked at. */
+function checkDamageKept(folder: string, afterFolder: string): void {
+  const [found, wanted] = [folder, afterFolder].map((each) => {
+    const damaged = join(each, 'project/.git/mlv/damaged');
+    return existsSync(damaged) ? readdirSync(damaged, { recursive: true }).map(String).sort() : [];
+  });
+  if (JSON.stringify(found) !== JSON.stringify(wanted))
+    throw new Wrong(`set aside is ${String(found)}, not ${String(wanted)}`);
 }
 
 interface Verified {
