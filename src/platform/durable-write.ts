@@ -7,12 +7,14 @@ import {
   openSync,
   readSync,
   renameSync,
+  rmSync,
   unlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { ioError } from './io-error.ts';
 import { writeFully } from './read-write.ts';
+import { makeFolder } from './make-folder.ts';
 
 const TEMPORARY_PREFIX = '.mlv-tmp-';
 
@@ -75,6 +77,23 @@ export function fsyncFolder(folder: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Makes a folder and those above it, whose names last through a crash once this returns. Returns the first that had to be made. Throws
+ * Node's own errors.
+ */
+export function makeFolderDurably(folder: string): string | undefined {
+  const first = makeFolder(folder);
+  if (first !== undefined)
+    for (let made = folder; made.length >= first.length; made = dirname(made)) fsyncFolder(dirname(made));
+  return first;
+}
+
+/** Removes a file, where it is there, for good once this returns. Throws Node's own errors. */
+export function removeFileDurably(path: string): void {
+  rmSync(path, { force: true });
+  fsyncFolder(dirname(path));
 }
 
 /**

@@ -22,10 +22,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { diskTimeIn } from './disk-time.ts';
+import { makeFolderDurably } from './durable-write.ts';
 import { ioError } from './io-error.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { ownIdentity, processState } from './process-identity.ts';
-import { makeFolder } from './make-folder.ts';
 
 export interface Lock {
   /** Throws `lock-lost` when somebody took the lock over: call it just before the rename that the lock protects. */
@@ -127,7 +127,7 @@ function tryAcquire(
   options: LockOptions,
 ): { number: number; fd: number } | { path?: string; owner?: Owner | undefined } {
   try {
-    makeFolder(folder);
+    makeFolderDurably(folder);
     const highest = highestNumber(folder, name);
     const path = pathOf(folder, name, highest);
     if (highest > 0) {

@@ -3,9 +3,8 @@ import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { diskTimeIn } from '../platform/disk-time.ts';
-import { randomName, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, randomName, writeFileDurably } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
-import { makeFolder as makeFolders } from '../platform/make-folder.ts';
 
 /** The folders of a cache. */
 export function cacheFolders(folder: string) {
@@ -62,7 +61,7 @@ export function prepareCache(folder: string): void {
 /** Of folders in which everybody of the group may write, and whose files are the group's whoever makes them. */
 const GROUP_MODE = 0o2775;
 
-/** Makes a folder in a cache; where a group shares that, everybody of it may write there, whatever this user's umask. */
+/** Makes a folder in a cache, durably; where a group shares that, everybody of it may write there, whatever this user's umask. */
 export function makeCacheFolder(folder: string, path: string): void {
   const first = makeFolder(path);
   if (first === undefined || !isShared(folder)) return;
@@ -92,7 +91,7 @@ export function shareCache(folder: string): void {
 /** Returns the first folder that had to be made. */
 function makeFolder(path: string): string | undefined {
   try {
-    return makeFolders(path);
+    return makeFolderDurably(path);
   } catch (error) {
     throw ioError(error, 'write', path);
   }

@@ -129,10 +129,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   function adopt(digest: Digest, path: string): void {
     const target = loosePath(folder, digest);
     const parent = dirname(target);
-    if (!existsSync(parent)) {
-      makeCacheFolder(folder, parent);
-      dirty.add(folders.loose);
-    }
+    if (!existsSync(parent)) makeCacheFolder(folder, parent);
     renameSync(path, target);
     nameless.delete(path);
     looseFolders.add(Number.parseInt(digest.slice(0, 2), 16));

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Dirent, Stats } from 'node:fs';
-import { constants, statSync } from 'node:fs';
+import { constants, existsSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -196,7 +196,10 @@ export function openFolderHome(folder: string): Home {
 
     async delete(key) {
       try {
-        await rm(join(folder, key), { force: true });
+        const path = join(folder, key);
+        await rm(path, { force: true });
+        // A damaged index that came back would be believed in again.
+        if (existsSync(dirname(path))) await syncFolder(dirname(path));
       } catch (error) {
         throw writeError(error, folder, join(folder, key));
       }

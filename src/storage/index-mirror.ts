@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PushedRoot } from '../domain/blob-index.ts';
 import { invalidIndex } from '../domain/blob-index.ts';
@@ -6,7 +6,7 @@ import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { IndexHead } from '../domain/index-head.ts';
 import { indexHeadLength, parseIndexHead, partRange } from '../domain/index-head.ts';
-import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
+import { isTemporaryName, makeFolderDurably, temporaryName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { listNames } from '../platform/list-names.ts';
 import { ioError } from '../platform/io-error.ts';
@@ -16,7 +16,6 @@ import type { Home } from './home.ts';
 import { MAX_WHOLE_INDEX_BYTES } from './merge-indexes.ts';
 import type { IndexFile, LocatedRow, SparseIndexFile } from './index-file.ts';
 import { openIndexFile, openSparseIndexFile } from './index-file.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 /** An index up to this size is fetched whole when it is first seen: hardly slower than its head alone. */
 const WHOLE_BYTES = 64 << 10;
@@ -76,15 +75,17 @@ export function openIndexMirror(options: {
   const wholePath = (name: Digest): string => join(folder, name);
   const sparsePath = (name: Digest): string => join(folder, `${name}${SPARSE_SUFFIX}`);
 
-  /** Makes a file durable under its name; what `fill` or `check` throws leaves nothing. */
+  /**
+   * Gives a whole file its name; what `fill` or `check` throws leaves nothing. It is not flushed: what a power loss takes of it shows by
+   * its hashes, and is fetched again.
+   */
   function place(path: string, fill: (file: number) => void, check?: (temporary: string) => void): void {
     const temporary = join(folder, temporaryName());
     try {
-      makeFolder(folder);
+      makeFolderDurably(folder);
       const file = openSync(temporary, 'wx');
       try {
         fill(file);
-        fsyncSync(file);
       } finally {
         closeSync(file);
       }

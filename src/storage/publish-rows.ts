@@ -5,7 +5,7 @@ import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { diskTimeIn } from '../platform/disk-time.ts';
-import { fsyncFolder, writeFileDurably } from '../platform/durable-write.ts';
+import { writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { BuiltIndex } from './build-index.ts';
 import { buildIndexFromCells } from './build-index.ts';
@@ -76,7 +76,6 @@ function mergeSmallIndexes(folder: string): void {
       const inputs = group.map(({ file }) => file);
       for (const merged of mergeIndexes({ inputs, hash: hashEngine().hash })) writeIndex(folder, merged);
     }
-    fsyncFolder(folder);
   } catch (error) {
     // Another process has just removed one: it is merging, too.
     if (!hasErrorCode(error, 'ENOENT')) throw error;

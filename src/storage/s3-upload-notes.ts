@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileDurably } from '../platform/durable-write.ts';
-import { makeFolder } from '../platform/make-folder.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 
 /** An upload in parts that was begun. */
 export interface UploadNote {
@@ -36,7 +35,7 @@ export function openUploadNotes(folder: string) {
     },
     keep(note: UploadNote): void {
       try {
-        makeFolder(folder);
+        makeFolderDurably(folder);
         writeFileDurably(path(note.key), `${JSON.stringify(note)}\n`);
       } catch {
         // A clone that may not be written to.

@@ -6,6 +6,7 @@
  *   u48 its length, 4 zero, BLAKE3 of the directory
  */
 import { closeSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { dirname } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, isDigest } from '../domain/digest.ts';
@@ -15,7 +16,6 @@ import { hashEngine } from '../platform/hash.ts';
 import { bootId } from '../platform/process-identity.ts';
 import { RECORD_BYTES } from './file-record.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 const MAGIC = Buffer.from('mlvstat0', 'latin1');
 const TRAILER_BYTES = 48;
@@ -165,7 +165,7 @@ export function writeStatCache(path: string, boot = bootId()): StatCacheWriter {
     }
   };
   const opened = unlessFull(() => {
-    makeFolder(dirname(path));
+    makeFolderDurably(dirname(path));
     return openSync(temporary, 'w');
   });
   if (opened === undefined) return { ...NO_STAT_CACHE, finish: () => failure };

@@ -148,9 +148,9 @@ export function throwPackAway(folder: string, run: TrashRun, name: Digest): void
   move(folder, join(cacheFolders(folder).packs, fileName), join(trashFolders(run.folder).packs, fileName));
 }
 
-/** Gives a blob with a file of its own its place in the cache again. */
-export function restoreLoose(folder: string, run: TrashRun, digest: Digest): void {
-  move(folder, loosePath(run.folder, digest), loosePath(folder, digest));
+/** Gives a blob with a file of its own its place in the cache again. Returns where it is. */
+export function restoreLoose(folder: string, run: TrashRun, digest: Digest): string {
+  return move(folder, loosePath(run.folder, digest), loosePath(folder, digest));
 }
 
 /** Gives a pack its place in the cache again. Returns where it is; undefined where it is gone. */

@@ -37,7 +37,7 @@ export async function applyPlan(
   const { path, record, content, selected, snapshot } = situation;
   // What is about to be replaced is compared with what was noted of it.
   if (snapshot.unnoted !== undefined) throw ioError(snapshot.unnoted, 'write', stateFiles(workspace, path).statCache);
-  if (record.target !== undefined) removeLeftovers(workspace, situation);
+  if (record.target !== undefined || content === undefined) removeLeftovers(workspace, situation);
   // What is made anew is missing for a moment, too.
   const restore = situation.relink || situation.force ? 'all' : situation.restore;
   const earlier = unfinished(record).filter((each) => !sameContent(each, content));

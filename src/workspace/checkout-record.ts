@@ -5,10 +5,9 @@ import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreePath } from '../domain/tree-path.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { Workspace } from './open.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 /** The part of a dataset that is meant to be in the workspace: everything, or what lies at or below these paths. */
 export type Selection = 'all' | readonly TreePath[];
@@ -131,7 +130,7 @@ function isWhole({ base, selected, target, next }: StoredRecord): boolean {
 
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
   const file = stateFiles(workspace, record.path).record;
-  makeFolder(dirname(file));
+  makeFolderDurably(dirname(file));
   const json = JSON.stringify({ version: VERSION, ...record });
   writeFileDurably(file, `${json}\n${sumOf(json)}\n`);
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
@@ -28,7 +29,6 @@ import { createStorageTasks } from './task-runner.ts';
 import type { Selected, Targets } from './targets.ts';
 import { selectTracked } from './targets.ts';
 import { contentOf } from './tracked.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 export interface CheckoutItem {
   readonly path: RepoPath;
@@ -163,7 +163,7 @@ function requireDistinctNames(workspace: Workspace, { path, content, selected }:
   if (content?.type !== 'dir') return;
   const { root, ownFolder } = workspace;
   // A trial file that a killed command leaves is to be nothing that Git would add.
-  makeFolder(ownFolder);
+  makeFolderDurably(ownFolder);
   const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
   if (!ignoresCase && !ignoresNormalisation) return;
   const entries = selectedEntries(workspace, content.hash, selected);

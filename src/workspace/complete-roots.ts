@@ -2,9 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
-import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import type { Workspace } from './open.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 /** As many versions are remembered; one more pushes the oldest out. */
 const MAX_ROOTS = 1_000;
@@ -25,7 +24,7 @@ export function noteCompleteRoots(workspace: Workspace, roots: readonly Digest[]
   const generation = workspace.cache().generation();
   if (fresh.length === 0 || generation === '') return;
   const lines = [generation, ...[...fresh, ...known].slice(0, MAX_ROOTS), ''];
-  makeFolder(workspace.sharedFolder);
+  makeFolderDurably(workspace.sharedFolder);
   writeFileDurably(file(workspace), lines.join('\n'));
 }
 

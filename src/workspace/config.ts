@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { SettingEntry, Settings } from '../domain/settings.ts';
 import { parseSetting, resolveSettings, settingsFromEnvironment } from '../domain/settings.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
 import type { Environment, FileScope, OpenOptions, ProjectFolders } from './open.ts';
@@ -17,7 +17,6 @@ import {
   readSettingsText,
   userSettingsFile,
 } from './open.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 /** Changes to make to one settings file: a value that is undefined removes the setting. */
 export type SettingChanges = readonly (readonly [key: string, value: string | undefined])[];
@@ -79,7 +78,7 @@ export async function changeSettings(
       text = edited;
     }
     if (text === before) return false;
-    makeFolder(dirname(path));
+    makeFolderDurably(dirname(path));
     writeFileDurably(throughLink(path), text, { beforeRename: () => lock?.assertHeld() });
     return true;
   }

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { cacheFolders, SCRATCH_PREFIX } from '../storage/cache-layout.ts';
 import type { Workspace } from './open.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 /**
  * Runs `work` with a new folder for as long as that takes. It is on the cache's disk, which has room for what a remote holds; what a
@@ -22,7 +22,7 @@ export async function withScratch<T>(workspace: Workspace, work: (folder: string
 /** Who may only read the cache has the system's folder for such things. */
 function makeScratch(temporary: string): string {
   try {
-    makeFolder(temporary);
+    makeFolderDurably(temporary);
     return mkdtempSync(join(temporary, SCRATCH_PREFIX));
   } catch (error) {
     if (!hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;

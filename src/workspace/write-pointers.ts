@@ -6,7 +6,7 @@ import type { Pointer } from '../domain/pointer.ts';
 import { formatPointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
-import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, readTextFile, removeFileDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { MAX_IGNORE_BYTES } from '../platform/ignore-file.ts';
 import { findTemporaries } from '../platform/walk.ts';
@@ -16,7 +16,6 @@ import type { CheckoutRecord } from './checkout-record.ts';
 import { announceCheckoutRecord, writeCheckoutRecord } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { pointerPath } from './tracked.ts';
-import { makeFolder } from '../platform/make-folder.ts';
 
 /** A pointer to be written, or (undefined) to be removed. */
 export interface PointerChange {
@@ -69,13 +68,13 @@ export async function writePointers(
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
       let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
-        makeFolder(dirname(join(root, file)));
+        makeFolderDurably(dirname(join(root, file)));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           addIgnoreLine(lines, repoBasename(path)),
         );
         writeText(join(root, file), await pointerText(pointer, text, file));
       } else {
-        rmSync(join(root, file), { force: true });
+        removeFileDurably(join(root, file));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           removeIgnoreLine(lines, repoBasename(path)),
         );
@@ -115,7 +114,7 @@ function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
   const after = edit(before);
   if (after === before) return false;
-  if (after === '') rmSync(file);
+  if (after === '') removeFileDurably(file);
   else writeText(file, after);
   return true;
 }

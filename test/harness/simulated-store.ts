@@ -7,7 +7,7 @@ import type { Home } from '../../src/storage/home.ts';
 import { objectMissing, objectShort, sourceDamaged } from '../../src/storage/home.ts';
 import type { Random } from './random.ts';
 
-export const HOUR_MS = 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
 export const DAY_MS = 24 * HOUR_MS;
 
 /** How long an actor takes between two steps. */
