@@ -4,6 +4,7 @@ import { manyFiles, readFolder } from '../support/folders.ts';
 import type { MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
 import { makeStoreClock } from '../support/store-clock.ts';
+import { refusal } from '../support/told.ts';
 import type { User } from '../support/two-users.ts';
 import { giveToGroup, isRoot, makeTwoUsers, notShared, WHY_ROOT } from '../support/two-users.ts';
 
@@ -41,6 +42,13 @@ describe.each([
     clock.advance(100);
     const gc = ['gc', '--remote', 'store', '--yes'];
     b.git('-c', 'safe.directory=*', 'fetch', '--quiet', '--prune', root, '+refs/heads/*:refs/mlv-gc/*');
+    // The Git remote is a folder of a third one.
+    const trusting = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' };
+    const env = { ...b.as.env, ...trusting, GIT_CONFIG_GLOBAL: '/dev/null' };
+    expect(await refusal(rig, b.root, gc, { ...b.as, env })).toBe(
+      `error: Git does not trust the repository ${root}/.git, because somebody else owns it\n` +
+        `hint: If you trust it: git config --global --add safe.directory ${root}/.git\n`,
+    );
     expect(await b.mlv(...gc)).toMatch(/dead {2}83 blobs/);
     expect(notShared(remote)).toEqual([]);
     // One who sends again what died.
