@@ -174,11 +174,12 @@ function startFailure(executable: string, cause: Error): MlvError {
 
 function describeFailure(layout: GitLayout, args: readonly string[], stderr: string): MlvError {
   if (/dubious ownership|unsafe repository/.test(stderr)) {
+    // Not always this one: a remote may be in a folder.
     const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? layout.workTree;
     return new MlvError({
       code: 'git-unsafe-repository',
       kind: 'refused',
-      message: `Git does not trust the repository ${layout.workTree}, because somebody else owns it`,
+      message: `Git does not trust the repository ${named.replaceAll("'", '')}, because somebody else owns it`,
       hint: `If you trust it: git config --global --add safe.directory ${named}`,
     });
   }

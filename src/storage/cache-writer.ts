@@ -83,9 +83,9 @@ export interface WritableCache {
 /** Opens a writer; each thread has its own, packs are never shared. */
 export function createCacheWriter(cache: WritableCache): CacheWriter {
   const { folder } = cache;
-  const packBelow = cache.packBelow();
   const folders = cacheFolders(folder);
   prepareCache(folder);
+  const packBelow = cache.packBelow();
   removeLeftovers(folder);
   // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
   const looseFolders = new Set(readdirSync(folders.loose).map((name) => Number.parseInt(name, 16)));
