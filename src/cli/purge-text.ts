@@ -16,7 +16,9 @@ export function purgePlanLines(plan: PurgePlan, style: Style, limit: number = MA
   }
   const rows = places.map(({ name, where, blobs, bytes, files }) => [
     visible(name),
-    blobs === 0 ? style.faint('none of it') : `${countOf(blobs, 'blob')} (${formatBytes(bytes)}) in ${countOf(files, 'file')}`,
+    blobs === 0
+      ? style.faint('none of it')
+      : `${countOf(blobs, 'blob')} (${formatBytes(bytes)}) in ${countOf(files, 'file')}`,
     style.faint(visible(where)),
   ]);
   lines.push(...columns(rows));

@@ -69,7 +69,8 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   removeLeftovers(folder);
   // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
   const refused = cache.refused?.();
-  const isRefused = (digest: () => Digest): boolean => refused !== undefined && refused.size > 0 && refused.has(digest());
+  const isRefused = (digest: () => Digest): boolean =>
+    refused !== undefined && refused.size > 0 && refused.has(digest());
   const looseFolders = new Set(readdirSync(folders.loose).map((name) => Number.parseInt(name, 16)));
   const bulk = { data: createBulk('data'), tree: createBulk('tree') };
   const dirty = new Set<string>();

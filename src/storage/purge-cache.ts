@@ -89,11 +89,10 @@ export async function purgeFromCache(
   const { holdings, purged, packBelow, signal } = given;
   if (holdings.files === 0) return;
   const folders = cacheFolders(folder);
-  await rewritePacks(
-    { folder, packBelow, publish: (rows) => publishRows(folders.index, rows) },
-    holdings.packs,
-    { isNeeded: (bytes, at = 0) => !purged.has(digestFromBytes(bytes, at)), signal },
-  );
+  await rewritePacks({ folder, packBelow, publish: (rows) => publishRows(folders.index, rows) }, holdings.packs, {
+    isNeeded: (bytes, at = 0) => !purged.has(digestFromBytes(bytes, at)),
+    signal,
+  });
   renewGeneration(folder);
   const going = new Set(holdings.packs.map(({ name }) => name));
   const indexes = [...openIndexes(folder)];

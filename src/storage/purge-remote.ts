@@ -38,11 +38,7 @@ const MAX_PASSES = 5;
 const MAX_BURIED = 100_000;
 
 /** Looks for content on a remote, as a fresh listing shows it. Throws `content-is-tree`. Nothing is changed. */
-export async function findOnRemote(
-  remote: Remote,
-  purged: PurgedSet,
-  signal?: AbortSignal,
-): Promise<RemoteHoldings> {
+export async function findOnRemote(remote: Remote, purged: PurgedSet, signal?: AbortSignal): Promise<RemoteHoldings> {
   const contents = await readRemoteContents(remote, signal);
   const paths = new Set<string>();
   const named = new Set<string>();

@@ -44,7 +44,16 @@ export async function importOutside(
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const record = { path, base: undefined, selected: 'all' } as const;
-    const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true, source: absolute });
+    const snapshot = await takeSnapshot({
+      ...options,
+      workspace,
+      path,
+      record,
+      tasks,
+      store: true,
+      refusesPurged: true,
+      source: absolute,
+    });
     if (snapshot.problems.length > 0) throw unscannable(source, snapshot.problems);
     if (snapshot.content === undefined) throw taken(source);
     const { content, files, bytes } = snapshot;

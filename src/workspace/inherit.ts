@@ -1,3 +1,4 @@
+import type { PurgeRecord } from '../domain/purge-record.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { sameEntry } from '../domain/tree-diff.ts';
 import type { TreeEdit } from '../domain/tree-edit.ts';
@@ -15,6 +16,8 @@ export function createInheritance(options: {
   /** The base's entries at and inside a path. */
   readonly below: (path: TreePath) => Iterable<TreeEntry>;
   readonly selected: Selection;
+  /** Content that cannot be in the workspace: where it is not, nobody has deleted it. */
+  readonly purged: PurgeRecord;
   readonly edit: (edit: TreeEdit) => void;
 }): {
   /** Takes the workspace's entries in order. */
@@ -22,9 +25,11 @@ export function createInheritance(options: {
   /** Returns how many files of the base are not in the workspace because they were never selected. */
   readonly finish: () => number;
 } {
-  const { base, below, selected, edit } = options;
+  const { base, below, selected, purged, edit } = options;
   let notCheckedOut = 0;
   let after = '';
+
+  const isExpected = ({ path, digest }: TreeEntry): boolean => isSelected(selected, path) && !purged.has(digest);
 
   /** Goes to `path` in the base; returns its entry there. */
   function advance(path: TreePath | undefined): TreeEntry | undefined {
@@ -46,7 +51,7 @@ export function createInheritance(options: {
       base.skip();
       after = entry.path;
       if (entry.path === path) return entry;
-      if (isSelected(selected, entry.path)) edit({ path: entry.path, entry: undefined });
+      if (isExpected(entry)) edit({ path: entry.path, entry: undefined });
       else if (entry.kind !== 'd') notCheckedOut += 1;
     }
     return undefined;
@@ -55,7 +60,7 @@ export function createInheritance(options: {
   /** A folder that is empty here only because what is in it was never asked for is no entry of its own. */
   function isInherited({ path, kind }: TreeEntry): boolean {
     if (kind !== 'd') return false;
-    for (const inside of below(path)) if (inside.path !== path && !isSelected(selected, inside.path)) return true;
+    for (const inside of below(path)) if (inside.path !== path && !isExpected(inside)) return true;
     return false;
   }
 

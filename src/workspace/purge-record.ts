@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { PurgedContent, PurgeRecord } from '../domain/purge-record.ts';
 import {
@@ -11,6 +12,7 @@ import {
   PURGE_FILE,
 } from '../domain/purge-record.ts';
 import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import type { IsNeeded } from '../storage/collect-cache.ts';
 import type { ProjectFolders, Workspace } from './open.ts';
 
 /**
@@ -94,6 +96,13 @@ export function refusePurged(record: PurgeRecord, found: readonly { path: string
     }),
     hint: 'Nothing was recorded. Delete it; "mlv purge" deletes it where it is tracked, and in cache and remotes.',
   });
+}
+
+/** What is needed, but for what must not exist any more. */
+export function exceptPurged(workspace: Workspace, isNeeded: IsNeeded): IsNeeded {
+  const purged = workspace.purged();
+  if (purged.size === 0) return isNeeded;
+  return (bytes, at = 0) => isNeeded(bytes, at) && !purged.has(digestFromBytes(bytes, at));
 }
 
 function copyFile({ sharedFolder }: ProjectFolders): string {

@@ -132,4 +132,3 @@ function entriesWith(workspace: Workspace, root: Digest, digests: ReadonlySet<Di
     if (entry.kind !== 'd' && digests.has(entry.digest)) found.push(entry);
   return found;
 }
-

@@ -93,6 +93,8 @@ function plan(situation: Situation, objects = createObjects()): CheckoutStep[] {
       isUnfinished: false,
       isLeftover: () => false,
       wasTaken: () => false,
+      isPurged: () => false,
+      isThere: () => true,
       ...options,
       base: cursorOf(base, selected, objects),
       target: cursorOf(target, selected, objects),

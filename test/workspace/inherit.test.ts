@@ -35,6 +35,7 @@ function inherit(
     base: openTree(root, objects.load),
     below: (path) => readEntries(root, objects.load, path),
     selected,
+    purged: new Map(),
     edit: (edit) => edits.push(edit),
   });
   for (const entry of [...workspace].sort(byPath)) inheritance.entry(entry);

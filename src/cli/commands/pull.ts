@@ -21,7 +21,8 @@ export const pull = defineCommand({
     return {
       data: result,
       text: (style) => [
-        ...fetchLines(result.fetch, style, isVerbose ? Infinity : undefined),
+        // Once is enough: the checkout tells it.
+        ...fetchLines({ ...result.fetch, purged: [] }, style, isVerbose ? Infinity : undefined),
         ...checkoutLines(result.checkout, style, isVerbose ? Infinity : undefined),
       ],
       exitCode: result.fetch.missing.length + result.fetch.failed.length > 0 ? 1 : 0,
