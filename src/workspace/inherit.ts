@@ -52,7 +52,7 @@ export function createInheritance(options: {
       after = entry.path;
       if (entry.path === path) return entry;
       if (isExpected(entry)) edit({ path: entry.path, entry: undefined });
-      else if (entry.kind !== 'd') notCheckedOut += 1;
+      else if (entry.kind !== 'd' && !purged.has(entry.digest)) notCheckedOut += 1;
     }
     return undefined;
   }

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
-import { MlvError } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { PurgedContent, PurgeRecord } from '../domain/purge-record.ts';
 import {
   formatPurgeRecord,
@@ -121,6 +121,7 @@ function keepCopy(folders: ProjectFolders, record: PurgeRecord): void {
     mkdirSync(folders.sharedFolder, { recursive: true });
     writeFileDurably(copyFile(folders), formatPurgeRecord(record));
   } catch (error) {
-    if (!(error instanceof MlvError) && !(error instanceof Error && 'code' in error)) throw error;
+    if (!(error instanceof MlvError) && !hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'))
+      throw error;
   }
 }

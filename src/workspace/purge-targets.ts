@@ -90,19 +90,18 @@ export function findPurgeTargets(
     }
     const named = resolveTarget(workspace, cwd, target);
     if (named === '') throw wholeProject(target);
-    const before = digests.size;
-    let isKnown = false;
+    const found = new Set<Digest>();
     for (const { version, item } of reachVersions(versions, { read, around: named })) {
       if (item.kind === 'tree') {
         if (read(item.digest) === undefined) unseen.add(nameOf(version));
         continue;
       }
       if (item.path !== named && !item.path.startsWith(`${named}/`)) continue;
-      isKnown = true;
-      if (item.digest !== EMPTY_DIGEST) digests.add(item.digest);
+      found.add(item.digest);
     }
-    if (!isKnown) throw unseen.size > 0 ? notSeen(named, [...unseen]) : notTracked(named);
-    if (digests.size === before && [...digests].length === 0) throw empty(named);
+    if (found.size === 0) throw unseen.size > 0 ? notSeen(named, [...unseen]) : notTracked(named);
+    if (found.delete(EMPTY_DIGEST) && found.size === 0) throw empty(named);
+    for (const digest of found) digests.add(digest);
   }
   if (digests.has(EMPTY_DIGEST)) throw empty(`b3:${EMPTY_DIGEST}`);
   const paths = new Map<Digest, string[]>();

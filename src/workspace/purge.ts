@@ -93,7 +93,7 @@ export async function purge(workspace: Workspace, options: PurgeOptions): Promis
     // The record comes first: from here on everybody who has it knows what is missing, and this can be finished.
     await recordPurges(
       workspace,
-      contents.map(({ paths: _, ...content }) => content),
+      contents.map(({ digest, day: since, reason: why }) => ({ digest, day: since, reason: why })),
     );
     const { paths: removed, problems } = await purgeFromWorkspace(workspace, digests, options);
     failed.push(...problems);
