@@ -29,6 +29,11 @@ export function createInheritance(options: {
   let notCheckedOut = 0;
   let after = '';
 
+  /** Files of the workspace in whose place an entry of the base may have a folder. */
+  const above: TreePath[] = [];
+  /** Entries that stay although nothing is there, as their content was purged. */
+  const kept = new Set<TreePath>();
+
   const isExpected = ({ path, digest }: TreeEntry): boolean => isSelected(selected, path) && !purged.has(digest);
 
   /** Goes to `path` in the base; returns its entry there. */
@@ -51,8 +56,11 @@ export function createInheritance(options: {
       base.skip();
       after = entry.path;
       if (entry.path === path) return entry;
-      if (isExpected(entry)) edit({ path: entry.path, entry: undefined });
-      else if (entry.kind !== 'd' && !purged.has(entry.digest)) notCheckedOut += 1;
+      const isPurged = purged.has(entry.digest);
+      if (isExpected(entry) || (isPurged && above.some((file) => entry.path.startsWith(`${file}/`))))
+        edit({ path: entry.path, entry: undefined });
+      else if (isPurged) kept.add(entry.path);
+      else if (entry.kind !== 'd') notCheckedOut += 1;
     }
     return undefined;
   }
@@ -67,6 +75,13 @@ export function createInheritance(options: {
   return {
     entry(entry) {
       const before = advance(entry.path);
+      // What is put in the place of what was purged takes it.
+      for (let end = entry.path.indexOf('/'); end > 0 && kept.size > 0; end = entry.path.indexOf('/', end + 1)) {
+        const path = entry.path.slice(0, end) as TreePath;
+        if (kept.delete(path)) edit({ path, entry: undefined });
+      }
+      while (above.length > 0 && !entry.path.startsWith(above.at(-1) ?? '')) above.pop();
+      if (entry.kind !== 'd') above.push(entry.path);
       if (before !== undefined && sameEntry(before, entry)) return;
       if (!isInherited(entry)) edit({ path: entry.path, entry });
     },

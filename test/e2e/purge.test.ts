@@ -312,6 +312,57 @@ describe('purge', () => {
     await finish();
   }, 60_000);
 
+  test('from a clone that has nothing, and one that has a part', async () => {
+    const { root, git, remote, clone } = await faces('parts', 3_000);
+    const empty = clone('parts-empty');
+    const part = clone('parts-part');
+    await told(rig, part.root, ['pull', 'data/000']);
+    await told(rig, empty.root, ['purge', '--yes', ...REASON, 'data/copies']);
+    expect(filesWith(FACE, empty.root, remote)).toEqual([]);
+    expect(empty.git('status', '--short')).toBe('A  .mlv/purged\nM  data.mlv');
+    expect(await told(rig, empty.root, ['status'])).toMatch(/not checked out: 3,001 files/);
+    empty.git('commit', '--quiet', '-m', 'purged');
+    empty.git('push', '--quiet', 'origin', 'HEAD:purged');
+    await told(rig, empty.root, ['push']);
+    await told(rig, empty.root, ['pull']);
+    expect(Object.keys(readFolder(join(empty.root, 'data')) ?? {})).toHaveLength(3_001);
+
+    git('merge', '--quiet', 'purged');
+    // The file stands there yet; what is checked out of it is the version before.
+    await told(rig, root, ['purge', '--yes']);
+    expect(filesWith(FACE, root)).toEqual([]);
+    await told(rig, root, ['checkout']);
+    expect(await told(rig, root, ['status'])).toMatch(/^1 path unchanged /);
+    expect(without(root)).toEqual(without(empty.root));
+
+    part.git('pull', '--quiet', 'origin', 'purged');
+    await told(rig, part.root, ['pull']);
+    writeFileSync(join(part.root, 'data/000/mine.txt'), 'mine');
+    await told(rig, part.root, ['commit']);
+    await told(rig, part.root, ['push']);
+    await told(rig, part.root, ['pull', 'data']);
+    expect(Object.keys(readFolder(join(part.root, 'data')) ?? {})).toHaveLength(3_002);
+  }, 60_000);
+
+  test('of an older version of which a part is checked out nothing counts as deleted', async () => {
+    const { root, git, purge, first, clone } = await faces('part-of-older');
+    await purge();
+    git('commit', '--quiet', '-m', 'purged');
+    await told(rig, root, ['push']);
+    const other = clone('part-of-older-b');
+    other.git('checkout', '--quiet', first);
+    expect(await told(rig, other.root, ['pull', 'data/copies', 'data/000/00001.txt'])).toContain(
+      toldOf('data/copies/same.jpg'),
+    );
+    expect(Object.keys(readFolder(join(other.root, 'data')) ?? {})).toEqual(['000/00001.txt']);
+    expect(await told(rig, other.root, ['status'])).not.toMatch(/modified|missing/);
+    writeFileSync(join(other.root, 'data/copies'), 'a file in the place of the folder');
+    expect(await told(rig, other.root, ['status'])).toMatch(/modified/);
+    rmSync(join(other.root, 'data/copies'));
+    expect(await told(rig, other.root, ['commit'])).toBe('No tracked data was edited\n');
+    expect(await told(rig, other.root, ['pull', '--rev', first])).toContain(toldOf('data/copies/same.jpg'));
+  });
+
   test('gc keeps it for nobody', async () => {
     const { root, git, clone } = await shareProject(rig, 'gc', { model: FACE, other: 'other' }, 'model', 'other');
     await told(rig, root, ['push']);
