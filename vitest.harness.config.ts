@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import base from './vitest.config.ts';
 
-/** What is too long for `npm test`: short forms by `npm run test:harness`, whole ones by `test:kill`, `test:damage`, `test:races`. */
+/** What is too long for `npm test`: short forms by `npm run test:harness`, whole ones by `test:kill`, `test:damage`, `test:power`, `test:races`. */
 export default defineConfig({
   test: {
     ...base.test,

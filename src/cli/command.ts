@@ -1,4 +1,5 @@
 /** What a command is: data that the help, the parser and the start read, and one function that does the work. */
+import type { LockWaiting } from '../platform/lock.ts';
 import type { Environment, Workspace } from '../workspace/open.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
 import type { Style } from './format.ts';
@@ -59,6 +60,8 @@ export interface Context {
   ask(question: string): Promise<boolean | undefined>;
   /** Progress and interruption, to be handed to the verb. */
   readonly verb: VerbOptions;
+  /** For verbs that open no project: how to wait for locks. */
+  readonly locks: LockWaiting;
   /** The project around `cwd`; closed when the command ends. Throws `not-a-project`. */
   open(): Promise<Workspace>;
 }

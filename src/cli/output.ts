@@ -114,6 +114,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [what: string, hint: strin
   ENFILE: ['too many open files on this machine', 'End what holds them, then run the command again'],
   ENAMETOOLONG: ['the name is too long for this system', 'Choose a shorter one'],
   ELOOP: ['symlinks lead in a circle', 'Name what they are to lead to'],
+  ESTALE: ['the file was replaced on another machine, or its disk is gone', 'Run the command again'],
+  ETIMEDOUT: ['the disk does not answer', 'Look at the network and the server it is on, then run the command again'],
   EIO: ['the disk reported an error', 'Look at the system log: the disk may be failing'],
 };
 

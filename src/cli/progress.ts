@@ -6,6 +6,8 @@ import type { OutputStream } from './output.ts';
 export interface ProgressScreen {
   /** Takes the latest state. Called as often as the work likes: all but a few calls only compare two numbers. */
   readonly update: (progress: Progress) => void;
+  /** Clears what is shown while something else is written to the same stream. */
+  readonly interject: (write: () => void) => void;
   /** Clears what is shown, for good. */
   readonly stop: () => void;
 }
@@ -49,10 +51,14 @@ export function createProgress(options: ProgressOptions): ProgressScreen {
   const timer = setInterval(draw, INTERVALS.line);
   timer.unref();
 
+  function clear(): void {
+    if (isShown && kind === 'line') stream.write('\r\u001b[2K');
+  }
+
   function stop(): void {
     clearInterval(timer);
     next = Infinity;
-    if (isShown && kind === 'line') stream.write('\r\u001b[2K');
+    clear();
   }
 
   return {
@@ -60,6 +66,10 @@ export function createProgress(options: ProgressOptions): ProgressScreen {
       if (progress.phase !== latest?.phase) phaseStart = latest === undefined ? start : now();
       latest = progress;
       draw();
+    },
+    interject(write) {
+      clear();
+      write();
     },
     stop,
   };

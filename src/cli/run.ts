@@ -2,15 +2,17 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import { nearestName } from '../domain/nearest-name.ts';
+import type { LockWaiting } from '../platform/lock.ts';
 import { VERSION } from '../domain/version.ts';
 import type { Environment, Workspace } from '../workspace/open.ts';
 import type { CommandEntry, Context, Report } from './command.ts';
 import { bareArguments } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
+import { visible } from './format.ts';
 import { elsewhere, refuseGitOptions } from './git-habits.ts';
 import type { Globals } from './globals.ts';
 import { readGlobals } from './globals.ts';
-import type { OutputStream } from './output.ts';
+import type { Output, OutputStream } from './output.ts';
 import { createOutput } from './output.ts';
 import { createProgress } from './progress.ts';
 
@@ -38,7 +40,7 @@ export async function run(surroundings: Surroundings): Promise<number> {
     const { globals, words } = readGlobals(argv);
     const { isJson, isQuiet, isVerbose } = globals;
     output = createOutput({ ...streams, isJson, isQuiet, isVerbose });
-    const report = await execute(surroundings, globals, words);
+    const report = await execute(surroundings, globals, words, output);
     output.report(report);
     return report.exitCode ?? 0;
   } catch (error) {
@@ -47,7 +49,12 @@ export async function run(surroundings: Surroundings): Promise<number> {
   }
 }
 
-async function execute(surroundings: Surroundings, globals: Globals, words: readonly string[]): Promise<Report> {
+async function execute(
+  surroundings: Surroundings,
+  globals: Globals,
+  words: readonly string[],
+  output: Output,
+): Promise<Report> {
   const cwd = workingFolder(surroundings.cwd, globals.directories);
   const [first] = words;
   if (globals.wantsVersion && first === undefined) {
@@ -67,6 +74,11 @@ async function execute(surroundings: Surroundings, globals: Globals, words: read
     kind: () => progressKind(surroundings, globals),
     now: () => performance.now(),
   });
+  const locks: LockWaiting = {
+    ...(globals.waitForLock === undefined ? {} : { waitMs: globals.waitForLock }),
+    onWait: (held) => progress.interject(() => output.note(`waiting: ${visible(held)}`)),
+    signal: surroundings.signal,
+  };
   const context: Context = {
     cwd,
     environment: surroundings.environment,
@@ -76,9 +88,10 @@ async function execute(surroundings: Surroundings, globals: Globals, words: read
       progress.stop();
       return globals.isJson ? Promise.resolve(undefined) : surroundings.ask(question);
     },
+    locks,
     async open() {
       const { openWorkspace } = await import('../workspace/open.ts');
-      workspace ??= await openWorkspace({ cwd, environment: surroundings.environment });
+      workspace ??= await openWorkspace({ cwd, environment: surroundings.environment, locks });
       return workspace;
     },
   };

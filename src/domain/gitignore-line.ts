@@ -8,14 +8,6 @@ const TRAILING_SPACES = / +$/;
 const LINE_BREAKS = /[\r\n]/g;
 const ANY_CONTROL_CHARACTER = '[[:cntrl:]]';
 
-/** No path is longer; a longer pattern becomes a regular expression that V8 refuses. */
-const MAX_PATTERN_LENGTH = 4096;
-
-/** The lines of a `.gitignore` or `.mlvignore` that can match a path. */
-export function patternLines(text: string): string[] {
-  return text.split(/\r?\n/).filter((line) => line.length <= MAX_PATTERN_LENGTH);
-}
-
 /** The line, without its end, that ignores the file or folder `name` beside the `.gitignore`. */
 export function ignoreLineFor(name: string): string {
   const escaped = name.replace(SPECIAL, '\\$&').replace(TRAILING_SPACES, (spaces) => '\\ '.repeat(spaces.length));

@@ -61,7 +61,7 @@ function openPointer(text: string, path: string): YamlFile {
     throw new MlvError({
       code: 'pointer-invalid',
       kind: 'corrupt',
-      message: `${path}: larger than 1 MiB, which no pointer is`,
+      message: `${path}: larger than 256 KiB, which no pointer is`,
     });
   }
   return parseYamlFile(text, {

@@ -28,7 +28,7 @@ export interface Pointer {
 }
 
 /** A larger pointer is refused unread. */
-export const MAX_POINTER_BYTES = 1024 * 1024;
+export const MAX_POINTER_BYTES = 256 * 1024;
 
 const PLAIN_POINTER =
   /^version: 0\ntype: (file|dir)\nhash: b3:([0-9a-f]{64})\nsize: (0|[1-9]\d{0,15})\n(?:files: (0|[1-9]\d{0,15})\n)?(?:exec: (true)\n)?(?:remote: ([\w-]+)\n)?(?:desc: ([\w .-]+)\n)?$/;

@@ -64,7 +64,7 @@ function openSettings(text: string, path: string): YamlFile {
     throw new MlvError({
       code: 'config-invalid',
       kind: 'corrupt',
-      message: `${path}: larger than 1 MiB, which no settings file is`,
+      message: `${path}: larger than 256 KiB, which no settings file is`,
     });
   }
   return parseYamlFile(text, { path, kind: 'config', hint: 'Correct it in an editor.' });

@@ -3,7 +3,7 @@ import { settingsFromFile } from './settings.ts';
 import type { Scope } from './setting-table.ts';
 
 /** A larger settings file is refused unread. */
-export const MAX_SETTINGS_BYTES = 1024 * 1024;
+export const MAX_SETTINGS_BYTES = 256 * 1024;
 
 const BLANK = /^ *(?:#[ -~]*)?$/;
 const LINE = /^( *)([A-Za-z0-9][\w-]*):(?: +([^ #].*?))?(?: +#[ -~]*)? *$/;

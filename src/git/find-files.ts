@@ -1,7 +1,8 @@
 import { readdirSync, type Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { baseRules, readGitignore, type IgnoreRules, type IgnoreSources } from './ignore-rules.ts';
+import type { IgnoreRules } from '../domain/ignore-rules.ts';
+import { baseRules, withGitignore, type IgnoreSources } from './ignore-rules.ts';
 
 export interface FindFilesOptions {
   /** Whether files with this base name are wanted. */
@@ -24,13 +25,13 @@ export function findFiles(sources: IgnoreSources, options: FindFilesOptions): st
     const entries = readFolder(join(sources.workTree, folder));
     if (folder !== '' && entries.some((entry) => entry.name === '.git')) continue;
     const hasOwnRules = entries.some((entry) => entry.name === '.gitignore');
-    const rules = hasOwnRules ? above.within(folder, readGitignore(join(sources.workTree, folder))) : above;
+    const rules = hasOwnRules ? withGitignore(above, sources.workTree, folder) : above;
     for (const entry of entries) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) {
-        if (entry.name === '.git' || prune?.(path) === true || rules.excludes(path, true)) continue;
+        if (entry.name === '.git' || prune?.(path) === true || rules.ignores(path, true)) continue;
         pending.push({ folder: path, above: rules });
-      } else if (entry.isFile() && accept(entry.name) && !rules.excludes(path, false)) {
+      } else if (entry.isFile() && accept(entry.name) && !rules.ignores(path, false)) {
         found.push(path);
       }
     }

@@ -49,6 +49,11 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
       stdio: ['pipe', 'pipe', 'pipe'],
       windowsHide: true,
     });
+    // Without files to open for its pipes there are none, whatever the types say.
+    if ((child as Partial<PipedChild>).stderr === undefined) {
+      child.on('error', () => undefined);
+      throw tooManyFiles(options.executable);
+    }
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (stderr.length < 65_536) stderr += text;
@@ -81,6 +86,15 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
   };
 
   return { start, run, failure };
+}
+
+function tooManyFiles(executable: string): MlvError {
+  return new MlvError({
+    code: 'too-many-files',
+    kind: 'io',
+    message: `cannot start ${executable}: too many open files`,
+    hint: 'Raise the limit: "ulimit -n 4096".',
+  });
 }
 
 /** Lets the program end, or not, while this child lives. */
@@ -160,11 +174,12 @@ function startFailure(executable: string, cause: Error): MlvError {
 
 function describeFailure(layout: GitLayout, args: readonly string[], stderr: string): MlvError {
   if (/dubious ownership|unsafe repository/.test(stderr)) {
+    // Not always this one: a remote may be in a folder.
     const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? layout.workTree;
     return new MlvError({
       code: 'git-unsafe-repository',
       kind: 'refused',
-      message: `Git does not trust the repository ${layout.workTree}, because somebody else owns it`,
+      message: `Git does not trust the repository ${named.replaceAll("'", '')}, because somebody else owns it`,
       hint: `If you trust it: git config --global --add safe.directory ${named}`,
     });
   }

@@ -253,7 +253,7 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
       const inside = rules();
       return paths.filter((path) => {
         if (tracked.has(path)) return false;
-        return inside(folderOf(path)).excludes(path, kindOf(join(layout.workTree, path)) === 'folder');
+        return inside(folderOf(path)).ignores(path, kindOf(join(layout.workTree, path)) === 'folder');
       });
     },
 

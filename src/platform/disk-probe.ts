@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { LinkType } from '../domain/setting-table.ts';
 import { temporaryName } from './durable-write.ts';
-import { tryLinkTypes } from './link-types.ts';
+import { nearestEntry, tryLinkTypes } from './link-types.ts';
 
 /** What a disk can do, found by trying. */
 export interface DiskProbe {
@@ -25,15 +25,13 @@ export interface WritableDisk {
 const LONGEST_GRAIN = 2_100;
 const STEPS = 4;
 
-/** Tries the disk that `folder` is on, in a folder of its own there; nothing stays behind. */
+/** Tries the disk that `folder` is on, or going to be made on, in a folder of its own there; nothing stays behind. */
 export function probeDisk(folder: string): DiskProbe {
   const { bavail, blocks, bsize } = statfsSync(nearestExisting(folder));
   const space = { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   let trial: string | undefined;
-  let made: string | undefined;
   try {
-    made = mkdirSync(folder, { recursive: true });
-    trial = mkdtempSync(join(folder, 'probe-'));
+    trial = mkdtempSync(join(nearestEntry(folder), 'probe-'));
     const writable = {
       links: tryLinkTypes(trial),
       ...probeNames(trial),
@@ -43,8 +41,7 @@ export function probeDisk(folder: string): DiskProbe {
   } catch {
     return { ...space, writable: undefined };
   } finally {
-    const leftover = made ?? trial;
-    if (leftover !== undefined) rmSync(leftover, { recursive: true, force: true });
+    if (trial !== undefined) rmSync(trial, { recursive: true, force: true });
   }
 }
 

@@ -7,12 +7,14 @@ import {
   openSync,
   readSync,
   renameSync,
+  rmSync,
   unlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { ioError } from './io-error.ts';
 import { writeFully } from './read-write.ts';
+import { makeFolder } from './make-folder.ts';
 
 const TEMPORARY_PREFIX = '.mlv-tmp-';
 
@@ -78,19 +80,29 @@ export function fsyncFolder(folder: string): void {
 }
 
 /**
+ * Makes a folder and those above it, whose names last through a crash once this returns. Returns the first that had to be made. Throws
+ * Node's own errors.
+ */
+export function makeFolderDurably(folder: string): string | undefined {
+  const first = makeFolder(folder);
+  if (first !== undefined)
+    for (let made = folder; made.length >= first.length; made = dirname(made)) fsyncFolder(dirname(made));
+  return first;
+}
+
+/** Removes a file, where it is there, for good once this returns. Throws Node's own errors. */
+export function removeFileDurably(path: string): void {
+  rmSync(path, { force: true });
+  fsyncFolder(dirname(path));
+}
+
+/**
  * The text of a file, a byte order mark included; undefined where there is none of that name. Throws `not-a-file`,
  * `file-too-large`, `not-utf8`, or an error of kind io; each names the path.
  */
 export function readTextFile(path: string, maxBytes: number): string | undefined {
-  const bytes = readUpTo(path, maxBytes + 1);
+  const bytes = readSmallFile(path, maxBytes);
   if (bytes === undefined) return undefined;
-  if (bytes.length > maxBytes) {
-    throw new MlvError({
-      code: 'file-too-large',
-      kind: 'refused',
-      message: `${path} is larger than ${maxBytes} bytes, which no file of its kind is`,
-    });
-  }
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
@@ -102,6 +114,17 @@ export function readTextFile(path: string, maxBytes: number): string | undefined
       cause,
     });
   }
+}
+
+/** The bytes of a file; undefined where there is none of that name. Throws as `readTextFile` does, but for `not-utf8`. */
+export function readSmallFile(path: string, maxBytes: number): Buffer | undefined {
+  const bytes = readUpTo(path, maxBytes + 1);
+  if (bytes === undefined || bytes.length <= maxBytes) return bytes;
+  throw new MlvError({
+    code: 'file-too-large',
+    kind: 'refused',
+    message: `${path} is larger than ${maxBytes} bytes, which no file of its kind is`,
+  });
 }
 
 function readUpTo(path: string, limit: number): Buffer | undefined {

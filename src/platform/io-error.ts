@@ -22,6 +22,22 @@ const REASONS: Readonly<Record<string, { readonly code: string; readonly words: 
     words: 'the disk is read-only',
     hint: 'Mount it writable, or work on a copy elsewhere.',
   },
+  EMFILE: { code: 'too-many-files', words: 'too many open files', hint: 'Raise the limit: "ulimit -n 4096".' },
+  ENFILE: {
+    code: 'too-many-files',
+    words: 'too many open files on this machine',
+    hint: 'End what holds them, and try again.',
+  },
+  ESTALE: {
+    code: 'stale-file',
+    words: 'it was replaced on another machine, or its disk is gone',
+    hint: 'Run the command again.',
+  },
+  EIO: {
+    code: 'disk-failing',
+    words: 'the disk reported an error',
+    hint: 'Look at the system log: the disk may be failing.',
+  },
 };
 
 /** What to throw for an error of the file system: a MlvError that names the path, or the error itself when it is of another kind. */

@@ -1,37 +1,43 @@
 import {
   constants,
   copyFileSync,
-  mkdirSync,
+  lstatSync,
   mkdtempSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { LinkType } from '../domain/setting-table.ts';
 
 /**
- * Which ways of getting a file out of the cache a disk has, found by trying each in `folder`, which is made if need be and
- * left as it was. All false where nothing can be written there.
+ * Which ways of getting a file out of the cache a disk has, found by trying each in `folder`, or where that is going to be made;
+ * nothing stays behind. All false where nothing can be written there.
  */
 export function tryLinkTypes(folder: string): Record<LinkType, boolean> {
   const works = { reflink: false, copy: false, symlink: false };
   let trial: string | undefined;
-  let made: string | undefined;
   try {
-    made = mkdirSync(folder, { recursive: true });
-    trial = mkdtempSync(join(folder, 'links-'));
+    trial = mkdtempSync(join(nearestEntry(folder), 'links-'));
     const source = join(trial, 'source');
     writeFileSync(source, 'link');
     for (const type of ['reflink', 'copy', 'symlink'] as const) works[type] = doesLink(type, source, join(trial, type));
   } catch {
     // A read-only or full disk has no way that works.
   } finally {
-    const leftover = made ?? trial;
-    if (leftover !== undefined) rmSync(leftover, { recursive: true, force: true });
+    if (trial !== undefined) rmSync(trial, { recursive: true, force: true });
   }
   return works;
+}
+
+/**
+ * The folder, or the first above it that is there. Whoever would make folders for a trial, and remove them, would remove what others
+ * have put there since.
+ */
+export function nearestEntry(folder: string): string {
+  const isThere = lstatSync(folder, { throwIfNoEntry: false }) !== undefined;
+  return isThere || folder === dirname(folder) ? folder : nearestEntry(dirname(folder));
 }
 
 function doesLink(type: LinkType, source: string, target: string): boolean {

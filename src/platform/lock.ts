@@ -6,21 +6,23 @@
  */
 import {
   closeSync,
+  constants,
   fchmodSync,
   fstatSync,
-  mkdirSync,
+  lstatSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { temporaryName } from './durable-write.ts';
+import { diskTimeIn } from './disk-time.ts';
+import { makeFolderDurably } from './durable-write.ts';
 import { ioError } from './io-error.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { ownIdentity, processState } from './process-identity.ts';
@@ -30,11 +32,19 @@ export interface Lock {
   assertHeld(): void;
 }
 
-export interface LockOptions {
+/** How a command waits for locks of others; said once, by whoever runs it. */
+export interface LockWaiting {
+  /** How long to wait for another owner. Each kind of lock has its own default. */
+  readonly waitMs?: number;
+  /** Told once for each lock that keeps this process waiting a second or longer, in words that name its owner. */
+  readonly onWait?: (held: string) => void;
+  /** Ends the wait, with its own reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface LockOptions extends LockWaiting {
   /** What the lock is held for, for whoever waits: `mlv add data`. */
   readonly command: string;
-  /** How long to wait for another owner. */
-  readonly waitMs?: number;
   /** Between signs of life for processes that cannot see this one. After six without a sign it counts as dead. */
   readonly heartbeatMs?: number;
 }
@@ -51,7 +61,14 @@ const HEARTBEAT_MS = 5_000;
 const MISSED_HEARTBEATS = 6;
 /** Who has made a lock file writes into it at once; later than that, it finds that somebody else has the lock. */
 const STARTING_MS = 2_000;
-const LONGEST_PAUSE_MS = 50;
+/** Between looks at a lock that somebody has: at first, and after a while. */
+const SHORT_PAUSE_MS = 50;
+const LONG_PAUSE_MS = 1_000;
+/** What takes less need not be told. */
+const PATIENCE_MS = 1_000;
+/** A lock file says less than this, and nobody's signs of life are further apart: what does not fit was not written by mlv. */
+const LONGEST_TEXT = 4_096;
+const LONGEST_HEARTBEAT_MS = 60_000;
 
 const NUMBER = /^[1-9]\d{0,14}$/;
 
@@ -61,7 +78,7 @@ const FREE = 'free';
 
 /**
  * Runs `fn` while this process holds the lock `name` in `folder`, and gives back what it returns. The folder is made when
- * it is missing. Not to be nested. Throws `locked` (kind refused), naming the owner, when the wait was in vain; `lock-damaged`.
+ * it is missing. Not to be nested. Throws `locked` (kind refused), naming the owner, when the wait was in vain; `lock-damaged`; the signal's reason.
  */
 export async function withLock<T>(
   folder: string,
@@ -82,13 +99,24 @@ export async function withLock<T>(
 }
 
 async function acquire(folder: string, name: string, options: LockOptions): Promise<{ number: number; fd: number }> {
-  const deadline = performance.now() + (options.waitMs ?? WAIT_MS);
+  const start = performance.now();
+  const deadline = start + (options.waitMs ?? WAIT_MS);
+  let isTold = false;
   for (;;) {
     const attempt = tryAcquire(folder, name, options);
     if ('fd' in attempt) return attempt;
-    const remaining = deadline - performance.now();
-    if (remaining <= 0 && attempt.path !== undefined) throw locked(attempt.path, attempt.owner);
-    await sleep(Math.min(Math.max(0, remaining), Math.random() * LONGEST_PAUSE_MS));
+    options.signal?.throwIfAborted();
+    const now = performance.now();
+    const remaining = deadline - now;
+    if (attempt.path !== undefined) {
+      if (remaining <= 0) throw locked(attempt.path, attempt.owner);
+      if (!isTold && now - start >= PATIENCE_MS) {
+        options.onWait?.(heldBy(attempt.path, attempt.owner));
+        isTold = true;
+      }
+    }
+    const longestPause = Math.min(Math.max(SHORT_PAUSE_MS, (now - start) / 20), LONG_PAUSE_MS);
+    await sleep(Math.min(Math.max(0, remaining), Math.random() * longestPause));
   }
 }
 
@@ -99,7 +127,7 @@ function tryAcquire(
   options: LockOptions,
 ): { number: number; fd: number } | { path?: string; owner?: Owner | undefined } {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolderDurably(folder);
     const highest = highestNumber(folder, name);
     const path = pathOf(folder, name, highest);
     if (highest > 0) {
@@ -120,7 +148,8 @@ function claim(
 ): { number: number; fd: number } | Record<string, never> {
   const path = pathOf(folder, name, number);
   // It would not be seen by others, nor by this process.
-  if (!NUMBER.test(String(number))) throw damaged(pathOf(folder, name, number - 1));
+  if (!NUMBER.test(String(number)))
+    throw damaged(pathOf(folder, name, number - 1), 'has a number that no lock gets to');
   // Found out before: a process that dies with an empty lock file keeps others waiting.
   const text = `${HELD}\n${JSON.stringify(ownerFor(options))}\n`;
   let fd: number;
@@ -150,39 +179,55 @@ function claim(
 /** Who holds the highest lock file; `gone` when a higher one has come since. */
 function readHolder(path: string): { owner: Owner | undefined } | 'free' | 'gone' {
   try {
-    const text = readFileSync(path, 'utf8');
+    const text = readLockFile(path);
     if (text.startsWith(FREE)) return 'free';
     const owner = parseOwner(text);
     const state = owner === undefined ? 'unknown' : processState(owner);
     if (state === 'ended' || (state === 'unknown' && !beats(path, owner))) return 'free';
     return { owner };
   } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return 'gone';
+    // ESTALE: removed on another machine while it was looked at here.
+    if (hasErrorCode(error, 'ENOENT', 'ESTALE')) return 'gone';
     throw error;
+  }
+}
+
+/** As much of a lock file as one can be long. What is no file is not followed, waited for, or taken for a lock. */
+function readLockFile(path: string): string {
+  if (!lstatSync(path).isFile()) throw damaged(path, 'is not a lock, but in the place of one');
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  try {
+    const bytes = Buffer.allocUnsafe(LONGEST_TEXT);
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, LONGEST_TEXT, 0));
+  } finally {
+    closeSync(fd);
   }
 }
 
 /** Whether the file was touched of late, by the clock of the disk it is on. Without an owner in it: by whoever is about to write that. */
 function beats(path: string, owner: Owner | undefined): boolean {
-  const probe = join(path, '..', temporaryName());
-  closeSync(openSync(probe, 'wx'));
-  try {
-    // A time to come is no sign of life either: the clock was set back, and nobody has touched the file since.
-    const age = Math.abs(statSync(probe).mtimeMs - statSync(path).mtimeMs);
-    return age <= (owner === undefined ? STARTING_MS : owner.heartbeatMs * MISSED_HEARTBEATS);
-  } finally {
-    unlinkIfThere(probe);
-  }
+  // A time to come is no sign of life either: the clock was set back, and nobody has touched the file since.
+  const age = Math.abs(diskTimeIn(dirname(path)) - statSync(path).mtimeMs);
+  return age <= (owner === undefined ? STARTING_MS : owner.heartbeatMs * MISSED_HEARTBEATS);
 }
 
 function assertHeld({ folder, name, number, fd }: { folder: string; name: string; number: number; fd: number }): void {
-  if (fstatSync(fd).nlink > 0 && highestNumber(folder, name) === number) return;
+  if (isThere(fd) && highestNumber(folder, name) === number) return;
   throw new MlvError({
     code: 'lock-lost',
     kind: 'conflict',
     message: `another process took over the lock ${join(folder, name)}, which this one had not given signs of life for`,
     hint: 'Try again.',
   });
+}
+
+function isThere(fd: number): boolean {
+  try {
+    return fstatSync(fd).nlink > 0;
+  } catch (error) {
+    if (hasErrorCode(error, 'ESTALE')) return false;
+    throw error;
+  }
 }
 
 function mark(fd: number, state: typeof HELD | typeof FREE): void {
@@ -219,7 +264,9 @@ function parseOwner(text: string): Owner | undefined {
     const valid =
       [owner?.bootId, owner?.pidNamespace, owner?.startTime, owner?.host, owner?.command, owner?.since].every(
         (field) => typeof field === 'string',
-      ) && [owner?.pid, owner?.heartbeatMs].every((field) => Number.isSafeInteger(field) && Number(field) > 0);
+      ) &&
+      [owner?.pid, owner?.heartbeatMs].every((field) => Number.isSafeInteger(field) && Number(field) > 0) &&
+      Number(owner?.heartbeatMs) <= LONGEST_HEARTBEAT_MS;
     return valid ? (owner as Owner) : undefined;
   } catch {
     return undefined;
@@ -234,24 +281,28 @@ function unlinkIfThere(path: string): void {
   }
 }
 
-function damaged(path: string): MlvError {
+function damaged(path: string, what: string): MlvError {
   return new MlvError({
     code: 'lock-damaged',
     kind: 'corrupt',
-    message: `${path} has a number that no lock gets to`,
-    hint: 'Delete that file, and try again.',
+    message: `${path} ${what}`,
+    hint: 'Delete it, and try again.',
   });
 }
 
 function locked(path: string, owner: Owner | undefined): MlvError {
+  return new MlvError({
+    code: 'locked',
+    kind: 'refused',
+    message: heldBy(path, owner),
+    hint: 'Wait until it has ended, or end it, and try again; --wait-for-lock 10m does the waiting.',
+  });
+}
+
+function heldBy(path: string, owner: Owner | undefined): string {
   const who =
     owner === undefined
       ? 'a process that is just starting'
       : `process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`} (${owner.command}) since ${owner.since}`;
-  return new MlvError({
-    code: 'locked',
-    kind: 'refused',
-    message: `${path} is held by ${who}`,
-    hint: 'Wait until it has ended, or end it, and try again.',
-  });
+  return `${path} is held by ${who}`;
 }

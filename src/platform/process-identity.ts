@@ -13,11 +13,18 @@ export interface ProcessIdentity {
 }
 
 let own: ProcessIdentity | undefined;
+let boot: string | undefined;
+
+/** Tells one run of this machine's kernel from every other; '' on a platform that has nothing to tell it by. */
+export function bootId(): string {
+  boot ??= attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()) ?? '';
+  return boot;
+}
 
 /** Who this process is. */
 export function ownIdentity(): ProcessIdentity {
   own ??= {
-    bootId: attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()) ?? hostname(),
+    bootId: bootId() || hostname(),
     pidNamespace: attempt(() => readlinkSync('/proc/self/ns/pid')) ?? '',
     pid: process.pid,
     startTime: startTimeOf(process.pid) ?? '',
@@ -27,8 +34,8 @@ export function ownIdentity(): ProcessIdentity {
 
 /** Whether a process runs. `unknown` when this process cannot see it: another machine or namespace, or no start time to tell a reused id by. */
 export function processState(identity: ProcessIdentity): 'running' | 'ended' | 'unknown' {
-  const { bootId, pidNamespace } = ownIdentity();
-  if (identity.bootId !== bootId || identity.pidNamespace !== pidNamespace) return 'unknown';
+  const mine = ownIdentity();
+  if (identity.bootId !== mine.bootId || identity.pidNamespace !== mine.pidNamespace) return 'unknown';
   const startTime = startTimeOf(identity.pid);
   if (startTime === undefined) return 'ended';
   if (startTime === '' || identity.startTime === '') return 'unknown';

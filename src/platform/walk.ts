@@ -1,17 +1,19 @@
 import { isUtf8 } from 'node:buffer';
 import type { Dirent } from 'node:fs';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Ignore } from 'ignore';
-import ignore from 'ignore';
 import { hasErrorCode } from '../domain/errors.ts';
-import { patternLines } from '../domain/gitignore-line.ts';
+import type { IgnoreRules } from '../domain/ignore-rules.ts';
+import { ignoreRules } from '../domain/ignore-rules.ts';
 import { checkSegment } from '../domain/path-rules.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromBytes, treePathToText } from '../domain/tree-path.ts';
 import { isTemporaryName } from './durable-write.ts';
+import { readIgnoreText } from './ignore-file.ts';
 
 const IGNORE_FILE = '.mlvignore';
+/** What NFS calls a file that was removed or replaced while some process had it open; it goes when that closes it. */
+const NFS_REMOVED = /^\.nfs[0-9a-f]{24}$/;
 
 /** A path that the walk came upon. Folders are reported only where they are empty. */
 export interface WalkedPath {
@@ -24,52 +26,6 @@ export interface WalkedPath {
 export interface WalkProblem {
   readonly path: string;
   readonly reason: string;
-}
-
-/** Rules of `.mlvignore` files that hold in a folder: each applies below its own folder, later ones win. */
-export interface IgnoreRules {
-  /** `isFolder` matters for patterns that end in a slash. `path` is relative to the walk's root, '' for none. */
-  ignores(path: string, isFolder: boolean): boolean;
-  /** The rules below a folder that may have a file of its own. */
-  enter(folder: string, patterns: string | undefined): IgnoreRules;
-}
-
-interface Layer {
-  readonly folder: string;
-  readonly rules: Ignore;
-}
-
-/** Rules without any pattern. Layers' folders are relative to one common base. */
-function createIgnoreRules(layers: readonly Layer[] = []): IgnoreRules {
-  return {
-    ignores(path, isFolder) {
-      let ignored = false;
-      for (const { folder, rules } of layers) {
-        const relative = folder === '' ? path : path.slice(folder.length + 1);
-        const verdict = rules.test(isFolder ? `${relative}/` : relative);
-        if (verdict.ignored) ignored = true;
-        else if (verdict.unignored) ignored = false;
-      }
-      return ignored;
-    },
-    enter(folder, patterns) {
-      if (patterns === undefined) return this;
-      return createIgnoreRules([
-        ...layers,
-        { folder, rules: ignore({ allowRelativePaths: true }).add(patternLines(patterns)) },
-      ]);
-    },
-  };
-}
-
-/** Patterns of a folder's `.mlvignore`; undefined where there is none. */
-export function readIgnoreFile(folder: string): string | undefined {
-  try {
-    return readFileSync(join(folder, IGNORE_FILE), 'utf8');
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined;
-    throw error;
-  }
 }
 
 interface Name {
@@ -111,10 +67,9 @@ export function* walkTree(
     try {
       // latin1: one character a byte, so that names that are not UTF-8 are seen as they are
       const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'latin1' });
-      if (entries.some((entry) => entry.name === IGNORE_FILE))
-        inner = rules.enter(under(text), readIgnoreFile(absolute));
+      if (entries.some((entry) => entry.name === IGNORE_FILE)) inner = withMlvignore(rules, under(text), absolute);
       for (const entry of entries) {
-        if (isTemporaryName(entry.name)) continue;
+        if (isTemporaryName(entry.name) || NFS_REMOVED.test(entry.name)) continue;
         const bytes = treePathFromBytes(entry.name);
         if (NOT_ASCII.test(entry.name) && !isUtf8(Buffer.from(entry.name, 'latin1'))) {
           refused += 1;
@@ -123,7 +78,7 @@ export function* walkTree(
         }
         const isFolder = entry.isDirectory();
         const name = treePathToText(bytes);
-        if (inner !== NO_RULES && inner.ignores(under(joinPath(text, name)), isFolder)) continue;
+        if (!inner.areEmpty && inner.ignores(under(joinPath(text, name)), isFolder)) continue;
         const refusal = checkSegment(name);
         if (refusal !== undefined) {
           refused += 1;
@@ -157,8 +112,14 @@ export function* walkTree(
   yield* visit(start as TreePath, options.rules);
 }
 
-/** Rules that ignore nothing: the walk then asks nobody. */
-export const NO_RULES = createIgnoreRules();
+/** Rules that ignore nothing. */
+export const NO_RULES = ignoreRules({ ignoreCase: false });
+
+/** The rules that hold in a folder, given those above it and its path where they begin. Throws as `IgnoreRules.with` and `readIgnoreText` do. */
+export function withMlvignore(rules: IgnoreRules, folder: string, absolute: string): IgnoreRules {
+  const path = join(absolute, IGNORE_FILE);
+  return rules.with(folder, readIgnoreText(path), path);
+}
 
 const NOT_ASCII = /[\x80-\xff]/;
 

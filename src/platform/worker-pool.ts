@@ -1,6 +1,6 @@
 import type { Transferable } from 'node:worker_threads';
 import { parentPort, Worker } from 'node:worker_threads';
-import { MlvError } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { TaskRunner } from './task-runner.ts';
 
 interface Job<Task, Result> {
@@ -54,8 +54,8 @@ export function createThreadRunner<Task, Result>(entry: URL, size: number): Task
       settle((job) => ('result' in reply ? job.resolve(reply.result) : job.reject(deserialise(reply.error))));
     });
     worker.on('error', (error) => {
-      failure = error;
-      settle((job) => job.reject(error));
+      failure = hasErrorCode(error, 'ERR_WORKER_INIT_FAILED') ? notStarted(error) : error;
+      settle((job) => job.reject(failure));
     });
     worker.unref();
     return {
@@ -91,6 +91,17 @@ export function createThreadRunner<Task, Result>(entry: URL, size: number): Task
       await Promise.all(threads.map((thread) => thread.close()));
     },
   };
+}
+
+/** A thread needs files of its own, and memory. */
+function notStarted(cause: Error): MlvError {
+  return new MlvError({
+    code: 'thread-not-started',
+    kind: 'io',
+    message: `a thread cannot be started (${cause.message})`,
+    hint: 'Raise the limit of open files ("ulimit -n 4096"), or of memory and processes.',
+    cause,
+  });
 }
 
 /** The other end, called by a thread's entry module: answers each task that arrives, one at a time. */

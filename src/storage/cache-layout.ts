@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
-import { randomName, writeFileDurably } from '../platform/durable-write.ts';
+import { diskTimeIn } from '../platform/disk-time.ts';
+import { makeFolderDurably, randomName, writeFileDurably } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
 
 /** The folders of a cache. */
@@ -29,17 +30,22 @@ export function loosePath(folder: string, digest: Digest): string {
 
 /** Folders of verifications, which may take days. */
 export const SCRATCH_PREFIX = 'scratch-';
+/** Large blobs of which the beginning was fetched. */
+export const PARTIAL_PREFIX = 'partial-';
 /** What a killed process has left is removed after this long; downloads under way (`partial-…`) are gone on with, and stay longer. */
 const LEFTOVER_MS = 24 * 60 * 60 * 1000;
 const LONG_LIVED_MS = 14 * LEFTOVER_MS;
-const LONG_LIVED = ['partial-', SCRATCH_PREFIX];
+const LONG_LIVED = [PARTIAL_PREFIX, SCRATCH_PREFIX];
 
 /** Removes temporary files that nobody can be writing any more. */
 export function removeLeftovers(folder: string): void {
   const { temporary } = cacheFolders(folder);
-  for (const name of readdirSync(temporary)) {
+  const names = readdirSync(temporary);
+  if (names.length === 0) return;
+  const now = diskTimeIn(temporary);
+  for (const name of names) {
     const path = join(temporary, name);
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity);
+    const age = now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity);
     const isLongLived = LONG_LIVED.some((prefix) => name.startsWith(prefix));
     if (age > (isLongLived ? LONG_LIVED_MS : LEFTOVER_MS)) rmSync(path, { force: true, recursive: true });
   }
@@ -55,7 +61,7 @@ export function prepareCache(folder: string): void {
 /** Of folders in which everybody of the group may write, and whose files are the group's whoever makes them. */
 const GROUP_MODE = 0o2775;
 
-/** Makes a folder in a cache; where a group shares that, everybody of it may write there, whatever this user's umask. */
+/** Makes a folder in a cache, durably; where a group shares that, everybody of it may write there, whatever this user's umask. */
 export function makeCacheFolder(folder: string, path: string): void {
   const first = makeFolder(path);
   if (first === undefined || !isShared(folder)) return;
@@ -85,7 +91,7 @@ export function shareCache(folder: string): void {
 /** Returns the first folder that had to be made. */
 function makeFolder(path: string): string | undefined {
   try {
-    return mkdirSync(path, { recursive: true });
+    return makeFolderDurably(path);
   } catch (error) {
     throw ioError(error, 'write', path);
   }

@@ -16,7 +16,14 @@ import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { fsyncFolder, randomName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { cacheFolders, loosePath, makeCacheFolder, prepareCache, removeLeftovers } from './cache-layout.ts';
+import {
+  cacheFolders,
+  loosePath,
+  makeCacheFolder,
+  PARTIAL_PREFIX,
+  prepareCache,
+  removeLeftovers,
+} from './cache-layout.ts';
 import { namingFullDisk } from './disk-full.ts';
 import type { RefusedContent } from './local-cache.ts';
 import type { PackedRows } from './packed-rows.ts';
@@ -26,6 +33,8 @@ import { createPackWriter, PACK_TARGET_BYTES } from './pack-writer.ts';
 
 /** Puts blobs into the cache; what is given to it is safe, and visible, after `finish`. */
 export interface CacheWriter {
+  /** The cache's. */
+  readonly folder: string;
   /** Stores bytes that are known to hash to `digest` (32 raw bytes). What the cache has already is not written again. */
   put(digest: Buffer, bytes: Buffer, kind: PackKind): void;
   /** Where a large blob is gathered; the same for a digest, so that a later run can go on with it. */
@@ -38,6 +47,8 @@ export interface CacheWriter {
   flush(): Promise<PackedRows[]>;
   /** `flush` and publish. */
   finish(): Promise<void>;
+  /** Removes what has no name yet. What has one stays, and no index names it. */
+  abandon(): Promise<void>;
 }
 
 /** So many small blobs at once, or bytes of them, are worth a pack; fewer become loose files. */
@@ -45,6 +56,18 @@ const BULK_BLOBS = 64;
 const BULK_BYTES = 4 << 20;
 /** A pack of the tiniest files ends here: what is known of its blobs is in memory until then. */
 const MAX_PACK_BLOBS = 1 << 16;
+
+/** Runs `work`, then finishes what it has put into the writer; where it fails, nothing without a name stays behind. */
+export async function finishing<T>(writer: CacheWriter, work: () => Promise<T> | T): Promise<T> {
+  try {
+    const result = await work();
+    await writer.finish();
+    return result;
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
+}
 
 /** What a writer needs of the cache it writes to. */
 export interface WritableCache {
@@ -63,9 +86,9 @@ export interface WritableCache {
 /** Opens a writer; each thread has its own, packs are never shared. */
 export function createCacheWriter(cache: WritableCache): CacheWriter {
   const { folder } = cache;
-  const packBelow = cache.packBelow();
   const folders = cacheFolders(folder);
   prepareCache(folder);
+  const packBelow = cache.packBelow();
   removeLeftovers(folder);
   // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
   const refused = cache.refused?.();
@@ -76,9 +99,21 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   const dirty = new Set<string>();
   const finished: PackedRows[] = [];
   const settling: Promise<void>[] = [];
+  /** Files that have no name yet. */
+  const nameless = new Set<string>();
 
   function temporaryPath(): string {
-    return join(folders.temporary, `${process.pid}-${randomName()}`);
+    const path = join(folders.temporary, `${process.pid}-${randomName()}`);
+    nameless.add(path);
+    return path;
+  }
+
+  async function abandon(): Promise<void> {
+    bulk.data.abandon();
+    bulk.tree.abandon();
+    await Promise.allSettled(settling.splice(0));
+    for (const path of nameless) rmSync(path, { force: true });
+    nameless.clear();
   }
 
   function writeLoose(digest: Digest, bytes: Buffer): void {
@@ -100,11 +135,9 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   function adopt(digest: Digest, path: string): void {
     const target = loosePath(folder, digest);
     const parent = dirname(target);
-    if (!existsSync(parent)) {
-      makeCacheFolder(folder, parent);
-      dirty.add(folders.loose);
-    }
+    if (!existsSync(parent)) makeCacheFolder(folder, parent);
     renameSync(path, target);
+    nameless.delete(path);
     looseFolders.add(Number.parseInt(digest.slice(0, 2), 16));
     dirty.add(parent);
   }
@@ -114,12 +147,16 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     let pending = new Map<string, { digest: Buffer; bytes: Buffer }>();
     let pendingBytes = 0;
     let pack: PackWriter | undefined;
+    let temporary = '';
     let inPack = new Set<string>();
     let cells = Buffer.alloc(0);
     let count = 0;
 
     function append(digest: Buffer, bytes: Buffer): void {
-      pack ??= createPackWriter({ folder: folders.packs, temporary: temporaryPath(), kind, hash: hashEngine().hash });
+      if (pack === undefined) {
+        temporary = temporaryPath();
+        pack = createPackWriter({ folder: folders.packs, temporary, kind, hash: hashEngine().hash });
+      }
       const offset = pack.append(digest, bytes);
       inPack.add(digest.toString('latin1'));
       if (count * CELL_BYTES === cells.length)
@@ -131,9 +168,11 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
 
     function closePack(): void {
       if (pack === undefined) return;
+      const path = temporary;
       const { name, durable } = pack.finish();
-      durable.catch(() => {}); // told by flush
-      settling.push(durable);
+      const settled = durable.then(() => void nameless.delete(path));
+      settled.catch(() => {}); // told by flush
+      settling.push(settled);
       dirty.add(folders.packs);
       // In memory of its own, which a thread can hand over.
       const rows = Buffer.allocUnsafeSlow(count * CELL_BYTES);
@@ -164,6 +203,11 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
         pendingBytes = 0;
         closePack();
       },
+      abandon(): void {
+        pack?.abandon();
+        pack = undefined;
+        pending = new Map();
+      },
     };
   }
 
@@ -174,30 +218,38 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
       await Promise.all(settling.splice(0));
       for (const each of dirty) fsyncFolder(each);
     } catch (error) {
-      throw namingFullDisk(error, `small files in ${folder}`);
+      await abandon();
+      throw namingFullDisk(error, 'small files', folder);
     }
     dirty.clear();
     return finished.splice(0);
   }
 
   return {
+    folder,
     put(digest, bytes, kind) {
       // Lists of files are no content: nobody purges them.
       if (kind === 'data' && isRefused(() => digestFromBytes(digest))) return;
       const mayBeLoose = looseFolders.has(digest[0] ?? 0);
       if (cache.keeps(digest, mayBeLoose)) return;
-      if (bytes.length >= packBelow && kind === 'data') writeLoose(digestFromBytes(digest), bytes);
-      else bulk[kind].put(digest, bytes);
+      try {
+        if (bytes.length >= packBelow && kind === 'data') writeLoose(digestFromBytes(digest), bytes);
+        else bulk[kind].put(digest, bytes);
+      } catch (error) {
+        throw namingFullDisk(error, 'small files', folder);
+      }
     },
-    partialPath: (digest) => join(folders.temporary, `partial-${digest}`),
+    partialPath: (digest) => join(folders.temporary, `${PARTIAL_PREFIX}${digest}`),
     temporaryPath,
     adopt(digest, path) {
-      if (isRefused(() => digest) || cache.keeps(digestToBytes(digest), true)) unlinkSync(path);
-      else adopt(digest, path);
+      if (!isRefused(() => digest) && !cache.keeps(digestToBytes(digest), true)) return adopt(digest, path);
+      unlinkSync(path);
+      nameless.delete(path);
     },
     flush,
     async finish() {
       cache.publish(await flush());
     },
+    abandon,
   };
 }

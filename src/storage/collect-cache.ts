@@ -4,7 +4,6 @@ import { CELL_BYTES, readRow } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { PACK_ROW_BYTES } from '../domain/pack.ts';
-import { fsyncFolder } from '../platform/durable-write.ts';
 import { currentIndexes, looseDigests, openIndexes } from './cache-contents.ts';
 import { cacheFolders, loosePath, renewGeneration } from './cache-layout.ts';
 import { dropRows } from './drop-rows.ts';
@@ -87,7 +86,8 @@ export function* garbageDigests(garbage: Garbage, options: CollectOptions): Gene
 
 /**
  * Moves garbage into the trash, in an order that leaves everything readable wherever it is interrupted. Sparse packs must have been
- * written anew before. What turns out to be needed after all is found there and brought back.
+ * written anew before. None of it needs to be flushed: an index that comes back names packs that are not there, and a file that does
+ * nothing names. What turns out to be needed after all is found there and brought back.
  */
 export function throwAway(garbage: Garbage, options: CollectOptions): void {
   const { folder } = options;
@@ -103,13 +103,11 @@ export function throwAway(garbage: Garbage, options: CollectOptions): void {
     for (const index of indexes) addIndex(trashFolders(run.folder).index, [rowsOfPacks(index, going)]);
     const stale = dropRows({ indexes, folder: folders.index, isGone: (name) => going.has(name) });
     for (const name of stale) rmSync(join(folders.index, name), { force: true });
-    fsyncFolder(folders.index);
   } finally {
     for (const index of indexes) index.close();
   }
   for (const name of going) throwPackAway(folder, run, name);
   for (const { digest } of deadLoose(options)) throwLooseAway(folder, run, digest);
-  fsyncFolder(folders.packs);
   renewGeneration(folder);
 }
 

@@ -1,5 +1,5 @@
 import type { DigestSet } from '../domain/digest-set.ts';
-import { MlvError } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 
 /** Something in a cache or on a remote that is not as it was written. */
 export interface Damage {
@@ -11,11 +11,32 @@ export interface Damage {
   readonly digests: DigestSet;
 }
 
+/** What a machine lacks while it looks, or a network that fails, says nothing of what was looked at. */
+const NO_DAMAGE = [
+  'EMFILE',
+  'ENFILE',
+  'ENOSPC',
+  'EDQUOT',
+  'ENOMEM',
+  'ESTALE',
+  'ETIMEDOUT',
+  'remote-unreachable',
+] as const;
+
 /** What is wrong, from what reading it threw: damage or the disk's refusal. Anything else is thrown on. */
 export function damageReason(error: unknown): string {
+  if (isNoDamage(error)) throw error;
   if (error instanceof MlvError && error.kind !== 'interrupted') return error.message;
   if (error instanceof Error && 'syscall' in error) return `it cannot be read: ${error.message}`;
   throw error;
+}
+
+/** True where it is this machine, or the network, that is in trouble. */
+export function isNoDamage(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (hasErrorCode(cause, ...NO_DAMAGE)) return true;
+  }
+  return false;
 }
 
 export function manyDamaged(count: number): string {

@@ -8,6 +8,7 @@ import { hashEngine } from '../platform/hash.ts';
 import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { CacheWriter } from './cache-writer.ts';
+import { namingFullDisk } from './disk-full.ts';
 import { fetchLarge } from './download-large.ts';
 import type { ByteRange } from './home.ts';
 import type { BlobPlace } from './look-up.ts';
@@ -18,11 +19,13 @@ import { isMissing } from './remote.ts';
 export interface WantedBlob {
   readonly digest: Digest;
   readonly path: string;
+  /** Bytes, where what names it says so: more or less is not fetched. */
+  readonly size?: number;
 }
 
 /** Something that the remote's indexes name, and whose bytes it does not have: other ones, or none. */
 export interface DamagedBlob extends WantedBlob {
-  readonly how: 'damaged' | 'gone';
+  readonly how: 'damaged' | 'gone' | 'other-size';
 }
 
 export interface FetchOptions {
@@ -91,6 +94,8 @@ async function fetchOnce(blobs: readonly WantedBlob[], options: FetchOptions): P
     if (place === undefined) options.onMissing(blob);
     // Whatever is there, it is not a tree object: nothing is gathered for it.
     else if (options.kind === 'tree' && place.length > MAX_TREE_OBJECT_BYTES) noteDamaged(blob, options);
+    // The room for it was looked for, and not for more.
+    else if (blob.size !== undefined && place.length !== blob.size) options.onDamaged({ ...blob, how: 'other-size' });
     else placed.push({ ...blob, place: requireReadable(place) });
   }
   await forEachParallel(spans(placed), { jobs, signal }, async (span, stop) => {
@@ -204,7 +209,7 @@ async function fetchAlone(blob: PlacedBlob, options: FetchOptions & { readonly s
       signal,
     }).catch((error: unknown) => {
       if (error instanceof MlvError && error.code === 'object-short') return undefined;
-      throw error;
+      throw namingFullDisk(error, blob.path, writer.folder);
     });
     if (path === undefined) onFetched({ blobs: 0, bytes: -counted });
     return path;

@@ -8,6 +8,7 @@ import { digestFromBytes } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import { keyPath } from '../domain/remote-layout.ts';
 import type { BufferPool, PooledBuffer } from '../platform/buffer-pool.ts';
+import { diskTimeIn } from '../platform/disk-time.ts';
 import type { Hasher } from '../platform/hash.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { ownIdentity, processState } from '../platform/process-identity.ts';
@@ -105,7 +106,7 @@ function isLeft(path: string, rest: string): boolean {
   const state = place === here() ? processState({ ...ownIdentity(), pid: Number(pid), startTime }) : 'unknown';
   if (state !== 'unknown') return state === 'ended';
   const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-  return written !== undefined && Date.now() - written > UNTOUCHED_MS;
+  return written !== undefined && diskTimeIn(dirname(path)) - written > UNTOUCHED_MS;
 }
 
 /** What is in the file, whoever else may have written to it. */

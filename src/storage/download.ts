@@ -1,9 +1,11 @@
-import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { listNames } from '../platform/list-names.ts';
+import { fits, noRoom, roomAt } from '../platform/room.ts';
+import { statsAt } from '../platform/stats-at.ts';
+import { cacheFolders, PARTIAL_PREFIX } from './cache-layout.ts';
 import type { FetchOptions, DamagedBlob, WantedBlob } from './download-blobs.ts';
 import { fetchBlobs } from './download-blobs.ts';
 import type { DownloadRoot, WantedPage } from './download-plan.ts';
@@ -158,7 +160,7 @@ function* batches({
       total.bytes -= size;
       continue;
     }
-    batch.set(digest, { digest, path: item.path() });
+    batch.set(digest, { digest, path: item.path(), size });
     bytes += size;
     if (batch.size < BATCH_BLOBS && bytes < BATCH_BYTES) continue;
     yield [...batch.values()];
@@ -185,16 +187,20 @@ function sumSizes(entries: readonly TreeEntry[]): number {
 
 /** Counting what is really needed means reading all pages: only done where a simple upper bound does not fit. */
 function requireRoom(cache: LocalCache, atMost: number, needed: () => number): void {
-  const free = freeBytes(cache.folder);
-  if (atMost <= free) return;
-  const bytes = needed();
-  if (bytes <= free) return;
-  throw new MlvError({
-    code: 'no-space',
-    kind: 'io',
-    message: `${megabytes(bytes)} are to be fetched, and the disk of ${cache.folder} has ${megabytes(free)} left`,
-    hint: 'Make room on that disk, or name only a part of the data.',
-  });
+  const { folder } = cache;
+  const room = roomAt(folder);
+  if (room === undefined || fits(room, atMost)) return;
+  const bytes = Math.max(0, needed() - startedBytes(folder));
+  if (fits(room, bytes)) return;
+  const hint = 'Make room on that disk, or name only a part of the data.';
+  throw noRoom({ what: 'are to be fetched', folder, room, bytes, hint });
+}
+
+/** What is on the disk already of large blobs whose download was broken off. */
+function startedBytes(folder: string): number {
+  const { temporary } = cacheFolders(folder);
+  const started = listNames(temporary).filter((name) => name.startsWith(PARTIAL_PREFIX));
+  return started.reduce((sum, name) => sum + (statsAt(join(temporary, name))?.size ?? 0), 0);
 }
 
 function neededBytes(pages: readonly WantedPage[], files: readonly DownloadRoot[], cache: LocalCache): number {
@@ -204,19 +210,4 @@ function neededBytes(pages: readonly WantedPage[], files: readonly DownloadRoot[
     bytes += sumSizes(wantedEntries(page, cache).filter(({ digest }) => !cache.has(digest)));
   }
   return bytes;
-}
-
-/** Free for this user, on the disk that the folder is on or will be. */
-function freeBytes(folder: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
-  } catch (error) {
-    if (!hasErrorCode(error, 'ENOENT') || dirname(folder) === folder) throw error;
-    return freeBytes(dirname(folder));
-  }
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6).toLocaleString('en-US')} MB`;
 }

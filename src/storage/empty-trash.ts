@@ -1,9 +1,10 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CELL_BYTES } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import { fsyncFolder } from '../platform/durable-write.ts';
 import { listNames } from '../platform/list-names.ts';
 import { currentIndexes, looseDigests } from './cache-contents.ts';
 import { cacheFolders, loosePath } from './cache-layout.ts';
@@ -15,14 +16,15 @@ import type { TrashRun } from './trash.ts';
 import { restoreLoose, restorePack, throwPackAway, trashFolders, trashIndexes } from './trash.ts';
 
 /**
- * Brings back what of a run is needed. Returns how many blobs of their own and packs that were. Throws where it is not allowed to:
+ * Brings back what of a run is needed, durably: the run may be deleted next. Returns how many blobs of their own and packs that were. Throws where it is not allowed to:
  * what is needed is then still there.
  */
 export function restoreNeeded(folder: string, run: TrashRun, isNeeded: IsNeeded): number {
   let restored = 0;
+  const changed = new Set<string>();
   for (const digest of looseDigests(trashFolders(run.folder).loose)) {
     if (!isNeeded(digestToBytes(digest))) continue;
-    restoreLoose(folder, run, digest);
+    changed.add(dirname(restoreLoose(folder, run, digest)));
     restored += 1;
   }
   eachIndex(run, (index) => {
@@ -36,9 +38,13 @@ export function restoreNeeded(folder: string, run: TrashRun, isNeeded: IsNeeded)
     }
     for (const number of needed) {
       const name = keys[number]?.hash;
-      if (name !== undefined && restorePack(folder, run, { name, index }) !== undefined) restored += 1;
+      const path = name === undefined ? undefined : restorePack(folder, run, { name, index });
+      if (path === undefined) continue;
+      changed.add(dirname(path));
+      restored += 1;
     }
   });
+  for (const each of changed) fsyncFolder(each);
   return restored;
 }
 

@@ -17,6 +17,8 @@ export const DIGEST_OFFSET = 40;
 export const STORED = 1;
 /** Changed so shortly before it was looked at that a later change may not show: to be hashed again. */
 export const RACY = 2;
+/** Written by a checkout, which waits for no disk: of another boot nobody knows whether the bytes are there. */
+export const WRITTEN = 4;
 
 /** Kind of a file from its mode, or 'f' on a disk that keeps none; undefined for what no tree holds. */
 export function kindOf(stats: Stats, keepsModes: boolean): EntryKind | undefined {
@@ -54,6 +56,14 @@ export function recordKind(records: Buffer, at: number): EntryKind | undefined {
 
 export function recordSize(records: Buffer, at: number): number {
   return records.readDoubleLE(at + 8);
+}
+
+/** Marks records of files that a checkout wrote: to be hashed again. */
+export function distrustWritten(records: Buffer): void {
+  for (let at = 1; at < records.length; at += RECORD_BYTES) {
+    const flags = records[at] ?? 0;
+    if ((flags & WRITTEN) !== 0) records[at] = flags | RACY;
+  }
 }
 
 /** Marks records that changed at or after `since` (ms): within the disk's clock's grain, a later change would look the same. */

@@ -84,8 +84,7 @@ export function findRemoteGarbage({ contents, now, isLive, isNeeded }: FindRemot
       const isElsewhere = members.some(
         ({ stored, isVouching }) => stored.bytes !== undefined && !isSwept(stored, now) && (!isTree || isVouching),
       );
-      if (isRescuable && lost !== undefined && !isElsewhere)
-        rescued.add(digestFromBytes(cells, at), lost.length, isTree);
+      if (isRescuable && lost !== undefined && !isElsewhere) rescued.add(digestFromBytes(cells, at), lost, isTree);
     });
   });
 
@@ -106,7 +105,7 @@ export function findRemoteGarbage({ contents, now, isLive, isNeeded }: FindRemot
       eachClass(places, (members, isTree) => {
         const keeper = keeperOf(members, { isTree, now });
         if (keeper !== undefined && isRewritten.has(keeper.stored))
-          kept.add(digestFromBytes(cells, at), keeper.length, isTree);
+          kept.add(digestFromBytes(cells, at), keeper, isTree);
       });
     });
   }
@@ -183,14 +182,19 @@ function chooseRewritten(candidates: readonly StoredKey[], useOf: (stored: Store
   });
 }
 
+/** Those of one file come one after the other, so that they are read together. */
 function createCopies() {
-  const [data, trees]: [Digest[], Digest[]] = [[], []];
+  const files = new Map<StoredKey, { readonly isTree: boolean; readonly digests: Digest[] }>();
   let bytes = 0;
+  const all = (wantTrees: boolean): Digest[] =>
+    [...files.values()].flatMap(({ isTree, digests }) => (isTree === wantTrees ? digests : []));
   return {
-    add(digest: Digest, length: number, isTree: boolean): void {
-      (isTree ? trees : data).push(digest);
+    add(digest: Digest, { stored, length }: Place, isTree: boolean): void {
+      const file = files.get(stored) ?? { isTree, digests: [] };
+      files.set(stored, file);
+      file.digests.push(digest);
       bytes += length;
     },
-    all: (): Copies => ({ data, trees, bytes }),
+    all: (): Copies => ({ data: all(false), trees: all(true), bytes }),
   };
 }

@@ -25,7 +25,7 @@ export function readError(error: unknown, folder: string, key: string): unknown 
     message: `cannot read ${key} at ${folder}: ${error.message}`,
     hint: hasErrorCode(error, 'EACCES', 'EPERM')
       ? 'Ask the owner of that folder for permission to read it.'
-      : 'Look at the disk, and try again.',
+      : otherHint(error),
     cause: error,
   });
 }
@@ -59,6 +59,12 @@ export function writeError(error: unknown, folder: string, path: string): unknow
     ...options,
     code: 'remote-write-failed',
     message: `cannot write ${path}: ${error.message}`,
-    hint: 'Look at the disk, and try again.',
+    hint: otherHint(error),
   });
+}
+
+function otherHint(error: Error): string {
+  return hasErrorCode(error, 'EMFILE', 'ENFILE')
+    ? 'Raise the limit of open files: "ulimit -n 4096".'
+    : 'Look at the disk, and try again.';
 }

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Dirent, Stats } from 'node:fs';
-import { constants } from 'node:fs';
+import { constants, existsSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
+import { tryLinkTypes } from '../platform/link-types.ts';
 import { writeFullyTo } from '../platform/read-write.ts';
+import { roomAt } from '../platform/room.ts';
 import { cloneSource, copyHashing, sourceGone } from './folder-copy.ts';
 import { readError, remoteMissing, writeError } from './folder-errors.ts';
 import type { Home, StoredObject } from './home.ts';
@@ -112,6 +114,13 @@ export function openFolderHome(folder: string): Home {
       }
     },
 
+    room: () => roomAt(folder),
+
+    sharesBlocks(path) {
+      const [here, there] = [path, folder].map((each) => statSync(each, { throwIfNoEntry: false })?.dev);
+      return here !== undefined && here === there && tryLinkTypes(join(folder, TEMPORARY)).reflink;
+    },
+
     async *list(prefix, signal) {
       await requireFolder(folder);
       yield* listBelow(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, signal);
@@ -151,6 +160,7 @@ export function openFolderHome(folder: string): Home {
     },
 
     async clone(key, path) {
+      if ((await home.size(key)) === undefined) return false;
       try {
         await copyFile(join(folder, key), path, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
         await chmod(path, 0o600); // copying brought the remote's
@@ -186,7 +196,10 @@ export function openFolderHome(folder: string): Home {
 
     async delete(key) {
       try {
-        await rm(join(folder, key), { force: true });
+        const path = join(folder, key);
+        await rm(path, { force: true });
+        // A damaged index that came back would be believed in again.
+        if (existsSync(dirname(path))) await syncFolder(dirname(path));
       } catch (error) {
         throw writeError(error, folder, join(folder, key));
       }
@@ -226,13 +239,15 @@ export function openFolderHome(folder: string): Home {
   async function withFile<T>(key: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
     let file: FileHandle;
     try {
-      file = await open(join(folder, key), 'r');
+      // Opening a pipe would wait for somebody to write, and no signal would end that.
+      file = await open(join(folder, key), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (error) {
       if (!hasErrorCode(error, 'ENOENT', 'ENOTDIR')) throw readError(error, folder, key);
       await requireFolder(folder);
       throw objectMissing(folder, key, error);
     }
     try {
+      if (!(await file.stat()).isFile()) throw objectMissing(folder, key);
       return await use(file);
     } catch (error) {
       throw readError(error, folder, key);

@@ -1,4 +1,5 @@
 import { MlvError } from '../domain/errors.ts';
+import type { Room } from '../platform/room.ts';
 import type { TransferLimits } from './request-engine.ts';
 
 /** A stored object as a listing tells of it. */
@@ -42,6 +43,9 @@ export interface Home {
    * May write, so only for those who do. Throws `remote-no-clock` as well.
    */
   time(signal?: AbortSignal): Promise<number>;
+  /** Room at the store, where that is bounded and known; and whether files at `path` can share their blocks with what is stored. */
+  room?(): Room | undefined;
+  sharesBlocks?(path: string): boolean;
   /** Everything whose key starts with `prefix`, in no order, without what is still being written. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
   /** Size in bytes; undefined when there is no such key. */

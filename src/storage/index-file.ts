@@ -14,6 +14,7 @@ import {
 } from '../domain/index-head.ts';
 import { countRowsBelow, findRows } from '../domain/index-search.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { ioError } from '../platform/io-error.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
 
 /** Where an index says a blob is. */
@@ -203,7 +204,13 @@ function openSource(path: string, flags: 'r' | 'r+'): Source {
     const bytes = target ?? scratch;
     return bytes.subarray(0, readAt(file, bytes, offset, length));
   };
-  const write = (bytes: Buffer, offset: number): void => writeFully(file, bytes, offset);
+  const write = (bytes: Buffer, offset: number): void => {
+    try {
+      writeFully(file, bytes, offset);
+    } catch (error) {
+      throw ioError(error, 'write', path);
+    }
+  };
   if (flags === 'r+' || size > MEMORY_BYTES) return { size, read, write, close: () => closeSync(file) };
   const all = read(0, size);
   closeSync(file);

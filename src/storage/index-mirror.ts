@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PushedRoot } from '../domain/blob-index.ts';
 import { invalidIndex } from '../domain/blob-index.ts';
@@ -16,13 +6,14 @@ import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { IndexHead } from '../domain/index-head.ts';
 import { indexHeadLength, parseIndexHead, partRange } from '../domain/index-head.ts';
-import { isTemporaryName, temporaryName } from '../platform/durable-write.ts';
+import { isTemporaryName, makeFolderDurably, temporaryName } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { listNames } from '../platform/list-names.ts';
 import { ioError } from '../platform/io-error.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { writeFully } from '../platform/read-write.ts';
 import type { Home } from './home.ts';
+import { MAX_WHOLE_INDEX_BYTES } from './merge-indexes.ts';
 import type { IndexFile, LocatedRow, SparseIndexFile } from './index-file.ts';
 import { openIndexFile, openSparseIndexFile } from './index-file.ts';
 
@@ -84,15 +75,17 @@ export function openIndexMirror(options: {
   const wholePath = (name: Digest): string => join(folder, name);
   const sparsePath = (name: Digest): string => join(folder, `${name}${SPARSE_SUFFIX}`);
 
-  /** Makes a file durable under its name; what `fill` or `check` throws leaves nothing. */
+  /**
+   * Gives a whole file its name; what `fill` or `check` throws leaves nothing. It is not flushed: what a power loss takes of it shows by
+   * its hashes, and is fetched again.
+   */
   function place(path: string, fill: (file: number) => void, check?: (temporary: string) => void): void {
     const temporary = join(folder, temporaryName());
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolderDurably(folder);
       const file = openSync(temporary, 'wx');
       try {
         fill(file);
-        fsyncSync(file);
       } finally {
         closeSync(file);
       }
@@ -144,6 +137,8 @@ export function openIndexMirror(options: {
     let isDamaged = false;
 
     async function fetchWhole(signal?: AbortSignal): Promise<IndexFile> {
+      if (head.fileLength > MAX_WHOLE_INDEX_BYTES)
+        throw invalidIndex(name, `its size at ${home.name}, more than any index has`);
       const pieces: Buffer[] = [];
       const ranges = Array.from(
         { length: Math.ceil(head.fileLength / PIECE_BYTES) },
@@ -189,7 +184,8 @@ export function openIndexMirror(options: {
       isSparse: () => whole === undefined || isDamaged,
       find: (digest) => sparse?.find(digest) ?? tryWhole((file) => file.find(digest)),
       async expect(lookUps, signal) {
-        if (whole === undefined && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
+        const isAllowed = whole === undefined && head.fileLength <= MAX_WHOLE_INDEX_BYTES;
+        if (isAllowed && (lookUps + fetched.size) * WHOLE_SHARE > head.blocks) await fetchWhole(signal);
       },
       async fetchWanted(signal) {
         if (isDamaged) return (await fetchWhole(signal)) !== undefined;

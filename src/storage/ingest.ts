@@ -66,8 +66,8 @@ export function ingestSettled(
     writer?.put(digest, bytes, 'data');
     return { digest, stats };
   } catch (error) {
-    if (hasErrorCode(error, 'EISDIR', 'EAGAIN')) return undefined;
-    throw namingFullDisk(error, path);
+    if (hasErrorCode(error, 'EISDIR', 'EAGAIN', 'ESTALE')) return undefined;
+    throw error;
   } finally {
     closeSync(file);
   }
@@ -95,7 +95,7 @@ function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined):
     file = openSync(path, READ_FLAGS);
   } catch (error) {
     if (hasErrorCode(error, 'EACCES', 'EPERM')) return { problem: DENIED };
-    if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO')) return { problem: RACED };
+    if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO', 'ESTALE')) return { problem: RACED };
     throw error;
   }
   try {
@@ -104,7 +104,7 @@ function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined):
     if (digest === undefined || (writer !== undefined && !staysUnchanged(file, seen))) return { problem: RACED };
     return { digest, stats: seen };
   } catch (error) {
-    throw namingFullDisk(error, path);
+    throw writer === undefined ? error : namingFullDisk(error, path, writer.folder);
   } finally {
     closeSync(file);
   }

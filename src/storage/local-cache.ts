@@ -50,6 +50,8 @@ export interface LocalCache {
 
 const MAX_OPEN_PACKS = 64;
 const RELOAD_MS = 50;
+/** No disk's clock has longer steps. */
+const GRAIN_MS = 2_000;
 const PRESENT_MS = 1_000;
 /** What was used since needs not be made young again. */
 const FRESH_MS = 24 * 60 * 60 * 1000;
@@ -188,7 +190,8 @@ export function corrupt(digest: Digest, location: BlobLocation): MlvError {
 function openIndexes(folder: string) {
   let open = new Map<string, IndexFile>();
   let seen: number | undefined;
-  let seenAt = 0;
+  let firstSeenAt = 0;
+  let listedAt = 0;
   let lookedAt = 0;
 
   /** True when there is something new. Asked again at once, it does not look again: misses come by the thousand. */
@@ -197,9 +200,8 @@ function openIndexes(folder: string) {
     if (!isSure && time - lookedAt < RELOAD_MS) return false;
     lookedAt = time;
     const stats = statSync(folder, { throwIfNoEntry: false });
-    // A folder changed within its clock's grain may change again unseen: for a while it is read again.
-    const now = Date.now();
-    if (stats === undefined || (stats.mtimeMs === seen && seenAt - seen > 2_000)) return false;
+    // A folder changed within its clock's grain may change again unseen: for a while it is read again, whatever that clock says.
+    if (stats === undefined || (stats.mtimeMs === seen && listedAt - firstSeenAt > GRAIN_MS)) return false;
     const next = new Map<string, IndexFile>();
     for (const name of readdirSync(folder)) {
       if (!isDigest(name)) continue;
@@ -211,8 +213,9 @@ function openIndexes(folder: string) {
     }
     for (const [name, file] of open) if (!next.has(name)) file.close();
     open = next;
+    if (stats.mtimeMs !== seen) firstSeenAt = time;
     seen = stats.mtimeMs;
-    seenAt = now;
+    listedAt = time;
     return true;
   }
 

@@ -27,7 +27,7 @@ import type { EntryKind } from '../domain/tree.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { temporaryName } from '../platform/durable-write.ts';
-import { DIGEST_OFFSET, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
+import { DIGEST_OFFSET, kindOf, RECORD_BYTES, STORED, WRITTEN, writeRecord } from './file-record.ts';
 import { hashFile, LARGE_FILE_BYTES } from './ingest.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
 import { writeFully } from '../platform/read-write.ts';
@@ -106,7 +106,8 @@ export function runMaterialiseTask(task: MaterialiseTask, cache: LocalCache): Ma
           const place = { path, absolute, kind: kind as EntryKind, digest: digestFromBytes(digests, position * 32) };
           const made = make(place, task, cache);
           writeRecord(records, at, place.kind === 'x' && !task.keepsModes ? 'f' : place.kind, made.stats);
-          records[at + 1] = STORED;
+          // Of a symlink there are no bytes to be lost.
+          records[at + 1] = made.stats?.isFile() === true ? STORED | WRITTEN : STORED;
           records.writeDoubleLE(made.size, at + 8);
           digests.copy(records, at + DIGEST_OFFSET, position * 32, position * 32 + 32);
           bytes += made.size;
@@ -259,19 +260,38 @@ function createFolderGuard(boundary: string) {
   const checked = new Set<string>([boundary]);
   function requireFolder(folder: string, create: boolean): void {
     if (checked.has(folder)) return;
-    const parent = dirname(folder);
-    if (!folder.startsWith(`${boundary}/`) || parent === folder)
-      throw new Obstacle('conflict', 'it is outside the project');
-    requireFolder(parent, create);
-    const stats = lstatSync(folder, { throwIfNoEntry: false });
-    if (stats === undefined) {
-      if (!create) return;
-      mkdirSync(folder, { recursive: true });
-    } else if (stats.isSymbolicLink())
-      throw new Obstacle('conflict', `${folder} is a symlink to ${readlinkSync(folder)}`);
-    else if (!stats.isDirectory()) throw new Obstacle('conflict', `${folder} is not a folder`);
-    if (realpathSync.native(folder) !== folder) throw new Obstacle('conflict', `${folder} leads to another place`);
-    checked.add(folder);
+    if (!folder.startsWith(`${boundary}/`)) throw new Obstacle('conflict', 'it is outside the project');
+    const way: string[] = [];
+    for (let above = folder; !checked.has(above); above = dirname(above)) way.push(above);
+    let last: string | undefined;
+    while (way.length > 0 && requireRealFolder(way.at(-1) ?? '')) last = way.pop();
+    // Of the last one only: it costs the square of its depth.
+    if (last !== undefined && realpathSync.native(last) !== last)
+      throw new Obstacle('conflict', `${last} leads to another place`);
+    for (let known = last ?? boundary; !checked.has(known); known = dirname(known)) checked.add(known);
+    for (const missing of create ? way.toReversed() : []) {
+      makeRealFolder(missing);
+      checked.add(missing);
+    }
   }
   return { require: requireFolder };
+}
+
+/** False where nothing is. */
+function requireRealFolder(folder: string): boolean {
+  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  if (stats?.isSymbolicLink() === true)
+    throw new Obstacle('conflict', `${folder} is a symlink to ${readlinkSync(folder)}`);
+  if (stats?.isDirectory() === false) throw new Obstacle('conflict', `${folder} is not a folder`);
+  return stats !== undefined;
+}
+
+/** Another thread may have been quicker. */
+function makeRealFolder(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    if (!hasErrorCode(error, 'EEXIST')) throw error;
+    requireRealFolder(folder);
+  }
 }

@@ -9,6 +9,8 @@ import type { IndexFile } from './index-file.ts';
 
 /** An index is split when it would be larger than this. */
 export const MAX_INDEX_BYTES = 64 << 20;
+/** A larger one is not of mlv, and is neither read nor copied as a whole. */
+export const MAX_WHOLE_INDEX_BYTES = 2 * MAX_INDEX_BYTES;
 /** So many indexes of one size class are worth one. */
 const MERGE_COUNT = 8;
 

@@ -4,7 +4,8 @@ import { CELL_BYTES, writeKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
-import { fsyncFolder, writeFileDurably } from '../platform/durable-write.ts';
+import { diskTimeIn } from '../platform/disk-time.ts';
+import { writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { BuiltIndex } from './build-index.ts';
 import { buildIndexFromCells } from './build-index.ts';
@@ -65,16 +66,16 @@ function mergeSmallIndexes(folder: string): void {
   try {
     for (const name of names) open.push(openIndexFile(join(folder, name), name));
     const isReplaced = replacedBy(open.map(({ head }) => head));
+    const now = diskTimeIn(folder);
     for (const { head } of open) {
       const path = join(folder, head.name);
-      if (isReplaced(head) && Date.now() - statSync(path).mtimeMs > KEEP_REPLACED_MS) rmSync(path);
+      if (isReplaced(head) && now - statSync(path).mtimeMs > KEEP_REPLACED_MS) rmSync(path);
     }
     const live = open.filter(({ head }) => !isReplaced(head));
     for (const group of planMerges(live.map((file) => ({ ...file.head, file })))) {
       const inputs = group.map(({ file }) => file);
       for (const merged of mergeIndexes({ inputs, hash: hashEngine().hash })) writeIndex(folder, merged);
     }
-    fsyncFolder(folder);
   } catch (error) {
     // Another process has just removed one: it is merging, too.
     if (!hasErrorCode(error, 'ENOENT')) throw error;

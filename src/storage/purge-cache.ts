@@ -6,7 +6,7 @@ import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { fsyncFolder } from '../platform/durable-write.ts';
 import { listNames } from '../platform/list-names.ts';
 import { openIndexes } from './cache-contents.ts';
-import { cacheFolders, loosePath, renewGeneration } from './cache-layout.ts';
+import { cacheFolders, loosePath, PARTIAL_PREFIX, renewGeneration } from './cache-layout.ts';
 import { dropRows } from './drop-rows.ts';
 import { readPackTable } from './pack-reader.ts';
 import { publishRows } from './publish-rows.ts';
@@ -41,7 +41,7 @@ export async function findInCache(folder: string, purged: PurgedSet): Promise<Ca
   const alone: string[] = [];
   const sum = { blobs: 0, bytes: 0 };
   for (const digest of purged) {
-    for (const path of [loosePath(folder, digest), join(temporary, `partial-${digest}`)]) {
+    for (const path of [loosePath(folder, digest), join(temporary, `${PARTIAL_PREFIX}${digest}`)]) {
       const size = statSync(path, { throwIfNoEntry: false })?.size;
       if (size === undefined) continue;
       alone.push(path);

@@ -1,6 +1,5 @@
 import type { StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { IndexHead } from '../domain/index-head.ts';
 import { vouches } from '../domain/index-head.ts';
@@ -11,9 +10,7 @@ import {
   INDEX_FOLDER,
   keyPath,
   parseIndexName,
-  parseTombstones,
 } from '../domain/remote-layout.ts';
-import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { BuiltIndex } from './build-index.ts';
 import type { Home, StoredObject } from './home.ts';
@@ -22,6 +19,7 @@ import { openIndexMirror } from './index-mirror.ts';
 import type { BlobPlace, FindAs } from './look-up.ts';
 import { lookUp } from './look-up.ts';
 import { replacedBy } from './merge-indexes.ts';
+import { ifGood, openTombstones } from './remote-tombstones.ts';
 
 /** An index that the last listing had. */
 export interface ListedIndex {
@@ -79,7 +77,6 @@ export interface Remote {
 type StoredIndex = Omit<ListedIndex, 'head'>;
 
 const MAX_DESCRIPTION_BYTES = 64 << 10;
-const MAX_TOMBSTONES_BYTES = 64 << 20;
 const JOBS = 8;
 const ATTEMPTS = 3;
 
@@ -95,9 +92,8 @@ export async function openRemote(options: {
   const { home, mirrorFolder } = options;
   const mirror = openIndexMirror({ home, folder: mirrorFolder, remoteFolder: INDEX_FOLDER });
   const open = new Map<Digest, MirroredIndex>();
-  const dead = new Map<string, number>();
+  const tombstones = openTombstones(home, mirror);
   const gone = new Set<string>();
-  const knownTombstones = new Set<Digest>();
   let dates = new Map<Digest, number>();
   let asOf: number | undefined;
   let listed: ListedIndex[] = [];
@@ -118,14 +114,13 @@ export async function openRemote(options: {
     const objects = await listIndexes(signal);
     await checkRemote(objects.length > 0, signal);
     const indexes: StoredIndex[] = [];
-    const tombstones: StoredIndex[] = [];
+    const buried: StoredIndex[] = [];
     for (const { key, size, modified } of objects) {
       const name = parseIndexName(key);
       if (name?.kind === 'index') indexes.push({ name: name.hash, size, modified });
-      else if (name !== undefined && !knownTombstones.has(name.hash))
-        tombstones.push({ name: name.hash, size, modified });
+      else if (name !== undefined) buried.push({ name: name.hash, size, modified });
     }
-    await forEachParallel(tombstones, { jobs: JOBS, signal }, readTombstones);
+    await tombstones.read(buried, signal);
     const known = await openIndexes(indexes, signal);
     listed = indexes.map((index) => ({ ...index, head: known.get(index.name) }));
     dates = new Map(indexes.map((index) => [index.name, index.modified]));
@@ -162,17 +157,6 @@ export async function openRemote(options: {
       if (hasIndexes || kept !== undefined) throw remoteGone(home.name, mirrorFolder, error);
       absence = isRemoteMissing(error) ? error : undefined;
     }
-  }
-
-  async function readTombstones({ name, modified: since }: StoredIndex, signal: AbortSignal): Promise<void> {
-    const fileName = `${name}.gc`;
-    const parse = (bytes: Buffer): unknown => parseTombstones(bytes, name, hashEngine().hash);
-    const kept = ifGood(mirror.readFile(fileName), parse);
-    const bytes = kept ?? (await home.readAll(INDEX_FOLDER + fileName, MAX_TOMBSTONES_BYTES, signal));
-    for (const key of parseTombstones(bytes, name, hashEngine().hash))
-      dead.set(key, Math.min(since, dead.get(key) ?? Infinity));
-    if (kept === undefined) mirror.keepFile(fileName, bytes);
-    knownTombstones.add(name);
   }
 
   /** Opens the indexes that count, and returns all heads. Large ones come first: they may make it needless to look at many small ones. */
@@ -213,7 +197,7 @@ export async function openRemote(options: {
     open.delete(name);
   }
 
-  const isDead = (key: StorageKey): boolean => dead.size > 0 && dead.has(keyPath(key));
+  const isDead = (key: StorageKey): boolean => tombstones.deadSince(key) !== undefined;
 
   const isGone = (key: StorageKey): boolean => gone.size > 0 && gone.has(keyPath(key));
   const isVouching = (head: IndexHead): boolean => vouches(head, dates.get(head.name) ?? Infinity);
@@ -244,9 +228,9 @@ export async function openRemote(options: {
     },
     asOf: () => asOf,
     isDead,
-    deadSince: (key) => dead.get(keyPath(key)),
+    deadSince: tombstones.deadSince,
     noteGone: (key) => gone.add(keyPath(key)),
-    tombstones: () => digestFromBytes(hashEngine().hash(Buffer.from([...knownTombstones].sort().join(' ')))),
+    tombstones: tombstones.mark,
     isVouching,
     requirePresent() {
       if (absence !== undefined) throw absence;
@@ -283,18 +267,6 @@ export async function openRemote(options: {
   };
   await refresh(options.signal);
   return remote;
-}
-
-/** What was kept of the remote on this machine; undefined where it is not right, so that it is read again. */
-function ifGood(kept: Buffer | undefined, check: (bytes: Buffer) => unknown): Buffer | undefined {
-  if (kept === undefined) return undefined;
-  try {
-    check(kept);
-    return kept;
-  } catch (error) {
-    if (error instanceof MlvError) return undefined;
-    throw error;
-  }
 }
 
 /** True for an object that was there and is no more, or never was. */

@@ -57,9 +57,15 @@ export async function repairCache(options: {
   for (const { blobs } of survey.damagedPacks.values()) for (const { digest } of blobs()) need(digest);
   for (const { digests } of survey.damages) for (const digest of digests) need(digest);
   const repairing = createRepairWriter({ survey, packBelow, displaced });
-  for (const [name, pack] of survey.damagedPacks) await salvage(name, pack, survey, repairing.writer);
-  const before = displaced.size;
-  for (const source of sources) if (displaced.size > 0) await source([...displaced], repairing.writer);
+  let before = 0;
+  try {
+    for (const [name, pack] of survey.damagedPacks) await salvage(name, pack, survey, repairing.writer);
+    before = displaced.size;
+    for (const source of sources) if (displaced.size > 0) await source([...displaced], repairing.writer);
+  } catch (error) {
+    await repairing.writer.abandon();
+    throw error;
+  }
   const restored = before - displaced.size;
   const written = await repairing.finish();
 

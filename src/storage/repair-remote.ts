@@ -16,6 +16,7 @@ import {
 import { DAY_MS } from '../domain/remote-times.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { buildIndex } from './build-index.ts';
+import { finishing } from './cache-writer.ts';
 import type { BlobLocation, LocalCache } from './local-cache.ts';
 import { openLocalCache } from './local-cache.ts';
 import { findDamaged } from './pack-reader.ts';
@@ -165,11 +166,12 @@ function startRepair(options: RemoteRepairOptions): RemoteRepair {
       if (good.length === 0) return;
       const path = keyPath(key);
       const writer = moving.openWriter();
-      await findDamaged((offset, length) => home.read(path, { offset, length }, signal), good, {
-        size: survey.sizes.get(path) ?? 0,
-        onGood: ({ digest }, bytes) => writer.put(digestToBytes(digest), bytes, 'data'),
-      });
-      await writer.finish();
+      await finishing(writer, () =>
+        findDamaged((offset, length) => home.read(path, { offset, length }, signal), good, {
+          size: survey.sizes.get(path) ?? 0,
+          onGood: ({ digest }, bytes) => writer.put(digestToBytes(digest), bytes, 'data'),
+        }),
+      );
     },
     async send(digests, kind) {
       const pending = new Map<Digest, PendingBlob>();

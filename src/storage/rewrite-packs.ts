@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { digestToBytes } from '../domain/digest.ts';
 import type { PackedBlob } from '../domain/pack.ts';
-import { createCacheWriter } from './cache-writer.ts';
+import { createCacheWriter, finishing } from './cache-writer.ts';
 import type { IsNeeded, PackUse } from './collect-cache.ts';
 import type { LocalCache } from './local-cache.ts';
 import { findDamaged, readPackTable } from './pack-reader.ts';
@@ -21,20 +21,21 @@ export async function rewritePacks<P extends Pick<PackUse, 'name' | 'path'>>(
   const { folder, packBelow, publish } = cache;
   // What is needed is there already, in the packs that are to go.
   const writer = createCacheWriter({ folder, packBelow, publish, keeps: () => false });
-  for (const pack of packs) {
-    signal?.throwIfAborted();
-    const file = openSync(pack.path, 'r');
-    try {
-      const read = rangeReader(file);
-      const { size } = fstatSync(file);
-      const { blobs, kind } = await readPackTable(read, size, pack.name);
-      const needed = blobs.filter(({ digest }) => isNeeded(digestToBytes(digest)));
-      const onGood = ({ digest }: PackedBlob, bytes: Buffer): void => writer.put(digestToBytes(digest), bytes, kind);
-      if ((await findDamaged(read, needed, { size, onGood })).length === 0) rewritten.push(pack);
-    } finally {
-      closeSync(file);
+  return finishing(writer, async () => {
+    for (const pack of packs) {
+      signal?.throwIfAborted();
+      const file = openSync(pack.path, 'r');
+      try {
+        const read = rangeReader(file);
+        const { size } = fstatSync(file);
+        const { blobs, kind } = await readPackTable(read, size, pack.name);
+        const needed = blobs.filter(({ digest }) => isNeeded(digestToBytes(digest)));
+        const onGood = ({ digest }: PackedBlob, bytes: Buffer): void => writer.put(digestToBytes(digest), bytes, kind);
+        if ((await findDamaged(read, needed, { size, onGood })).length === 0) rewritten.push(pack);
+      } finally {
+        closeSync(file);
+      }
     }
-  }
-  await writer.finish();
-  return rewritten;
+    return rewritten;
+  });
 }

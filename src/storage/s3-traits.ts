@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 
 /** What a store turned out to be able to do, and where its bucket is. */
 export interface S3Traits {
@@ -19,7 +19,7 @@ export function openTraits(path: string) {
     learn(more: S3Traits): void {
       traits = { ...traits, ...more };
       try {
-        mkdirSync(dirname(path), { recursive: true });
+        makeFolderDurably(dirname(path));
         writeFileDurably(path, Buffer.from(`${JSON.stringify(traits)}\n`));
       } catch {
         // A clone that may not be written to.

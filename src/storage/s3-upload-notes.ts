@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 
 /** An upload in parts that was begun. */
 export interface UploadNote {
@@ -35,7 +35,7 @@ export function openUploadNotes(folder: string) {
     },
     keep(note: UploadNote): void {
       try {
-        mkdirSync(folder, { recursive: true });
+        makeFolderDurably(folder);
         writeFileDurably(path(note.key), `${JSON.stringify(note)}\n`);
       } catch {
         // A clone that may not be written to.

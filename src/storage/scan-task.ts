@@ -9,7 +9,7 @@ import { treePathToText } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CacheWriter } from './cache-writer.ts';
-import { DIGEST_OFFSET, isSameFile, kindOf, RECORD_BYTES, STORED, writeRecord } from './file-record.ts';
+import { DIGEST_OFFSET, isSameFile, kindOf, RECORD_BYTES, STORED, WRITTEN, writeRecord } from './file-record.ts';
 import { DENIED, ingestFile, ingestSettled, LARGE_FILE_BYTES } from './ingest.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { BlockPlace } from './stat-cache.ts';
@@ -31,7 +31,13 @@ export interface ScanTask {
   readonly settledBefore: number;
   /** The blocks of the last scan's stat cache that may hold these paths. */
   readonly previous:
-    | { readonly path: string; readonly blocks: readonly BlockPlace[]; readonly trustStored: boolean }
+    | {
+        readonly path: string;
+        readonly blocks: readonly BlockPlace[];
+        readonly trustStored: boolean;
+        /** False after a boot: what a checkout wrote before it is hashed again. */
+        readonly trustWritten: boolean;
+      }
     | undefined;
   /** Whether what is not in the cache is put there. */
   readonly store: boolean;
@@ -118,16 +124,20 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
     }
     if (hit !== undefined && isSameFile(hit.records, hit.at, kind, stats)) {
       hit.records.copy(records, at, hit.at, hit.at + RECORD_BYTES);
-      const isStored = known.trustStored && ((records[at + 1] ?? 0) & STORED) !== 0;
-      if (!isStored) records[at + 1] = 0;
+      const flags = records[at + 1] ?? 0;
+      const isStored = known.trustStored && (flags & STORED) !== 0;
+      if (!isStored) records[at + 1] = flags & WRITTEN;
       if (!task.store || isStored) continue;
       if (cache.has(digestFromBytes(records, at + DIGEST_OFFSET))) {
-        records[at + 1] = STORED;
+        records[at + 1] = STORED | (flags & WRITTEN);
         continue;
       }
     }
     writeRecord(records, at, kind, stats);
+    // Read again because it is so new: that tells nothing of the disk.
+    const mark = hit !== undefined && isMarkedFor(hit, records, at) ? WRITTEN : 0;
     if (stats.size >= LARGE_FILE_BYTES) {
+      records[at + 1] = mark;
       large.push(position);
       continue;
     }
@@ -136,10 +146,19 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
     if ('problem' in ingested) {
       problems.push({ position, reason: ingested.problem });
       records.fill(0, at, at + RECORD_BYTES);
-    } else writeIngested(records, at, ingested, task);
+    } else {
+      writeIngested(records, at, ingested, task);
+      records[at + 1] = (records[at + 1] ?? 0) | mark;
+    }
   }
   known.close();
   return { type: 'scan', records, large, problems, read };
+}
+
+/** Whether a checkout wrote the very file that the new record is of. */
+function isMarkedFor(hit: { readonly records: Buffer; readonly at: number }, records: Buffer, at: number): boolean {
+  const isMarked = ((hit.records[hit.at + 1] ?? 0) & WRITTEN) !== 0;
+  return isMarked && records.compare(hit.records, hit.at + 8, hit.at + DIGEST_OFFSET, at + 8, at + DIGEST_OFFSET) === 0;
 }
 
 /** A folder that may be listed, and no more, gives names of which nothing can be learnt. */
@@ -238,11 +257,15 @@ function openPrevious(task: ScanTask) {
   let position = 0;
   return {
     trustStored: previous?.trustStored ?? false,
+    /** Undefined where there is none to go by. */
     find(path: TreePath): { records: Buffer; at: number } | undefined {
       for (;;) {
         while (position < paths.length && (paths[position] ?? '') < path) position += 1;
-        if (position < paths.length)
-          return paths[position] === path ? { records, at: position * RECORD_BYTES } : undefined;
+        if (position < paths.length) {
+          const at = position * RECORD_BYTES;
+          const isUnsure = previous?.trustWritten === false && ((records[at + 1] ?? 0) & WRITTEN) !== 0;
+          return paths[position] === path && !isUnsure ? { records, at } : undefined;
+        }
         const place = blocks[next++];
         if (place === undefined || file === undefined) return undefined;
         const block = place.last < path ? undefined : readBlock(file, place);

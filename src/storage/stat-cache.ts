@@ -5,13 +5,15 @@
  *   "mlvstat0", blocks (records of 72 bytes, then their paths joined by NUL), directory (JSON), u48 where it begins,
  *   u48 its length, 4 zero, BLAKE3 of the directory
  */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { dirname } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { bootId } from '../platform/process-identity.ts';
 import { RECORD_BYTES } from './file-record.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
 
@@ -38,6 +40,8 @@ export interface StatCache {
   readonly path: string;
   /** Generation of the cache when the records' `STORED` flags were true. */
   readonly generation: string;
+  /** In which it was written: `bootId`. */
+  readonly boot: string;
   /** What, beside the files, `root` depends on. */
   readonly context: string;
   /** The tree (or, for a single file, the blob) that these records make in that context. */
@@ -81,9 +85,10 @@ export function openStatCache(path: string): StatCache | undefined {
 function parseDirectory(text: string, end: number): Directory | undefined {
   try {
     const directory = JSON.parse(text) as Directory;
-    const { generation, context, root, files, bytes, notCheckedOut, blocks } = directory;
+    const { generation, boot, context, root, files, bytes, notCheckedOut, blocks } = directory;
     const isRight =
       typeof generation === 'string' &&
+      typeof boot === 'string' &&
       typeof context === 'string' &&
       isDigest(root) &&
       [files, bytes, notCheckedOut].every(isCount) &&
@@ -135,35 +140,41 @@ export function blocksBetween(blocks: readonly BlockPlace[], first: TreePath, la
 export interface StatCacheWriter {
   /** Adds the next paths, in order. */
   add(block: StatBlock): void;
-  finish(summary: Omit<StatCache, 'path' | 'blocks'>): void;
+  /** Returns what kept it from being written, no room or no permission; undefined when it was. */
+  finish(summary: Omit<StatCache, 'path' | 'boot' | 'blocks'>): unknown;
   abandon(): void;
 }
 
 /** Takes everything and keeps nothing. */
-export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => {}, abandon: () => {} };
+export const NO_STAT_CACHE: StatCacheWriter = { add: () => {}, finish: () => undefined, abandon: () => {} };
 
 /**
  * Writes a new stat cache beside the old one and replaces that at the end. Not flushed: it may be lost, never wrong. Where there is
  * no room or no permission the old one stays: whoever only looks must not fail over it.
  */
-export function writeStatCache(path: string): StatCacheWriter {
+export function writeStatCache(path: string, boot = bootId()): StatCacheWriter {
   const temporary = `${path}.${process.pid}.tmp`;
-  const opened = withoutRoom(() => {
-    mkdirSync(dirname(path), { recursive: true });
+  let failure: unknown;
+  const unlessFull = <T>(work: () => T): T | undefined => {
+    try {
+      return failure === undefined ? work() : undefined;
+    } catch (error) {
+      if (!hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT')) throw error;
+      failure = error;
+      return undefined;
+    }
+  };
+  const opened = unlessFull(() => {
+    makeFolderDurably(dirname(path));
     return openSync(temporary, 'w');
   });
-  if (opened === undefined) return NO_STAT_CACHE;
+  if (opened === undefined) return { ...NO_STAT_CACHE, finish: () => failure };
   const descriptor = opened;
   const blocks: BlockPlace[] = [];
   let offset = 0;
-  let isWhole = true;
 
   function write(bytes: Buffer): void {
-    isWhole &&=
-      withoutRoom(() => {
-        writeFully(descriptor, bytes);
-        return true;
-      }) === true;
+    unlessFull(() => writeFully(descriptor, bytes));
     offset += bytes.length;
   }
 
@@ -191,30 +202,26 @@ export function writeStatCache(path: string): StatCacheWriter {
     },
     finish(summary) {
       const { generation, context, root, files, bytes, notCheckedOut } = summary;
-      const directory: Directory = { generation, context, root, files, bytes, notCheckedOut, blocks };
+      const directory: Directory = { generation, boot, context, root, files, bytes, notCheckedOut, blocks };
       const text = Buffer.from(JSON.stringify(directory), 'utf8');
       const trailer = Buffer.alloc(TRAILER_BYTES);
       trailer.writeUIntLE(offset, 0, 6);
       trailer.writeUIntLE(text.length, 6, 6);
       hashEngine().hash(text).copy(trailer, 16);
       write(Buffer.concat([text, trailer]));
-      if (!isWhole) return abandon();
+      if (failure !== undefined) {
+        abandon();
+        return failure;
+      }
       closeSync(descriptor);
       renameSync(temporary, path);
+      return undefined;
     },
     abandon,
   };
 }
 
 /** Undefined where the disk is full or may not be written to. */
-function withoutRoom<T>(write: () => T): T | undefined {
-  try {
-    return write();
-  } catch (error) {
-    if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT')) return undefined;
-    throw error;
-  }
-}
 
 function blockBytes({ paths, records }: StatBlock): Buffer {
   return Buffer.concat([records, Buffer.from(paths, 'latin1')]);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StorageKey } from '../domain/blob-index.ts';
@@ -17,6 +17,7 @@ import {
 } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
+import { ioError } from '../platform/io-error.ts';
 import { writeFullyTo } from '../platform/read-write.ts';
 import type { BuiltIndex } from './build-index.ts';
 import type { Damage } from './damage.ts';
@@ -24,9 +25,10 @@ import { damageReason } from './damage.ts';
 import type { Home } from './home.ts';
 import type { IndexFile, LocatedRow } from './index-file.ts';
 import { openIndexFile } from './index-file.ts';
-import { replacedBy } from './merge-indexes.ts';
+import { MAX_WHOLE_INDEX_BYTES, replacedBy } from './merge-indexes.ts';
 import { readTwice } from './read-twice.ts';
 import { isMissing } from './remote.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** What a remote says of itself, each byte read from it and compared with the name: none of it from this machine's mirror. */
 export interface SurveyedIndexes {
@@ -70,7 +72,7 @@ export async function surveyIndexes(options: {
   const damagedKeys: string[] = [];
   const dead = new Set<string>();
   const opened = new Map<Digest, IndexFile>();
-  mkdirSync(scratch, { recursive: true });
+  makeFolder(scratch);
 
   function note(kind: Damage['kind'], key: string, error: unknown): void {
     if (error instanceof MlvError && error.kind === 'unsupported') throw error;
@@ -192,12 +194,19 @@ async function copyTo(
   given: { readonly key: string; readonly size: number; readonly path: string; readonly signal: AbortSignal },
 ): Promise<void> {
   const { key, size, path, signal } = given;
+  if (size > MAX_WHOLE_INDEX_BYTES) {
+    const message = `${key} at ${home.name} has ${size} bytes, more than any index`;
+    throw new MlvError({ code: 'index-invalid', kind: 'corrupt', message });
+  }
   const file = await open(path, 'w');
   try {
     for (let offset = 0; offset < size; offset += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, size - offset);
       await writeFullyTo(file, await home.read(key, { offset, length }, signal));
     }
+  } catch (error) {
+    // Which a full disk of this machine does not.
+    throw ioError(error, 'write', path);
   } finally {
     await file.close();
   }

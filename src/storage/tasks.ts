@@ -16,16 +16,25 @@ export interface FlushTask {
   readonly type: 'flush';
 }
 
+/** Removes what a thread has begun to store and has not made durable. */
+export interface AbandonTask {
+  readonly type: 'abandon';
+}
+
+export interface AbandonResult {
+  readonly type: 'abandon';
+}
+
 export interface FlushResult {
   readonly type: 'flush';
   readonly rows: readonly PackedRows[];
 }
 
 /** What threads can be asked to do; every task says which cache it is about. */
-export type Task = (ScanTask | IngestTask | MaterialiseTask | VerifyTask | FlushTask) & {
+export type Task = (ScanTask | IngestTask | MaterialiseTask | VerifyTask | FlushTask | AbandonTask) & {
   readonly cache: CacheOptions;
 };
-export type TaskResult = ScanResult | IngestResult | MaterialiseResult | VerifyResult | FlushResult;
+export type TaskResult = ScanResult | IngestResult | MaterialiseResult | VerifyResult | FlushResult | AbandonResult;
 
 export interface CacheOptions {
   readonly folder: string;
@@ -66,6 +75,8 @@ export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskRe
         return runVerifyTask(task, opened.folder);
       case 'flush':
         return flush(writer);
+      case 'abandon':
+        return abandon(writer);
       default:
         return task satisfies never;
     }
@@ -74,6 +85,11 @@ export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskRe
 
 async function flush(writer: CacheWriter | undefined): Promise<FlushResult> {
   return { type: 'flush', rows: (await writer?.flush()) ?? [] };
+}
+
+async function abandon(writer: CacheWriter | undefined): Promise<AbandonResult> {
+  await writer?.abandon();
+  return { type: 'abandon' };
 }
 
 /** What a result hands over instead of copying. */

@@ -1,8 +1,9 @@
-import { existsSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, openSync, renameSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestToBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { diskTimeIn } from '../platform/disk-time.ts';
 import { randomName, writeFileDurably } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
 import { listNames } from '../platform/list-names.ts';
@@ -60,13 +61,7 @@ export function trashFolders(run: string) {
 export function diskTime(folder: string): number {
   const { temporary } = cacheFolders(folder);
   makeCacheFolder(folder, temporary);
-  const path = join(temporary, randomName());
-  writeFileSync(path, '');
-  try {
-    return statSync(path).mtimeMs;
-  } finally {
-    rmSync(path, { force: true });
-  }
+  return diskTimeIn(temporary);
 }
 
 /** Looks in a cache's trash for what the cache does not have. What of the trash is damaged is not looked into. */
@@ -153,9 +148,9 @@ export function throwPackAway(folder: string, run: TrashRun, name: Digest): void
   move(folder, join(cacheFolders(folder).packs, fileName), join(trashFolders(run.folder).packs, fileName));
 }
 
-/** Gives a blob with a file of its own its place in the cache again. */
-export function restoreLoose(folder: string, run: TrashRun, digest: Digest): void {
-  move(folder, loosePath(run.folder, digest), loosePath(folder, digest));
+/** Gives a blob with a file of its own its place in the cache again. Returns where it is. */
+export function restoreLoose(folder: string, run: TrashRun, digest: Digest): string {
+  return move(folder, loosePath(run.folder, digest), loosePath(folder, digest));
 }
 
 /** Gives a pack its place in the cache again. Returns where it is; undefined where it is gone. */

@@ -62,6 +62,25 @@ export async function sendBlobs(blobs: readonly PendingBlob[], kind: PackKind, o
   );
 }
 
+/** Bytes of blobs that are not at the remote under the key that they would get: an earlier run may have sent them. */
+export async function unsentBytes(blobs: readonly PendingBlob[], options: SendOptions): Promise<number> {
+  const { home } = options.remote;
+  let shares: boolean | undefined;
+  let bytes = 0;
+  await forEachParallel(shipments(blobs, 'data'), options, async (shipment, signal) => {
+    const [first] = shipment;
+    if (first === undefined) return;
+    const { digest, location } = first;
+    const isAlone = isLarge(first, 'data');
+    if (isAlone && !location.isPacked && (shares ??= home.sharesBlocks?.(location.path) === true)) return;
+    const { key, size } = isAlone
+      ? { key: { kind: 'object', hash: digest } as const, size: location.length }
+      : framePack(shipment, 'data', options.remote);
+    if ((await home.size(keyPath(key), signal)) !== size) bytes += size;
+  });
+  return bytes;
+}
+
 /** Tree objects go into packs whatever their size: a pack of tree objects vouches for what they name. */
 function isLarge(blob: PendingBlob, kind: PackKind): boolean {
   return kind === 'data' && blob.location.length >= PACK_BELOW;

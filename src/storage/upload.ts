@@ -3,6 +3,7 @@ import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { DAY_MS, RELY_MS, RENEW_DAYS } from '../domain/remote-times.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { fits, noRoom } from '../platform/room.ts';
 import { buildIndex } from './build-index.ts';
 import type { LocalCache } from './local-cache.ts';
 import { corrupt } from './local-cache.ts';
@@ -13,7 +14,7 @@ import type { FailedBlob } from './transfer-failures.ts';
 import { createFailures } from './transfer-failures.ts';
 import { createRowCollector } from './row-collector.ts';
 import type { SendOptions, Sent } from './upload-blobs.ts';
-import { sendBlobs } from './upload-blobs.ts';
+import { sendBlobs, unsentBytes } from './upload-blobs.ts';
 import type { UnsentBlob, UploadBatch, UploadRoot } from './upload-plan.ts';
 import { planUpload } from './upload-plan.ts';
 
@@ -146,7 +147,18 @@ function createRun({ remote, cache, renewNotes, onProgress, signal }: UploadOpti
     return remote.tombstones() === tombstones;
   }
 
+  async function requireRoom(blobs: UploadBatch['blobs']): Promise<void> {
+    const room = remote.home.room?.();
+    const atMost = blobs.reduce((sum, { location }) => sum + location.length, 0);
+    if (room === undefined || fits(room, atMost)) return;
+    const bytes = await unsentBytes(blobs, sending);
+    if (fits(room, bytes)) return;
+    const hint = 'Make room there and push again: what has arrived is not sent again.';
+    throw noRoom({ what: 'are to be sent', folder: remote.home.name, room, bytes, hint });
+  }
+
   async function sendBatch(batch: UploadBatch, tombstones: string): Promise<void> {
+    await requireRoom(batch.blobs);
     await remote.prepare(signal);
     isGood = (await lookAgain(tombstones)) && isGood;
     if (!isGood) return;

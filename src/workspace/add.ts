@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
@@ -12,6 +13,7 @@ import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { importOutside } from './import-outside.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { requireRoomToAdd } from './room-to-add.ts';
 import { unscannable } from './scan.ts';
 import type { StorageTasks } from './task-runner.ts';
 import { createStorageTasks } from './task-runner.ts';
@@ -82,6 +84,7 @@ export async function recordTargets(
 ): Promise<AddResult> {
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
+    await requireRoomForTargets(workspace, targets, { ...options, tasks });
     const recorded: Recorded[] = [];
     for (const target of targets) recorded.push(await recordTarget(workspace, target, { ...options, tasks }));
     const changes = recorded.flatMap((each) => pointerChange(each, options));
@@ -98,6 +101,21 @@ export async function recordTargets(
   } finally {
     await tasks.close();
   }
+}
+
+/** What goes into a folder that is not read as a whole is little. */
+async function requireRoomForTargets(
+  workspace: Workspace,
+  targets: readonly AddTarget[],
+  options: VerbOptions & { readonly tasks: StorageTasks },
+): Promise<void> {
+  const whole = new Map(targets.filter(({ inner }) => inner === undefined).map((target) => [target.path, target]));
+  const sources = [...whole.keys()].map((path) => ({ path, absolute: join(workspace.root, path) }));
+  await requireRoomToAdd(workspace, sources, (path) => {
+    const record = whole.get(path)?.record ?? { path, base: undefined, selected: 'all' };
+    const tracked = whole.get(path)?.tracked;
+    return takeSnapshotWithPages({ ...options, workspace, path, tracked, record, store: false });
+  });
 }
 
 async function recordTarget(

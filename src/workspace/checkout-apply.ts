@@ -2,9 +2,11 @@ import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { ioError } from '../platform/io-error.ts';
+import { bootId } from '../platform/process-identity.ts';
 import { findTemporaries } from '../platform/walk.ts';
-import { markRacy } from '../storage/file-record.ts';
-import type { StatBlock } from '../storage/stat-cache.ts';
+import { distrustWritten, markRacy } from '../storage/file-record.ts';
+import type { StatBlock, StatCache } from '../storage/stat-cache.ts';
 import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutItem } from './checkout.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
@@ -32,8 +34,10 @@ export async function applyPlan(
   situation: CheckoutSituation,
   options: VerbOptions & { readonly tasks: StorageTasks },
 ): Promise<{ readonly item: CheckoutItem; readonly problems: readonly string[] }> {
-  const { path, record, content, selected } = situation;
-  if (record.target !== undefined) removeLeftovers(workspace, situation);
+  const { path, record, content, selected, snapshot } = situation;
+  // What is about to be replaced is compared with what was noted of it.
+  if (snapshot.unnoted !== undefined) throw ioError(snapshot.unnoted, 'write', stateFiles(workspace, path).statCache);
+  if (record.target !== undefined || content === undefined) removeLeftovers(workspace, situation);
   // What is made anew is missing for a moment, too.
   const restore = situation.relink || situation.force ? 'all' : situation.restore;
   const earlier = unfinished(record).filter((each) => !sameContent(each, content));
@@ -113,7 +117,7 @@ async function carryOut(
     const racySince = probeClock(plan.root, workspace.ownFolder);
     const writer = writeStatCache(statFile);
     for (const block of mergeRecords(
-      [before === undefined ? [] : readBlocks(before), runs.remove, runs.write, runs.link],
+      [before === undefined ? [] : blocksBefore(before), runs.remove, runs.write, runs.link],
       BLOCK_PATHS,
     )) {
       markRacy(block.records, racySince);
@@ -131,6 +135,14 @@ async function carryOut(
     });
   }
   return { ...summary, kept };
+}
+
+/** Where the scan before could not write what it learnt, records may be those of another boot. */
+function* blocksBefore(before: StatCache): Generator<StatBlock> {
+  for (const block of readBlocks(before)) {
+    if (before.boot !== bootId()) distrustWritten(block.records);
+    yield block;
+  }
 }
 
 function* countKept<T extends { readonly action: string }>(steps: Iterable<T>, keep: () => void): Generator<T> {

@@ -140,7 +140,10 @@ function createTraceTests(
 
 const COMPARE_BYTES = 1 << 20;
 
-/** True when the file holds the beginning of the blob: overwriting it then loses nothing. */
+/**
+ * True when the file holds the beginning of the blob, or, after a power loss, zeros where that had not come to the disk: overwriting
+ * it then loses nothing.
+ */
 function isPrefix(workspace: Workspace, file: string, { kind, digest }: TreeEntry): boolean {
   const location = workspace.cache().locate(digest);
   if (location === undefined || (kind !== 'f' && kind !== 'x')) return false;
@@ -155,13 +158,18 @@ function isPrefix(workspace: Workspace, file: string, { kind, digest }: TreeEntr
       const length = readAt(mine, left, offset, COMPARE_BYTES);
       if (offset + length > location.length) return false;
       if (readAt(blob, right, location.offset + offset, length) !== length) return false;
-      if (left.compare(right, 0, length, 0, length) !== 0) return false;
+      if (left.compare(right, 0, length, 0, length) !== 0 && !isTorn(left, right, length)) return false;
       if (length < COMPARE_BYTES) return true;
     }
   } finally {
     closeSync(mine);
     closeSync(blob);
   }
+}
+
+/** Whether the first bytes are the same, but for zeros. */
+function isTorn(left: Buffer, right: Buffer, length: number): boolean {
+  return left.subarray(0, length).every((byte, at) => byte === 0 || byte === right[at]);
 }
 
 function openForReading(file: string): number | 'gone' | 'link' {

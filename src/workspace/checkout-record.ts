@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreePath } from '../domain/tree-path.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { Workspace } from './open.ts';
 
@@ -130,7 +130,7 @@ function isWhole({ base, selected, target, next }: StoredRecord): boolean {
 
 export function writeCheckoutRecord(workspace: Workspace, record: CheckoutRecord): void {
   const file = stateFiles(workspace, record.path).record;
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolderDurably(dirname(file));
   const json = JSON.stringify({ version: VERSION, ...record });
   writeFileDurably(file, `${json}\n${sumOf(json)}\n`);
 }

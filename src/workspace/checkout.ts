@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
@@ -27,6 +28,7 @@ import { isOnOneDisk } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { purgedLine } from './purge-record.ts';
 import { requireHeld } from './require-held.ts';
+import { requireRoomToCheckOut } from './room-to-check-out.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
@@ -95,6 +97,10 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       });
     }
     const overwritten = refuseConflicts(examined, options.force === true);
+    requireRoomToCheckOut(
+      workspace,
+      examined.map(({ situation }) => situation),
+    );
     for (const { situation } of examined) {
       const applied = await attempt(situation.path, () =>
         applyPlan(workspace, situation, { tasks, ...progressOptions(options) }),
@@ -167,7 +173,7 @@ function requireDistinctNames(workspace: Workspace, { path, content, selected }:
   if (content?.type !== 'dir') return;
   const { root, ownFolder } = workspace;
   // A trial file that a killed command leaves is to be nothing that Git would add.
-  mkdirSync(ownFolder, { recursive: true });
+  makeFolderDurably(ownFolder);
   const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
   if (!ignoresCase && !ignoresNormalisation) return;
   const entries = selectedEntries(workspace, content.hash, selected);

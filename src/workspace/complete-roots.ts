@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
-import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import type { Workspace } from './open.ts';
 
 /** As many versions are remembered; one more pushes the oldest out. */
@@ -24,7 +24,7 @@ export function noteCompleteRoots(workspace: Workspace, roots: readonly Digest[]
   const generation = workspace.cache().generation();
   if (fresh.length === 0 || generation === '') return;
   const lines = [generation, ...[...fresh, ...known].slice(0, MAX_ROOTS), ''];
-  mkdirSync(workspace.sharedFolder, { recursive: true });
+  makeFolderDurably(workspace.sharedFolder);
   writeFileDurably(file(workspace), lines.join('\n'));
 }
 

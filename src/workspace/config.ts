@@ -1,9 +1,9 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { SettingEntry, Settings } from '../domain/settings.ts';
 import { parseSetting, resolveSettings, settingsFromEnvironment } from '../domain/settings.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
 import type { Environment, FileScope, OpenOptions, ProjectFolders } from './open.ts';
@@ -60,7 +60,7 @@ export async function getSetting(options: OpenOptions & { readonly key: string }
 export async function changeSettings(
   options: OpenOptions & { readonly scope: FileScope; readonly changes: SettingChanges },
 ): Promise<ChangeResult> {
-  const { cwd, environment, scope, changes } = options;
+  const { cwd, environment, locks, scope, changes } = options;
   const { editSettings } = await import('../domain/settings-document.ts');
   const folders = scope === 'user' ? projectAround(cwd, environment) : findProject(cwd, environment);
   const path = folders?.settingsFiles[scope] ?? userSettingsFile(environment);
@@ -78,13 +78,18 @@ export async function changeSettings(
       text = edited;
     }
     if (text === before) return false;
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolderDurably(dirname(path));
     writeFileDurably(throughLink(path), text, { beforeRename: () => lock?.assertHeld() });
     return true;
   }
 
   if (folders === undefined || scope === 'user') return { file, changed: change(), staged: [] };
-  const changed = await withLock(join(folders.sharedFolder, 'locks'), 'settings', { command: 'mlv config' }, change);
+  const changed = await withLock(
+    join(folders.sharedFolder, 'locks'),
+    'settings',
+    { ...locks, command: 'mlv config' },
+    change,
+  );
   return { file, changed, staged: changed && scope === 'tracked' ? await stage(folders, environment) : [] };
 }
 

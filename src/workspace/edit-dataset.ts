@@ -12,6 +12,7 @@ import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { walkTree } from '../platform/walk.ts';
+import { finishing } from '../storage/cache-writer.ts';
 import { openStatCache } from '../storage/stat-cache.ts';
 import type { Recorded } from './add.ts';
 import type { AddTarget } from './add-target.ts';
@@ -150,14 +151,15 @@ async function applyEdits(workspace: Workspace, target: InnerTarget, { edits, se
   const { path } = target;
   const cache = workspace.cache();
   const writer = cache.openWriter();
-  const tree = editTree({
-    root: requireDirectory(target),
-    edits,
-    load: cache.read,
-    hash: hashEngine().hash,
-    emit: ({ digest, bytes }) => writer.put(digestToBytes(digest), bytes, 'tree'),
-  });
-  await writer.finish();
+  const tree = await finishing(writer, () =>
+    editTree({
+      root: requireDirectory(target),
+      edits,
+      load: cache.read,
+      hash: hashEngine().hash,
+      emit: ({ digest, bytes }) => writer.put(digestToBytes(digest), bytes, 'tree'),
+    }),
+  );
   const content = { type: 'dir', hash: tree.root, exec: false } as const;
   return { target, content, files: tree.files, bytes: tree.bytes, record: { path, base: content, selected } };
 }

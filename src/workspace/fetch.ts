@@ -1,5 +1,6 @@
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import type { DamagedBlob } from '../storage/download-blobs.ts';
 import type { DownloadResult } from '../storage/download.ts';
 import { download } from '../storage/download.ts';
 import { noteCompleteRoots, readCompleteRoots } from './complete-roots.ts';
@@ -82,8 +83,7 @@ export async function fetch(
         if (content !== undefined) purged.push(purgedLine(path, content));
       }
       for (const { path } of result.missing) missing.push(path);
-      for (const { path, how } of result.damaged)
-        missing.push(`${path} (${how === 'gone' ? 'lost by' : 'damaged on'} the remote)`);
+      for (const { path, how } of result.damaged) missing.push(`${path} (${HOW[how]})`);
       needsRepair ||= result.damaged.length > 0;
       for (const { path, reason } of result.failed) failed.push({ path, reason });
     } finally {
@@ -93,6 +93,12 @@ export async function fetch(
   requireTargets(workspace, versions);
   return { remotes, missing, needsRepair, purged, failed };
 }
+
+const HOW: Readonly<Record<DamagedBlob['how'], string>> = {
+  damaged: 'damaged on the remote',
+  gone: 'lost by the remote',
+  'other-size': 'on the remote its size is not the one that its version says',
+};
 
 /** What was named must be in one of the versions at least: a path that was misspelt is not up to date. */
 function requireTargets(workspace: Workspace, versions: readonly WantedVersion[]): void {

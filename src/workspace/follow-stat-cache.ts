@@ -87,11 +87,13 @@ export function followStatCache(options: {
       writer.add(block);
       take(block);
     },
-    finish(summary: Parameters<StatCacheWriter['finish']>[0]): void {
-      if (isUnchanged() && previous?.generation === summary.generation && previous.root === summary.root) return;
+    /** Returns what kept the new stat cache from being written, where something did. */
+    finish(summary: Parameters<StatCacheWriter['finish']>[0]): unknown {
+      if (isUnchanged() && previous?.generation === summary.generation && previous.root === summary.root)
+        return undefined;
       const opened = writer ?? openWriter();
       if (writer === undefined) for (const block of previousBlocks(same)) opened.add(block);
-      opened.finish(summary);
+      return opened.finish(summary);
     },
     abandon(): void {
       writer?.abandon();

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
@@ -10,11 +9,12 @@ import type { GitLayout } from '../git/layout.ts';
 import { listWorkTrees } from '../git/work-trees.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { listNames } from '../platform/list-names.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { GcRoot } from '../storage/mark-needed.ts';
 import { cloneUnreachable, listClones } from './cache-clones.ts';
 import type { Workspace } from './open.ts';
 import { openRepository, openWorkspace } from './open.ts';
-import { isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { hasPointer, isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
 import type { TransferOptions } from './transfer-scope.ts';
 
 /** What is kept beside what always is. */
@@ -73,7 +73,7 @@ export async function* readCloneRoots(
 ): AsyncGenerator<GcRoot> {
   const { layout, environment } = workspace;
   if (layout === undefined) {
-    yield* workingRoots(workspace.root, undefined);
+    yield* workingRoots(workspace.root, { layout: undefined, staged: [] });
     yield* recordedRoots(workspace.ownFolder);
     return;
   }
@@ -81,12 +81,14 @@ export async function* readCloneRoots(
   const commits = new Set(more);
   for (const tree of listWorkTrees(layout)) {
     if (tree.layout === undefined) throw unreachable(tree);
-    yield* workingRoots(tree.layout.workTree, tree.layout);
-    yield* recordedRoots(join(tree.layout.gitDir, 'mlv'));
     const git = await openRepository(tree.layout, environment);
     if (git === undefined) continue;
     try {
-      for (const { blob } of await git.listIndex(isPointer)) yield* namedBy(git, blob, seen);
+      const staged = await git.listIndex(isPointer);
+      const { workTree } = tree.layout;
+      yield* workingRoots(workTree, { layout: tree.layout, staged: staged.map(({ path }) => path) });
+      yield* recordedRoots(join(tree.layout.gitDir, 'mlv'));
+      for (const { blob } of staged) yield* namedBy(git, blob, seen);
       const head = await git.head();
       if (head !== undefined) commits.add(head);
       for (const commit of await pendingCommits(git, tree.layout)) commits.add(commit);
@@ -141,14 +143,18 @@ async function* namedBy(git: GitRepository, blob: string, seen: Set<string>): As
   yield* rootsIn((await git.readBlob(blob)).subarray(0, MAX_POINTER_BYTES).toString('utf8'));
 }
 
-/** Pointers on the disk of one work tree, of all its projects. */
-async function* workingRoots(workTree: string, layout: GitLayout | undefined): AsyncGenerator<GcRoot> {
+/** Pointers on the disk of one work tree, of all its projects; also those that Git has in spite of ignoring them. */
+async function* workingRoots(
+  workTree: string,
+  { layout, staged }: { readonly layout: GitLayout | undefined; readonly staged: readonly string[] },
+): AsyncGenerator<GcRoot> {
   const pointers = findFiles(
     { workTree, ...(layout !== undefined && { commonDir: layout.commonDir }) },
-    { accept: isPointer, prune: (folder) => existsSync(`${workTree}/${folder}${POINTER_SUFFIX}`) },
+    { accept: isPointer, prune: (folder) => hasPointer(join(workTree, folder)) },
   );
-  for (const pointer of pointers) {
-    const text = readTextFile(join(workTree, pointer), MAX_POINTER_BYTES);
+  for (const pointer of new Set([...pointers, ...staged])) {
+    const path = join(workTree, pointer);
+    const text = statsAt(path)?.isFile() === true ? readTextFile(path, MAX_POINTER_BYTES) : undefined;
     if (text !== undefined) yield* rootsIn(text);
   }
 }

@@ -63,7 +63,7 @@ export interface GcOptions extends GcScope, VerbOptions {
  */
 export async function gc(workspace: Workspace, options: GcOptions): Promise<GcResult> {
   const { cacheFolder } = workspace;
-  return withRemovalLock(cacheFolder, { command: 'mlv gc', waitMs: 0 }, async () => {
+  return withRemovalLock(workspace, { command: 'mlv gc', waitMs: 0 }, async () => {
     const cache = workspace.cache();
     const now = diskTime(cacheFolder);
     if (options.dryRun !== true) for (const run of listTrash(cacheFolder)) finishRun(cacheFolder, run);
@@ -119,7 +119,7 @@ async function restoreAgain(workspace: Workspace, scope: GcScope): Promise<numbe
 /** Brings back what the last collection has thrown away. Throws `trash-empty`. */
 export async function undoGc(workspace: Workspace): Promise<Amount> {
   const { cacheFolder } = workspace;
-  return withRemovalLock(cacheFolder, { command: 'mlv gc --undo', waitMs: 0 }, async () => {
+  return withRemovalLock(workspace, { command: 'mlv gc --undo', waitMs: 0 }, async () => {
     const run = listTrash(cacheFolder).at(-1);
     if (run === undefined) throw trashEmpty(cacheFolder);
     finishRun(cacheFolder, run);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { RepoPath } from '../domain/repo-path.ts';
-import type { IgnoreRules } from '../platform/walk.ts';
-import { NO_RULES, readIgnoreFile } from '../platform/walk.ts';
+import type { IgnoreRules } from '../domain/ignore-rules.ts';
+import { NO_RULES, withMlvignore } from '../platform/walk.ts';
 import type { Workspace } from './open.ts';
 
 /** The `.mlvignore` rules that hold at a tracked path: those of the project's root and of every folder on the way. */
@@ -13,7 +13,7 @@ export function ignoreRulesFor(
   const segments = path.split('/');
   for (let depth = 0; depth < segments.length; depth++) {
     const folder = segments.slice(0, depth).join('/');
-    rules = rules.enter(folder, readIgnoreFile(join(workspace.root, folder)));
+    rules = withMlvignore(rules, folder, join(workspace.root, folder));
   }
   return { rules, base: path };
 }

@@ -6,6 +6,7 @@ import type { AddOptions, AddResult } from './add.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Workspace } from './open.ts';
 import { checkout } from './checkout.ts';
+import { requireRoomToAdd } from './room-to-add.ts';
 import { createStorageTasks } from './task-runner.ts';
 import { writePointers } from './write-pointers.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -31,8 +32,8 @@ export async function importOutside(
   const path = resolveTarget(workspace, cwd, output);
   const around = await trackedAround(workspace, path);
   if (path === '' || around !== undefined || existsSync(join(workspace.root, path))) throw taken(output);
-  const given = resolve(cwd, source);
-  if (statsAt(given) === undefined) {
+  const named = resolve(cwd, source);
+  if (statsAt(named) === undefined) {
     throw new MlvError({
       code: 'path-missing',
       kind: 'missing',
@@ -40,20 +41,15 @@ export async function importOutside(
       hint: 'Check the spelling.',
     });
   }
-  const absolute = realpathSync.native(given);
+  const absolute = realpathSync.native(named);
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const record = { path, base: undefined, selected: 'all' } as const;
-    const snapshot = await takeSnapshot({
-      ...options,
-      workspace,
-      path,
-      record,
-      tasks,
-      store: true,
-      refusesPurged: true,
-      source: absolute,
-    });
+    const given = { ...options, workspace, path, record, tasks, source: absolute };
+    await requireRoomToAdd(workspace, [{ absolute, path, isOutside: true }], () =>
+      takeSnapshot({ ...given, store: false }),
+    );
+    const snapshot = await takeSnapshot({ ...given, store: true, refusesPurged: true });
     if (snapshot.problems.length > 0) throw unscannable(source, snapshot.problems);
     if (snapshot.content === undefined) throw taken(source);
     const { content, files, bytes } = snapshot;

@@ -1,9 +1,9 @@
-import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { prepareCache } from '../storage/cache-layout.ts';
 import type { Environment, ProjectFolders } from './open.ts';
 import {
@@ -76,8 +76,8 @@ async function initIn(
 
   const settings = await readSettings(folders, environment);
   prepareCache(cacheFolderOf(folders, settings, environment));
-  for (const name of ['checkout', 'state']) mkdirSync(join(folders.ownFolder, name), { recursive: true });
-  mkdirSync(dirname(file), { recursive: true });
+  for (const name of ['checkout', 'state']) makeFolderDurably(join(folders.ownFolder, name));
+  makeFolderDurably(dirname(file));
   // Last: this file is what makes the folder a project.
   if (isNew) writeFileDurably(file, FIRST_SETTINGS);
   const stages = git !== undefined && settings.values['core.autostage'];

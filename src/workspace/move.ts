@@ -1,10 +1,17 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath } from '../domain/repo-path.ts';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
-import { dropCheckoutRecord, readCheckoutRecord, stateFiles, writeCheckoutRecord } from './checkout-record.ts';
+import {
+  dropCheckoutRecord,
+  readCheckoutRecord,
+  sameContent,
+  stateFiles,
+  writeCheckoutRecord,
+} from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
@@ -22,15 +29,18 @@ export async function move(
   if (tracked === undefined) throw notTracked(options.from);
   const named = resolveTarget(workspace, options.cwd, options.to.replace(/\.mlv$/, ''));
   const isFolder = statsAt(resolve(root, named))?.isDirectory() === true;
-  const to = isFolder ? joinRepoPath(named, basename(from)) : named;
-  await requireFree(workspace, from, to);
+  const isResumed = await isUnderWay(workspace, tracked, named);
+  const to = isFolder && !isResumed ? joinRepoPath(named, basename(from)) : named;
+  if (!isResumed) await requireFree(workspace, from, to);
 
   const isPresent = statsAt(join(root, from)) !== undefined;
+  moveRecord(workspace, tracked, to);
   if (isPresent) {
     try {
-      mkdirSync(dirname(join(root, to)), { recursive: true });
+      makeFolderDurably(dirname(join(root, to)));
       renameSync(join(root, from), join(root, to));
     } catch (error) {
+      dropCheckoutRecord(workspace, to);
       if (!hasErrorCode(error, 'EXDEV', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EINVAL')) throw error;
       throw new MlvError({
         code: 'move-failed',
@@ -42,20 +52,40 @@ export async function move(
     }
   }
   try {
-    moveRecord(workspace, tracked, to);
     await writePointers(workspace, [
       { path: to, pointer: tracked.pointer, text: tracked.text },
       { path: from, pointer: undefined, text: tracked.text },
     ]);
   } catch (error) {
     // As long as the old pointer is there, its data goes back to it.
-    if (isPresent && statsAt(join(root, pointerPath(from))) !== undefined) renameSync(join(root, to), join(root, from));
+    if (isPresent && statsAt(join(root, pointerPath(from))) !== undefined) {
+      renameSync(join(root, to), join(root, from));
+      dropCheckoutRecord(workspace, to);
+    }
     throw error;
   }
   dropCheckoutRecord(workspace, from);
   return { from, to };
 }
 
+/**
+ * Whether an earlier run was interrupted when the data was at its new place and the old pointer was still there: that place has
+ * a record then, which is written first.
+ */
+async function isUnderWay(
+  workspace: Workspace,
+  { path: from, pointer, text }: Tracked,
+  to: RepoPath,
+): Promise<boolean> {
+  const { root } = workspace;
+  if (to === '' || statsAt(join(root, from)) !== undefined || statsAt(join(root, to)) === undefined) return false;
+  const [old, moved] = [from, to].map((path) => readCheckoutRecord(workspace, path, contentOf(pointer)));
+  if (moved?.base === undefined || !sameContent(old?.base, moved.base)) return false;
+  const there = await readTracked(workspace, to);
+  return there === undefined || there.text === text;
+}
+
+/** The record of the new place, before anything is there: whoever is interrupted goes on by it. */
 function moveRecord(workspace: Workspace, { path: from, pointer }: Tracked, to: RepoPath): void {
   const record = readCheckoutRecord(workspace, from, contentOf(pointer));
   if (record.base !== undefined || record.target !== undefined) {

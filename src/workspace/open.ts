@@ -1,16 +1,18 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
+import { MlvError } from '../domain/errors.ts';
 import type { Scope } from '../domain/setting-table.ts';
 import type { Settings, SettingsLayer } from '../domain/settings.ts';
 import { resolveSettings, settingsFromEnvironment } from '../domain/settings.ts';
-import { parsePlainSettings } from '../domain/settings-file.ts';
+import { MAX_SETTINGS_BYTES, parsePlainSettings } from '../domain/settings-file.ts';
 import type { PurgeRecord } from '../domain/purge-record.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { discoverLayout, keepsFileModes } from '../git/layout.ts';
+import { readTextFile } from '../platform/durable-write.ts';
 import { tryLinkTypes } from '../platform/link-types.ts';
+import type { LockWaiting } from '../platform/lock.ts';
 import { shareCache } from '../storage/cache-layout.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
@@ -47,6 +49,8 @@ export interface Workspace extends ProjectFolders {
   /** Folder of the cache, existing or not. */
   readonly cacheFolder: string;
   readonly environment: Environment;
+  /** How to wait for locks. */
+  readonly locks: LockWaiting;
   /** False where the disk keeps no executable bits, as Git noted when it made the repository (`core.fileMode`). */
   keepsModes(): boolean;
   /** The repository, opened at the first call; undefined for a project without Git. */
@@ -65,6 +69,7 @@ export interface OpenOptions {
   /** Any existing folder of the project, absolute. */
   readonly cwd: string;
   readonly environment: Environment;
+  readonly locks?: LockWaiting;
 }
 
 /** The file that makes a folder a project. */
@@ -77,7 +82,7 @@ const KIBIBYTE = 1024;
  * Opens the project that `cwd` lies in: the nearest folder upwards with `.mlv/config.yaml`, not above the Git work tree.
  * Throws `not-a-project`, `local-folder-distrusted`, and what the settings and Git's layout throw.
  */
-export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<Workspace> {
+export async function openWorkspace({ cwd, environment, locks = {} }: OpenOptions): Promise<Workspace> {
   const folders = findProject(cwd, environment);
   const settings = await readSettings(folders, environment);
   const cacheFolder = cacheFolderOf(folders, settings, environment);
@@ -93,6 +98,7 @@ export async function openWorkspace({ cwd, environment }: OpenOptions): Promise<
     settings,
     cacheFolder,
     environment,
+    locks,
     keepsModes: () => (modes ??= folders.layout === undefined || keepsFileModes(folders.layout)),
     git() {
       repository ??= openRepository(folders.layout, environment);
@@ -134,6 +140,8 @@ export function findProject(cwd: string, environment: Environment): ProjectFolde
   const layout = findLayout(cwd, environment);
   const root = findRoot(realpathSync.native(cwd), layout);
   if (root === undefined) throw notAProject(cwd, layout);
+
+  requireOwnFile(root);
   if (layout !== undefined) requireNoLocalFolder(root);
   return foldersOf(root, layout, environment);
 }
@@ -199,14 +207,9 @@ export async function readSettingsFile(path: string, scope: FileScope, root?: st
   );
 }
 
-/** The text of a settings file; undefined where there is none. */
+/** The text of a settings file; undefined where there is none. Throws as `readTextFile` does. */
 export function readSettingsText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  return readTextFile(path, MAX_SETTINGS_BYTES);
 }
 
 /** A path as messages name it: relative to the project when inside. */
@@ -239,6 +242,19 @@ function notAProject(cwd: string, layout: GitLayout | undefined): MlvError {
   });
 }
 
+/** A link would let a repository read, and `mlv config` write, settings that are somebody else's. */
+function requireOwnFile(root: string): void {
+  for (const name of ['.mlv', PROJECT_FILE]) {
+    if (!lstatSync(join(root, name)).isSymbolicLink()) continue;
+    throw new MlvError({
+      code: 'project-linked',
+      kind: 'refused',
+      message: `${join(root, name)} is a symlink, and so the project's settings are not its own`,
+      hint: 'Replace it by what it leads to, if you know what that is.',
+    });
+  }
+}
+
 /** What Git brought may not pose as this machine's cache, settings and records. */
 export function requireNoLocalFolder(root: string): void {
   const local = join(root, LOCAL_FOLDER);
@@ -260,7 +276,8 @@ function packBelow(settings: Settings, cacheFolder: string, root: string): numbe
   return isLinked ? 16 * KIBIBYTE : KIBIBYTE * KIBIBYTE;
 }
 
-function canReflink(cacheFolder: string, root: string): boolean {
+/** True where what is in the cache can share its bytes on the disk with what is in the project. */
+export function canReflink(cacheFolder: string, root: string): boolean {
   return isOnOneDisk(cacheFolder, root) && tryLinkTypes(join(cacheFolder, 'tmp')).reflink;
 }
 

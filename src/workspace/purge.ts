@@ -207,7 +207,7 @@ async function purgeCaches(
   const { cacheFolder } = workspace;
   if (!existsSync(cacheFolder)) return;
   const packBelow = (): number => workspace.cache().packBelow();
-  await withRemovalLock(cacheFolder, { command: 'mlv purge' }, async () => {
+  await withRemovalLock(workspace, { command: 'mlv purge' }, async () => {
     // What a collection that was killed has left is in the cache or in the trash after this, not between them.
     for (const run of listTrash(cacheFolder)) finishRun(cacheFolder, run);
     for (const folder of [cacheFolder, ...listTrash(cacheFolder).map((run) => run.folder)]) {

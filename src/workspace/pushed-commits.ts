@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { RENEW_DAYS } from '../domain/remote-times.ts';
 import type { Digest } from '../domain/digest.ts';
 import type { CommitId } from '../git/git.ts';
-import { writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
 
 const NAME = 'pushed-commits';
 const KNOWN_COMMITS = 20;
@@ -29,7 +29,7 @@ export function notePushedCommit(folder: string, moment: RemoteMoment, commit: C
   const known = readLines(folder, moment);
   if (known.some((line) => line.commit === commit)) return;
   const lines = [{ commit, day: moment.day }, ...known].slice(0, KNOWN_COMMITS);
-  mkdirSync(folder, { recursive: true });
+  makeFolderDurably(folder);
   const text = [moment.tombstones, ...lines.map((line) => `${line.commit} ${line.day}`), ''].join('\n');
   writeFileDurably(join(folder, NAME), text);
 }

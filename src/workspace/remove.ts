@@ -6,9 +6,12 @@ import type { TreeEntry } from '../domain/tree.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { readEntries } from '../domain/tree-reader.ts';
 import { statsAt } from '../platform/stats-at.ts';
+import { diffTrees } from '../domain/tree-diff.ts';
 import { targetOfTracked } from './add-target.ts';
 import { applyPlan } from './checkout-apply.ts';
+import type { Content } from './checkout-record.ts';
 import { dropCheckoutRecord, readCheckoutRecord, sameContent } from './checkout-record.ts';
+import { openContent } from './content.ts';
 import { digestOf } from './digest-of.ts';
 import { removeFromDataset } from './edit-dataset.ts';
 import type { Workspace } from './open.ts';
@@ -86,7 +89,7 @@ async function deleteData(workspace: Workspace, { path, pointer }: Tracked, opti
   try {
     const snapshot = await takeSnapshot({ ...options, workspace, path, record, tasks, store: true });
     if (snapshot.content === undefined) return;
-    if (!sameContent(snapshot.content, record.base) || snapshot.problems.length > 0) throw modified(path);
+    if (hasEdits(workspace, path, record.base, snapshot.content) || snapshot.problems.length > 0) throw modified(path);
     const { problems } = await applyPlan(
       workspace,
       {
@@ -107,6 +110,15 @@ async function deleteData(workspace: Workspace, { path, pointer }: Tracked, opti
   } finally {
     await tasks.close();
   }
+}
+
+/** Whether there is anything but what was recorded. What is missing is no edit here: a removal that was interrupted is gone on with. */
+function hasEdits(workspace: Workspace, path: RepoPath, base: Content | undefined, found: Content): boolean {
+  if (sameContent(base, found)) return false;
+  if (base?.type !== found.type) return true;
+  const changes = diffTrees(openContent(workspace, path, base), openContent(workspace, path, found));
+  // Nor is a folder that has been emptied.
+  return [...changes].some(({ after }) => after !== undefined && after.kind !== 'd');
 }
 
 /** Deletes an entry that is still what it was recorded as, and that the cache has; with `mayLose`, wherever else it is. */

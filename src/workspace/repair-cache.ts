@@ -4,6 +4,7 @@ import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { CacheWriter } from '../storage/cache-writer.ts';
+import { finishing } from '../storage/cache-writer.ts';
 import { download } from '../storage/download.ts';
 import { fetchBlobs } from '../storage/download-blobs.ts';
 import { hashFile, ingestFile } from '../storage/ingest.ts';
@@ -197,8 +198,9 @@ async function bringMissing(
   }
   if (missing.size > 0) {
     const writer = workspace.cache().openWriter();
-    for (const [digest, { paths }] of missing) takeFromWorkspace(workspace, { digest, paths, writer });
-    await writer.finish();
+    await finishing(writer, () => {
+      for (const [digest, { paths }] of missing) takeFromWorkspace(workspace, { digest, paths, writer });
+    });
     missing = missingIn(workspace, scope.versions);
   }
   const lost = [...missing].map(([digest, { paths, files }]) => ({ path: paths.join(', '), digest, files }));

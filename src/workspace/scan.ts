@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { bootId } from '../platform/process-identity.ts';
 import { temporaryName } from '../platform/durable-write.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { markRacy, RECORD_BYTES, recordKind, recordSize } from '../storage/file-record.ts';
@@ -121,7 +122,12 @@ async function scanChunk(
     previous:
       previous === undefined
         ? undefined
-        : { path: previous.path, blocks: previousBlocks(previous, paths), trustStored },
+        : {
+            path: previous.path,
+            blocks: previousBlocks(previous, paths),
+            trustStored,
+            trustWritten: previous.boot === bootId(),
+          },
     store,
     keepsModes,
   });
@@ -135,7 +141,10 @@ async function scanChunk(
     result.large.map(async (position) => {
       signal?.throwIfAborted();
       const { record, problem } = await tasks.run({ type: 'ingest', root, path: nameAt(position), store, keepsModes });
-      records.set(record, position * RECORD_BYTES);
+      const at = position * RECORD_BYTES;
+      const mark = records[at + 1] ?? 0;
+      records.set(record, at);
+      if (problem === undefined) records[at + 1] = (records[at + 1] ?? 0) | mark;
       if (problem !== undefined) problems.push({ path: treePathToText(nameAt(position)), reason: problem });
     }),
   );

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { makeFolderDurably } from '../platform/durable-write.ts';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasErrorCode } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { cacheFolders, SCRATCH_PREFIX } from '../storage/cache-layout.ts';
 import type { Workspace } from './open.ts';
 
@@ -21,10 +22,24 @@ export async function withScratch<T>(workspace: Workspace, work: (folder: string
 /** Who may only read the cache has the system's folder for such things. */
 function makeScratch(temporary: string): string {
   try {
-    mkdirSync(temporary, { recursive: true });
+    makeFolderDurably(temporary);
     return mkdtempSync(join(temporary, SCRATCH_PREFIX));
   } catch (error) {
     if (!hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
-    return mkdtempSync(join(tmpdir(), `mlv-${SCRATCH_PREFIX}`));
+    return makeTemporary(tmpdir());
+  }
+}
+
+function makeTemporary(folder: string): string {
+  try {
+    return mkdtempSync(join(folder, `mlv-${SCRATCH_PREFIX}`));
+  } catch (cause) {
+    throw new MlvError({
+      code: 'no-temporary-folder',
+      kind: 'io',
+      message: `the cache is not to be written to, and nothing can be made in ${folder} either`,
+      hint: 'Set TMPDIR to a folder with some room.',
+      cause,
+    });
   }
 }

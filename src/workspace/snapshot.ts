@@ -47,6 +47,8 @@ export interface Snapshot {
   readonly problems: readonly WalkProblem[];
   /** Files whose content was read. */
   readonly read: number;
+  /** Why what was found is not in the stat cache, where it should be. */
+  readonly unnoted: unknown;
   /** The content as a tree; a tracked file is a tree of one entry. */
   cursor(): TreeCursor;
 }
@@ -72,6 +74,7 @@ const NOTHING: Snapshot = {
   brought: [],
   problems: [],
   read: 0,
+  unnoted: undefined,
   cursor: () => EMPTY_CURSOR,
 };
 
@@ -124,7 +127,7 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
     const { digest: root, size: bytes } = entry;
     if (options.refusesPurged === true && workspace.purged().has(root))
       refusePurged(workspace.purged(), [{ path, digest: root }]);
-    follower.finish({
+    const unnoted = follower.finish({
       generation: workspace.cache().generation(),
       context: 'file',
       root,
@@ -141,6 +144,7 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
       brought: [],
       problems,
       read,
+      unnoted,
       cursor: () => entryCursor(entry),
     };
   } catch (error) {
@@ -202,8 +206,9 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
     // Bytes first, then the trees that name them, then the claim that the cache has them.
     await options.tasks.flush();
     await objects.finish();
+    let unnoted: unknown;
     if (problems.length > 0) follower.abandon();
-    else follower.finish({ generation: cache.generation(), context, ...tree });
+    else unnoted = follower.finish({ generation: cache.generation(), context, ...tree });
     return {
       content: { type: 'dir', hash: tree.root, exec: false },
       files: tree.files,
@@ -212,10 +217,12 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
       brought: tree.brought ?? [],
       problems,
       read: summary.read,
+      unnoted,
       cursor: () => openTree(tree.root, objects.load),
     };
   } catch (error) {
     follower.abandon();
+    await objects.abandon();
     throw error;
   }
 }
@@ -312,6 +319,7 @@ interface ObjectStore {
   readonly emit: (object: TreeObject) => void;
   readonly load: LoadObject;
   readonly finish: () => Promise<void>;
+  readonly abandon: () => Promise<void>;
 }
 
 /** Tree objects above this many bytes go to the cache even when nothing asked to store them: memory stays bounded. */
@@ -338,6 +346,9 @@ function createObjectStore(workspace: Workspace, store: boolean): ObjectStore {
     async finish() {
       await writer?.finish();
       writer = undefined;
+    },
+    async abandon() {
+      await writer?.abandon();
     },
   };
 }

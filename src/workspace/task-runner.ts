@@ -9,6 +9,7 @@ import { createTaskHandler } from '../storage/tasks.ts';
 const MAX_THREADS = 8;
 
 const FLUSH = { type: 'flush' } as const;
+const ABANDON = { type: 'abandon' } as const;
 
 type BareTask = Task extends infer T ? (T extends unknown ? Omit<T, 'cache'> : never) : never;
 type ResultOf<T extends BareTask> = Extract<TaskResult, { type: T['type'] }>;
@@ -41,11 +42,13 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
   };
   let inline: TaskRunner<Task, TaskResult> | undefined;
   let threads: TaskRunner<Task, TaskResult> | undefined;
+  let isStoring = false;
   signal?.addEventListener('abort', () => void threads?.close(), { once: true });
   const current = (): TaskRunner<Task, TaskResult> => threads ?? (inline ??= createInlineRunner(createTaskHandler()));
 
   return {
     async run<T extends BareTask>(task: T): Promise<ResultOf<T>> {
+      isStoring ||= 'store' in task && task.store;
       try {
         // The handler answers a task with a result of its own type.
         return (await current().run({ ...task, cache: optionsFor(task) })) as ResultOf<T>;
@@ -61,6 +64,7 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
     },
     capacity: () => current().capacity,
     async flush() {
+      isStoring = false;
       for (const runner of [inline, threads]) {
         if (runner === undefined) continue;
         const results = await runner.runOnEach({ ...FLUSH, cache: optionsFor(FLUSH) });
@@ -68,6 +72,12 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
       }
     },
     async close() {
+      if (isStoring && signal?.aborted !== true) {
+        for (const runner of [inline, threads]) {
+          // A thread that has died of an error has told it.
+          await runner?.runOnEach({ ...ABANDON, cache: optionsFor(ABANDON) }).catch(() => {});
+        }
+      }
       await threads?.close();
     },
   };

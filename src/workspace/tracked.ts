@@ -6,6 +6,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, parseRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
 import { findFiles } from '../git/find-files.ts';
 import { readTextFile } from '../platform/durable-write.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { Content } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 
@@ -36,11 +37,15 @@ export function listPointers(workspace: Workspace): RepoPath[] {
     { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
     {
       accept: isPointer,
-      prune: (folder) =>
-        existsSync(`${root}/${folder}${POINTER_SUFFIX}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
+      prune: (folder) => hasPointer(`${root}/${folder}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
     },
   );
   return pointers.map((pointer) => parseRepoPath(pointer.slice(0, -POINTER_SUFFIX.length)));
+}
+
+/** True where there is a pointer beside an absolute path; a folder, or a link, of that name is none. */
+export function hasPointer(absolute: string): boolean {
+  return statsAt(`${absolute}${POINTER_SUFFIX}`)?.isFile() === true;
 }
 
 /** True for a path that is a pointer's by its name. */
@@ -51,7 +56,12 @@ export function isPointer(path: string): boolean {
 /** What the pointer of `path` says; undefined where there is none. */
 export async function readTracked(workspace: Workspace, path: RepoPath): Promise<Tracked | undefined> {
   const file = pointerPath(path);
-  const text = readTextFile(`${workspace.root}/${file}`, MAX_POINTER_BYTES);
+  const absolute = `${workspace.root}/${file}`;
+  const stats = statsAt(absolute);
+  if (stats === undefined || stats.isDirectory()) return undefined;
+  // What is listed are files alone; and this one may be going to be written again with all that it holds.
+  if (stats.isSymbolicLink()) throw linkedPointer(file);
+  const text = readTextFile(absolute, MAX_POINTER_BYTES);
   if (text === undefined) return undefined;
   return { path, text, pointer: await parsePointerText(text, file) };
 }
@@ -70,6 +80,15 @@ export function pointerPath(path: RepoPath): RepoPath {
 
 export function contentOf(pointer: Pointer): Content {
   return { type: pointer.type, hash: pointer.hash, exec: pointer.exec === true };
+}
+
+function linkedPointer(file: string): MlvError {
+  return new MlvError({
+    code: 'pointer-linked',
+    kind: 'refused',
+    message: `${file} is a symlink, and no pointer is one`,
+    hint: 'Remove it, or replace it by what it leads to.',
+  });
 }
 
 /** The error for a path that nothing tracks. */

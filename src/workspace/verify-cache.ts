@@ -28,7 +28,7 @@ const HINT = 'mlv verify --repair';
 export function verifyCache(workspace: Workspace, scope: VerifyScope, options: VerifyOptions): Promise<VerifyResult> {
   const verify = (): Promise<VerifyResult> => verifyNow(workspace, scope, options);
   if (options.repair !== true) return verify();
-  return withRemovalLock(workspace.cacheFolder, { command: 'mlv verify --repair' }, verify);
+  return withRemovalLock(workspace, { command: 'mlv verify --repair' }, verify);
 }
 
 async function verifyNow(workspace: Workspace, scope: VerifyScope, options: VerifyOptions): Promise<VerifyResult> {

@@ -4,7 +4,7 @@ import type { Digest } from '../domain/digest.ts';
 import type { PurgeRecord } from '../domain/purge-record.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { checkDescription, DESCRIPTION_KEY } from '../domain/remote-layout.ts';
+import { checkDescription, DESCRIPTION_KEY, INDEX_FOLDER } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { repairRemote } from '../storage/repair-remote.ts';
 import { upload } from '../storage/upload.ts';
@@ -78,8 +78,34 @@ interface OneRemote {
   readonly options: VerifyOptions;
 }
 
-function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Promise<VerifiedRemote> {
-  const { versions, seed, options } = given;
+const ATTEMPTS = 3;
+
+/** What seems wrong may only have moved while it was looked at, by a merge or a collection: then all is looked at again. */
+async function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Promise<VerifiedRemote> {
+  const { signal } = given.options;
+  for (let attempt = 1; ; attempt++) {
+    const before = await indexNames(named, signal);
+    const isSettled = async (): Promise<boolean> =>
+      attempt === ATTEMPTS || before === (await indexNames(named, signal));
+    const verified = await verifyOnce(workspace, named, { ...given, isSettled });
+    if (verified !== undefined) return verified;
+  }
+}
+
+/** Names of all indexes and tombstones that are listed, as one text. */
+async function indexNames({ home }: NamedHome, signal: AbortSignal | undefined): Promise<string> {
+  const names: string[] = [];
+  for await (const { key } of home.list(INDEX_FOLDER, signal)) names.push(key);
+  return names.sort().join('\n');
+}
+
+/** Undefined where something is wrong, and the remote has changed since. */
+function verifyOnce(
+  workspace: Workspace,
+  named: NamedHome,
+  given: OneRemote & { readonly isSettled: () => Promise<boolean> },
+): Promise<VerifiedRemote | undefined> {
+  const { versions, seed, options, isSettled } = given;
   const { signal, onProgress } = options;
   const { home, name } = named;
   return withScratch(workspace, async (scratch) => {
@@ -108,6 +134,7 @@ function verifyOne(workspace: Workspace, named: NamedHome, given: OneRemote): Pr
         const { counts, unindexed } = survey;
         const side = { side: name, where: named.url, ...counts, unindexed: unindexed.length };
         const needsRepair = problems.length + missing.items.length > 0;
+        if (needsRepair && !(await isSettled())) return undefined;
         const repaired =
           options.repair === true && needsRepair
             ? await mend(workspace, { named, survey, versions, trees, scratch, asOf, options })

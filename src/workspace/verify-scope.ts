@@ -3,6 +3,7 @@ import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { ReachOptions, Reached, ReachRoot } from '../storage/reach.ts';
 import { reach } from '../storage/reach.ts';
+import { isNoDamage } from '../storage/damage.ts';
 import type { Selection } from './checkout-record.ts';
 import { readCheckoutRecord, sameContent } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
@@ -50,7 +51,7 @@ async function readAll(workspace: Workspace, problems: Problem[]): Promise<Wante
       if (tracked !== undefined)
         versions.push({ path, pointer: tracked.pointer, selection: 'all', revision: undefined });
     } catch (error) {
-      if (!(error instanceof MlvError)) throw error;
+      if (!(error instanceof MlvError) || isNoDamage(error)) throw error;
       const file = pointerPath(path);
       problems.push({
         side: 'workspace',
@@ -73,7 +74,7 @@ function checkedOut(workspace: Workspace, { path, pointer }: WantedVersion, prob
     const { base, selected } = readCheckoutRecord(workspace, path, named);
     return sameContent(base, named) ? selected : [];
   } catch (error) {
-    if (!(error instanceof MlvError)) throw error;
+    if (!(error instanceof MlvError) || isNoDamage(error)) throw error;
     problems.push({
       side: 'workspace',
       kind: 'checkout-record',

@@ -1,11 +1,14 @@
-import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import { formatPointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
-import { readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { makeFolderDurably, readTextFile, removeFileDurably, writeFileDurably } from '../platform/durable-write.ts';
+import { statsAt } from '../platform/stats-at.ts';
+import { MAX_IGNORE_BYTES } from '../platform/ignore-file.ts';
 import { findTemporaries } from '../platform/walk.ts';
 import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
@@ -22,11 +25,9 @@ export interface PointerChange {
   readonly text: string | undefined;
 }
 
-const MAX_IGNORE_BYTES = 16 << 20;
-
 /** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
 export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
-  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { command: 'mlv' }, work);
+  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { ...workspace.locks, command: 'mlv' }, work);
 }
 
 /**
@@ -57,6 +58,7 @@ export async function writePointers(
     return staged;
   };
   if (changes.length === 0) return finish();
+  for (const { path } of changes) requireOwnIgnoreFile(root, ignoreFileOf(path));
   return withPointersLock(workspace, async (lock) => {
     for (const record of records) announceCheckoutRecord(workspace, record);
     for (const { path, pointer, text } of changes) {
@@ -66,13 +68,13 @@ export async function writePointers(
       // The line comes first and goes last: at no moment would "git add ." take the data itself.
       let isIgnoreFileEdited: boolean;
       if (pointer !== undefined) {
-        mkdirSync(dirname(join(root, file)), { recursive: true });
+        makeFolderDurably(dirname(join(root, file)));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           addIgnoreLine(lines, repoBasename(path)),
         );
         writeText(join(root, file), await pointerText(pointer, text, file));
       } else {
-        rmSync(join(root, file), { force: true });
+        removeFileDurably(join(root, file));
         isIgnoreFileEdited = editIgnoreFile(join(root, ignoreFile), (lines) =>
           removeIgnoreLine(lines, repoBasename(path)),
         );
@@ -96,12 +98,23 @@ async function pointerText(pointer: Pointer, text: string | undefined, file: str
   return updatePointer(text, { files: undefined, exec: undefined, ...rest }, file);
 }
 
+/** What a link leads to would come into the repository with the line; and Git does not heed such a file. */
+function requireOwnIgnoreFile(root: string, file: RepoPath): void {
+  if (statsAt(join(root, file))?.isSymbolicLink() !== true) return;
+  throw new MlvError({
+    code: 'gitignore-linked',
+    kind: 'refused',
+    message: `${file} is a symlink, where mlv has to write a line`,
+    hint: 'Remove it, or replace it by what it leads to: Git heeds no .gitignore that is a symlink.',
+  });
+}
+
 /** Returns whether there was anything to change. */
 function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
   const after = edit(before);
   if (after === before) return false;
-  if (after === '') rmSync(file);
+  if (after === '') removeFileDurably(file);
   else writeText(file, after);
   return true;
 }

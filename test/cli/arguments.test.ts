@@ -76,7 +76,26 @@ test('global flags are taken out wherever they stand before --', () => {
     isVerbose: false,
     isJson: true,
     hasProgress: false,
+    waitForLock: undefined,
     wantsHelp: false,
     wantsVersion: false,
   });
+});
+
+test.each([
+  [['--wait-for-lock', '30s', 'gc'], 30_000],
+  [['gc', '--wait-for-lock=10m'], 600_000],
+  [['gc', '--wait-for-lock=2h'], 7_200_000],
+  [['gc', '--wait-for-lock', '0s'], 0],
+])('%j waits %d ms', (argv, milliseconds) => {
+  expect(readGlobals(argv)).toMatchObject({ globals: { waitForLock: milliseconds }, words: ['gc'] });
+});
+
+test.each([
+  [['--wait-for-lock'], '--wait-for-lock needs a time'],
+  [['--wait-for-lock', 'gc'], '--wait-for-lock "gc" is not a time'],
+  [['--wait-for-lock=10'], '--wait-for-lock "10" is not a time'],
+  [['--wait-for-lock=-1s'], '--wait-for-lock "-1s" is not a time'],
+])('refuses %j', (argv, message) => {
+  expect(() => readGlobals(argv)).toThrow(message);
 });

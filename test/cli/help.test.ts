@@ -56,12 +56,13 @@ Options
       --all-commits   the data of every commit there is
 
 With every command
-  -C DIR             work as if started in DIR
-  -q, --quiet        print errors, and what was asked for, only
-  -v, --verbose      print long lists in full, and the causes of errors
-      --json         print one JSON value
-      --no-progress  no progress on stderr
-  -h, --help         explain the command
+  -C DIR                    work as if started in DIR
+  -q, --quiet               print errors, and what was asked for, only
+  -v, --verbose             print long lists in full, and the causes of errors
+      --json                print one JSON value
+      --no-progress         no progress on stderr
+      --wait-for-lock TIME  wait so long for what another process does: 30s, 10m
+  -h, --help                explain the command
 
 Example
   mlv push && git push

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -73,4 +74,24 @@ test('an interruption ends it with 130, the second one at once; what was begun i
   const { code, stdout } = await result;
   expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
   expect(existsSync(join(root, 'large.bin.mlv'))).toBe(false);
+});
+
+test('waits for a lock as long as it is told to, and tells for whom; without being told, a collection does not wait', async () => {
+  const { root } = await rig.project('locked');
+  const folder = join(root, '.git/mlv/cache/locks');
+  await rig.mlv(root, ['gc', '--dry-run']);
+  const held = join(folder, 'removal.2');
+  // A process elsewhere gave a sign of life just now.
+  const owner = { bootId: 'another', pidNamespace: '', pid: 7, startTime: '', host: 'elsewhere', since: 'today' };
+  writeFileSync(held, `held\n${JSON.stringify({ ...owner, command: 'mlv gc', heartbeatMs: 60_000 })}\n`);
+  const words = `${held} is held by process 7 on elsewhere (mlv gc) since today\n`;
+  expect(await rig.mlv(root, ['gc', '--dry-run'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `error: ${words}hint: Wait until it has ended, or end it, and try again; --wait-for-lock 10m does the waiting.\n`,
+  });
+  const { process: child, result } = rig.start(root, ['gc', '--dry-run', '--wait-for-lock', '1m']);
+  await once(child.stderr ?? child, 'data');
+  writeFileSync(held, 'free');
+  expect(await result).toMatchObject({ code: 0, stderr: `waiting: ${words}` });
 });

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Files } from '../support/folders.ts';
@@ -173,6 +173,17 @@ describe('remove', () => {
     });
   });
 
+  test('--data goes on with what an interrupted run has left', async () => {
+    const { root } = await project('remove-data-again');
+    rmSync(join(root, 'data/a'));
+    rmSync(join(root, 'data/c'), { recursive: true });
+    mkdirSync(join(root, 'data/c'));
+    renameSync(join(root, 'data/b'), join(root, 'data/.mlv-tmp-1-b'));
+    await told(rig, root, ['remove', '--data', 'data']);
+    expect(readFolder(join(root, 'data'))).toEqual({ c: 'empty' });
+    expect(existsSync(join(root, 'data.mlv'))).toBe(false);
+  });
+
   test('takes paths out of a directory; comments kept', async () => {
     const repository = await project('remove-inner');
     const { root } = repository;
@@ -261,6 +272,27 @@ describe('move', () => {
       model: 'file edited',
       '.gitignore': 'file /model\n/data\n',
     });
+  });
+
+  test('goes on where an interrupted run has left off', async () => {
+    const repository = await project('move-again');
+    const { root, git } = repository;
+    writeFiles(root, { 'data/a': 'edited' });
+    const records = join(root, '.git/mlv/checkout');
+    cpSync(records, join(rig.folder, 'records'), { recursive: true });
+    await told(rig, root, ['move', 'data', 'new/data']);
+    const moved = workTree(repository);
+    for (const isPointerThere of [true, false]) {
+      git('checkout', '--quiet', 'HEAD', 'data.mlv', '.gitignore');
+      if (!isPointerThere) rmSync(join(root, 'new/data.mlv'));
+      cpSync(join(rig.folder, 'records'), records, { recursive: true });
+      expect(await told(rig, root, ['move', 'data', 'new/data'])).toBe('moved  data to new/data\n');
+      expect(workTree(repository)).toEqual(moved);
+    }
+    // A folder that was there before is one to move into, whatever became of the data.
+    mkdirSync(join(root, 'place'));
+    rmSync(join(root, 'new/data'), { recursive: true });
+    expect(await told(rig, root, ['move', 'new/data', 'place'])).toBe('moved  new/data to place/data\n');
   });
 
   test('refuses what is taken, tracked, outside or unknown', async () => {

@@ -31,7 +31,7 @@ function claim(kind: 'tree-pack' | 'pack', offset: number, length: number): void
   const pack = join(project.remote, keyPath(key));
   const rows = createRowCollector();
   rows.add(key, [{ digest: digestToBytes(root), offset, length }]);
-  const index = buildIndex({ ...rows.take(), roots: [], hash: hashEngine().hash });
+  const index = buildIndex({ ...rows.take(), roots: [], asOf: Date.now(), hash: hashEngine().hash });
   mkdirSync(dirname(pack), { recursive: true });
   mkdirSync(join(project.remote, 'index'));
   writeFileSync(pack, '');

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Files } from '../support/folders.ts';
 import { asRead, readFolder, writeFiles } from '../support/folders.ts';
@@ -172,6 +173,11 @@ describe('remotes', () => {
   });
 });
 
+/** Disks do not tell how much room they have. */
+const SILENT = {
+  env: { NODE_OPTIONS: `--require=${fileURLToPath(new URL('../support/silent-statfs.cjs', import.meta.url))}` },
+};
+
 describe('a disk without room', () => {
   let disk: string | undefined;
   beforeAll(() => {
@@ -189,7 +195,9 @@ describe('a disk without room', () => {
     if (disk !== undefined) execFileSync('umount', [disk]);
   });
 
-  test('an add says so, names the place, and changes no pointer; with room it can be repeated', async ({ skip }) => {
+  test('an add says so, beforehand where that can be known, and changes no pointer; with room it can be repeated', async ({
+    skip,
+  }) => {
     if (disk === undefined) {
       skip('no small disk can be mounted here');
       return;
@@ -201,9 +209,12 @@ describe('a disk without room', () => {
     await told(rig, root, ['add', 'data']);
     const pointer = readFileSync(join(root, 'data.mlv'), 'utf8');
     writeFiles(root, { 'data/large': noise(3_500_000) });
+    expect(await refusal(rig, root, ['add', 'data'])).toMatch(
+      /^error: 3\.5 MB are to be copied into the cache, and the disk of \/.* has [\d.]+ MB left\nhint: Nothing was changed\. Make room there, or move the cache with .*\n$/,
+    );
     const full =
-      /^error: no room on the cache's disk while storing .*\nhint: Free some space, or move the cache with .* Nothing was changed; run the command again\.\n$/;
-    expect(await refusal(rig, root, ['add', 'data'])).toMatch(full);
+      /^error: no room on the disk of the cache \/.* while storing .*\nhint: Free some space, or move the cache with .* Nothing was changed; run the command again\.\n$/;
+    expect(await refusal(rig, root, ['add', 'data'], SILENT)).toMatch(full);
     for (let index = 0; index < 400; index++) writeFiles(root, { [`data/s/${index}`]: noise(4_000) });
     expect(await refusal(rig, root, ['add', 'data/s'])).toMatch(full);
     expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toBe(pointer);
@@ -215,7 +226,9 @@ describe('a disk without room', () => {
     expect((await data<{ clean: boolean }>(rig, root, ['status'])).clean).toBe(true);
   });
 
-  test('a checkout brings what fits, names the rest, and can be finished elsewhere', async ({ skip }) => {
+  test('a checkout that does not fit is not begun; where that cannot be known, it brings what fits and is finished later', async ({
+    skip,
+  }) => {
     if (disk === undefined) {
       skip('no small disk can be mounted here');
       return;
@@ -230,7 +243,11 @@ describe('a disk without room', () => {
     const root = join(disk, 'clone');
     origin.git('clone', '--quiet', origin.root, root);
     await told(rig, root, ['config', '--local', 'cache.dir', join(origin.root, '.git/mlv/cache')]);
-    const error = await refusal(rig, root, ['checkout']);
+    expect(await refusal(rig, root, ['checkout'])).toMatch(
+      /^error: 8\.1 MB are to be checked out, and the disk of \/.* has [\d.]+ MB left\nhint: Nothing was changed\./,
+    );
+    expect(readFolder(join(root, 'data'))).toBeUndefined();
+    const error = await refusal(rig, root, ['checkout'], SILENT);
     expect(error).toMatch(
       /^error: 1 path could not be checked out; everything else was\n {2}data\/[12]: no room on the disk\nhint: /,
     );

@@ -183,7 +183,10 @@ export function workspaceAt(folder: string): Workspace {
   return { prefix: '', ownFolder: folder } as unknown as Workspace;
 }
 
-export const STAT_SUMMARY: Omit<StatCache, 'path' | 'blocks'> = {
+/** In which the sample was written. */
+const STAT_BOOT = '01234567-89ab-cdef-0123-456789abcdef';
+
+export const STAT_SUMMARY: Omit<StatCache, 'path' | 'boot' | 'blocks'> = {
   generation: '0123456789abcdef0123456789abcdef',
   context: 'all',
   root: digestOf(ROOT),
@@ -251,7 +254,7 @@ export async function makeSamples(): Promise<Record<string, string>> {
   const folder = mkdtempSync(join(tmpdir(), 'mlv-samples-'));
   try {
     const statFile = join(folder, 'stat-cache');
-    const writer = writeStatCache(statFile);
+    const writer = writeStatCache(statFile, STAT_BOOT);
     writer.add(statBlock());
     writer.finish(STAT_SUMMARY);
     writeCheckoutRecord(workspaceAt(folder), CHECKOUT_RECORD);

@@ -177,7 +177,7 @@ describe('findFiles', () => {
           ].filter(Boolean);
           const inside = rulesInside(sources(repo));
           const ignored = asked.filter((each) =>
-            inside(each.slice(0, Math.max(0, each.lastIndexOf('/')))).excludes(
+            inside(each.slice(0, Math.max(0, each.lastIndexOf('/')))).ignores(
               each,
               kindOf(join(repo.root, each)) === 'folder',
             ),

@@ -7,7 +7,7 @@ import type { Home } from '../../src/storage/home.ts';
 import { objectMissing, objectShort, sourceDamaged } from '../../src/storage/home.ts';
 import type { Random } from './random.ts';
 
-export const HOUR_MS = 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
 export const DAY_MS = 24 * HOUR_MS;
 
 /** How long an actor takes between two steps. */
@@ -126,10 +126,10 @@ export function createStore(random: Random, onChange: () => void): SimulatedStor
       };
     },
     async run(work) {
-      let isDone = false;
-      const done = work.finally(() => (isDone = true));
+      const state = { isDone: false };
+      const done = work.finally(() => (state.isDone = true));
       done.catch(() => {}); // told at the end
-      while (!isDone) {
+      while (!state.isDone) {
         // Whoever can go on does; what waits for the disk is given a moment.
         for (let rounds = 0; rounds < 3; rounds++) await new Promise((resolve) => setImmediate(resolve));
         if (waiting.length === 0) {

@@ -1,14 +1,17 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -168,6 +171,30 @@ describe('between processes', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(200);
   });
 
+  test('tells once whom it waits for, and has it when that one has ended', async () => {
+    const holder = await startHolder();
+    const told: string[] = [];
+    const waiting = withLock(
+      folder,
+      'work',
+      { ...now, waitMs: 60_000, onWait: (held) => told.push(held) },
+      () => 'mine',
+    );
+    await expect.poll(() => told.length, { timeout: 10_000 }).toBe(1);
+    await sleep(300);
+    await end(holder);
+    expect(await waiting).toBe('mine');
+    expect(told).toEqual([expect.stringContaining(`work.1 is held by process ${holder.pid} (test hold) since `)]);
+  });
+
+  test('is not waited for any longer once the wait is interrupted', async () => {
+    await startHolder();
+    const abort = new AbortController();
+    const waiting = withLock(folder, 'work', { ...now, waitMs: 60_000, signal: abort.signal }, () => 'mine');
+    abort.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+  });
+
   test('is taken over at once from a process that was killed', async () => {
     await end(await startHolder());
     expect(await tryNow()).toBe('mine');
@@ -246,6 +273,38 @@ describe('between machines', () => {
       expect(await tryNow()).toBe('mine');
     },
   );
+
+  test.each([
+    ['a folder', (path: string) => mkdirSync(path)],
+    ['a symlink to nothing', (path: string) => symlinkSync('nowhere', path)],
+    ['a symlink to a free lock', (path: string) => symlinkSync(`${path}.free`, path)],
+    ['a fifo', (path: string) => execFileSync('mkfifo', [path])],
+  ])('says so where %s is in the place of one, and leaves it', async (_what, plantAt) => {
+    const path = join(folder, 'work.3');
+    writeFileSync(`${path}.free`, 'free');
+    plantAt(path);
+    await expect(tryNow()).rejects.toMatchObject({
+      code: 'lock-damaged',
+      kind: 'corrupt',
+      message: `${path} is not a lock, but in the place of one`,
+    });
+    expect(readdirSync(folder)).toEqual(['work.3', 'work.3.free']);
+  });
+
+  test('reads no more of a file than a lock can be long', async () => {
+    plant(4, { bootId: 'another' });
+    truncateSync(join(folder, 'work.4'), 3 * 1024 ** 3);
+    await expect(tryNow()).rejects.toMatchObject({ code: 'locked' });
+    utimesSync(join(folder, 'work.4'), 1, 1);
+    expect(await tryNow()).toBe('mine');
+  });
+
+  test('believes nobody who wants to be waited for without signs of life for longer than minutes', async () => {
+    plant(4, { bootId: 'another', heartbeatMs: 60_000 }, 300);
+    await expect(tryNow()).rejects.toMatchObject({ code: 'locked' });
+    plant(4, { bootId: 'another', heartbeatMs: Number.MAX_SAFE_INTEGER }, 300);
+    expect(await tryNow()).toBe('mine');
+  });
 
   test('says so where a file has the last number there is, instead of waiting without end', async () => {
     writeFileSync(join(folder, 'work.999999999999999'), 'free');

@@ -25,8 +25,8 @@ beforeEach(async () => {
 });
 afterEach(() => rig.dispose());
 
-async function bury(...keys: string[]): Promise<void> {
-  const { key, text } = formatTombstones(keys, { nonce: randomBytes(8).toString('hex'), hash });
+async function bury(...dying: string[]): Promise<void> {
+  const { key, text } = formatTombstones(dying, { nonce: randomBytes(8).toString('hex'), hash });
   await rig.home.write(key, [Buffer.from(text)]);
 }
 

@@ -18,6 +18,7 @@ import type { Digest } from '../../src/domain/digest.ts';
 import type { TreePath } from '../../src/domain/tree-path.ts';
 import { RECORD_BYTES } from '../../src/storage/file-record.ts';
 import { hashEngine } from '../../src/platform/hash.ts';
+import { bootId } from '../../src/platform/process-identity.ts';
 import type { BlockPlace, StatBlock, StatCache } from '../../src/storage/stat-cache.ts';
 import { blockHash, blocksBetween, openStatCache, readBlock, writeStatCache } from '../../src/storage/stat-cache.ts';
 
@@ -67,6 +68,7 @@ describe('a stat cache', () => {
     expect(statCache).toEqual({
       path,
       ...SUMMARY,
+      boot: bootId(),
       blocks: [
         { first: 'a', last: 'b/c', offset: 8, length: 149, count: 2, hash: blockHash(BLOCKS[0] as StatBlock) },
         {
@@ -84,7 +86,7 @@ describe('a stat cache', () => {
 
   test('may have no paths at all, and has no empty blocks', () => {
     const path = write([{ paths: '', records: Buffer.alloc(0) }]);
-    expect(openStatCache(path)).toEqual({ path, ...SUMMARY, blocks: [] });
+    expect(openStatCache(path)).toEqual({ path, ...SUMMARY, boot: bootId(), blocks: [] });
   });
 
   test('replaces the one before only when it is complete', () => {

@@ -23,6 +23,8 @@ export interface MlvOptions {
   readonly gid?: number;
   /** As a shell takes it: `077`. */
   readonly umask?: string;
+  /** How many files it may have open. */
+  readonly openFiles?: number;
 }
 
 /** A command that runs. */
@@ -58,10 +60,14 @@ export function makeMlvRig(): MlvRig {
     folder,
     env,
     start(cwd, args, options = {}) {
-      const { umask, uid, gid = uid } = options;
+      const { umask, openFiles, uid, gid = uid } = options;
       const command = [process.execPath, BIN, ...args];
+      const limits = [
+        ...(umask === undefined ? [] : [`umask ${umask}`]),
+        ...(openFiles === undefined ? [] : [`ulimit -n ${openFiles}`]),
+      ];
       const [program = '', ...words] =
-        umask === undefined ? command : ['sh', '-c', `umask ${umask}; exec "$0" "$@"`, ...command];
+        limits.length === 0 ? command : ['sh', '-c', [...limits, 'exec "$0" "$@"'].join('; '), ...command];
       const child = spawn(program, words, {
         cwd,
         env: { ...env, ...options.env },

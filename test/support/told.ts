@@ -1,10 +1,19 @@
 /** Runs mlv and takes what it tells people, in the two forms there are. */
 import type { MlvOptions, MlvRig } from './mlv.ts';
 
+/** A command that waits for another's lock says so, where that takes long. */
+const WAITING = /^waiting: .*\n/gm;
+
+/** What it printed besides. */
+export function withoutWaiting(stderr: string): string {
+  return stderr.replaceAll(WAITING, '');
+}
+
 /** What a command that succeeds prints; throws when it fails, or prints to stderr. */
 export async function told(rig: MlvRig, cwd: string, args: readonly string[], options?: MlvOptions): Promise<string> {
   const { code, stdout, stderr } = await rig.mlv(cwd, ['--no-progress', ...args], options);
-  if (code !== 0 || stderr !== '') throw new Error(`mlv ${args.join(' ')} exited with ${code}:\n${stdout}${stderr}`);
+  if (code !== 0 || withoutWaiting(stderr) !== '')
+    throw new Error(`mlv ${args.join(' ')} exited with ${code}:\n${stdout}${stderr}`);
   return stdout;
 }
 

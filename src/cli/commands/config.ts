@@ -22,13 +22,13 @@ export const config = defineCommand({
     showOrigin: { type: 'boolean', about: 'tell where each value comes from' },
   },
   example: { command: 'mlv config --local cache.links symlink', about: 'Checks data out as links, in this clone' },
-  async run(args, { cwd, environment }) {
+  async run(args, { cwd, environment, locks }) {
     const { key, value, local = false, user = false, unset = false, showOrigin = false } = args;
     if (local && user) throw usage('--local and --user exclude each other');
     if (unset && (key === undefined || value !== undefined)) throw usage('--unset needs a KEY and no VALUE');
     if (key !== undefined && (unset || value !== undefined)) {
       const scope = local ? 'clone' : user ? 'user' : 'tracked';
-      const result = await changeSettings({ cwd, environment, scope, changes: [[key, value]] });
+      const result = await changeSettings({ cwd, environment, locks, scope, changes: [[key, value]] });
       const done = unset ? 'unset' : `= ${value ?? ''}`;
       return { data: { key, ...result }, text: (style) => [changeLine(`${key} ${done}`, result, style)] };
     }

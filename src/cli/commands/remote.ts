@@ -20,8 +20,8 @@ export const remoteAdd = defineCommand({
     local: LOCAL,
   },
   example: { command: 'mlv remote add -d store ../store', about: 'Sends data to a folder beside the project' },
-  async run({ name, url, default: isDefault = false, local = false }, { cwd, environment }) {
-    const result = await addRemote({ cwd, environment, name, url, isDefault, local });
+  async run({ name, url, default: isDefault = false, local = false }, { cwd, environment, locks }) {
+    const result = await addRemote({ cwd, environment, locks, name, url, isDefault, local });
     return {
       data: { name, isDefault, ...result },
       text: (style) => [
@@ -69,7 +69,7 @@ export const remoteModify = defineCommand({
   },
   options: { local: LOCAL, unset: { type: 'boolean', about: 'remove the setting' } },
   example: { command: 'mlv remote modify store url ../elsewhere', about: 'Says where the remote has moved to' },
-  async run({ name, key, value, local = false, unset = false }, { cwd, environment }) {
+  async run({ name, key, value, local = false, unset = false }, { cwd, environment, locks }) {
     if (unset === (value !== undefined)) {
       throw new MlvError({
         code: 'usage',
@@ -78,7 +78,7 @@ export const remoteModify = defineCommand({
         hint: 'mlv remote modify --help',
       });
     }
-    const result = await modifyRemote({ cwd, environment, name, key, value, local });
+    const result = await modifyRemote({ cwd, environment, locks, name, key, value, local });
     const { changeLine } = await import('./config.ts');
     const done = value === undefined ? 'unset' : `= ${value}`;
     return { data: { name, key, ...result }, text: (style) => [changeLine(`${name}.${key} ${done}`, result, style)] };
@@ -90,13 +90,13 @@ export const remoteDefault = defineCommand({
   positionals: { name: NAME },
   options: { local: LOCAL },
   example: { command: 'mlv remote default store', about: 'push, pull and fetch use it from now on' },
-  async run({ name, local = false }, { cwd, environment }) {
+  async run({ name, local = false }, { cwd, environment, locks }) {
     if (name === undefined) {
       const chosen = (await listRemotes({ cwd, environment })).find(({ isDefault }) => isDefault);
       if (chosen === undefined) throw noDefault();
       return { data: chosen, text: () => [chosen.name], isAnswer: true };
     }
-    const result = await setDefaultRemote({ cwd, environment, name, local });
+    const result = await setDefaultRemote({ cwd, environment, locks, name, local });
     return {
       data: { name, ...result },
       text: (style) => [
@@ -111,8 +111,8 @@ export const remoteRemove = defineCommand({
   positionals: { name: { ...NAME, required: true } },
   options: { local: LOCAL },
   example: { command: 'mlv remote remove store', about: 'Forgets where the remote is' },
-  async run({ name, local = false }, { cwd, environment }) {
-    const changes = await removeRemote({ cwd, environment, name, local });
+  async run({ name, local = false }, { cwd, environment, locks }) {
+    const changes = await removeRemote({ cwd, environment, locks, name, local });
     return {
       data: { name, changes },
       text: (style) =>

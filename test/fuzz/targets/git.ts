@@ -97,8 +97,8 @@ export function gitTargets({ scratch }: Surroundings): Target[] {
       words: ignoreWords,
       run(input) {
         const text = input.toString('utf8').slice(0, MAX_IGNORE);
-        const rules = rulesInside({ workTree: scratch })('').within('', text).within('data', text);
-        for (const path of paths) rules.excludes(path.replace(/\/$/, ''), path.endsWith('/'));
+        const rules = rulesInside({ workTree: scratch })('').with('', text, 'a').with('data', text, 'b');
+        for (const path of paths) rules.ignores(path.replace(/\/$/, ''), path.endsWith('/'));
       },
     },
     {
@@ -107,14 +107,14 @@ export function gitTargets({ scratch }: Surroundings): Target[] {
       words: ignoreWords,
       run(input) {
         const text = input.toString('utf8').slice(0, MAX_IGNORE);
-        const rules = NO_RULES.enter('', text).enter('data', text);
+        const rules = NO_RULES.with('', text, 'a').with('data', text, 'b');
         for (const path of paths.filter((each) => each.startsWith('data/'))) rules.ignores(path, false);
       },
     },
   ];
 }
 
-/** Time goes with the number of patterns, each of which becomes a regular expression. */
+/** Time goes with the number of patterns. */
 const MAX_IGNORE = 16 << 10;
 
 /** An index of three entries, as Git writes it. */

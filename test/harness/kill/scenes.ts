@@ -191,7 +191,7 @@ export function makeScenes(rig: MlvRig): Scene[] {
 }
 
 /** Flips a bit in the largest file of the first of these folders, cuts the largest of the second short, removes the smallest of the third. */
-function damageFolder(folder: string, [flipped, cut, gone]: readonly [string, string, string]): void {
+export function damageFolder(folder: string, [flipped, cut, gone]: readonly [string, string, string]): void {
   const bySize = (name: string): string[] =>
     readdirSync(join(folder, name), { recursive: true })
       .map((path) => join(folder, name, String(path)))
@@ -208,7 +208,7 @@ function damageFolder(folder: string, [flipped, cut, gone]: readonly [string, st
 }
 
 /** Nothing in a folder has been used for three weeks. */
-function makeOld(folder: string): void {
+export function makeOld(folder: string): void {
   const then = new Date(Date.now() - 21 * 24 * 60 * 60 * 1000);
   for (const name of readdirSync(folder, { recursive: true })) lutimesSync(join(folder, String(name)), then, then);
 }
