@@ -313,7 +313,7 @@ test('ten pushers on one remote, two who collect, two who read, while months go 
       ...collectors.map((collector) => loop(() => collect(collector))),
       ...readers.map((reader) => loop(() => read(reader))),
       loop(async () => {
-        await sleep(random.next(5_000));
+        await sleep(random.next(10_000));
         leap();
       }),
     ]);

@@ -105,7 +105,7 @@ export function age(folder: string, days: number): void {
 
 /** Gives a folder to the group, as the documentation says. */
 export function giveToGroup(folder: string): void {
-  execFileSync('chgrp', ['-R', String(GROUP), folder]);
+  execFileSync('chown', ['-R', `:${GROUP}`, folder]);
   execFileSync('chmod', ['-R', 'o-rwx,g+rwX', folder]);
   execFileSync('find', [folder, '-type', 'd', '-exec', 'chmod', '2775', '{}', '+']);
 }
