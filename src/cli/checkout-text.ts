@@ -5,6 +5,15 @@ const MAX_OVERWRITTEN = 20;
 
 /** What `checkout` and `pull` say of what they brought into the workspace. */
 export function checkoutLines(result: CheckoutResult, style: Style, limit: number = MAX_OVERWRITTEN): string[] {
+  return [...doneLines(result, style, limit), ...purgedLines(result.purged, style, limit)];
+}
+
+/** What was left out, as it must not exist any more. */
+export function purgedLines(purged: readonly string[], style: Style, limit: number = MAX_OVERWRITTEN): string[] {
+  return shorten(purged.map(visible), limit, style);
+}
+
+function doneLines(result: CheckoutResult, style: Style, limit: number): string[] {
   const touched = result.items.filter(({ written, removed, kept }) => written + removed + kept > 0);
   if (touched.length === 0) return [style.good('Nothing to check out')];
   const lines = columns(

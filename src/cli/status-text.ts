@@ -44,6 +44,7 @@ function findings(item: StatusItem, style: Style): string[] {
     found.push(style.changed(counts === '' ? 'modified' : `modified: ${counts}`));
   }
   if (state === 'missing') found.push(style.bad('missing'));
+  if (state === 'purged') found.push('purged (.mlv/purged)');
   if (state === 'not-checked-out')
     found.push(style.changed(`not checked out${type === 'dir' ? `: ${countOf(files, 'file')}` : ''}`));
   else if (state !== 'missing' && notCheckedOut > 0)

@@ -1,5 +1,6 @@
 import type { FetchResult } from '../workspace/fetch.ts';
 import type { PushResult } from '../workspace/push.ts';
+import { purgedLines } from './checkout-text.ts';
 import { columns, countOf, formatBytes, shorten, type Style, visible } from './format.ts';
 
 const MAX_MISSING = 20;
@@ -48,6 +49,7 @@ export function fetchLines(result: FetchResult, style: Style, limit: number = MA
   ]);
   return [
     ...columns(rows),
+    ...purgedLines(result.purged, style, limit),
     ...missingLines(result.missing, result.needsRepair ? DAMAGED : NOT_FETCHED, style, limit),
     ...failedLines(result.failed, style, limit),
   ];

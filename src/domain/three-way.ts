@@ -43,6 +43,10 @@ export interface CheckoutPlan {
   readonly relink: boolean;
   /** Whether nodes that all three have can be passed over: not while more than before is selected, or all is made anew. */
   readonly maySkip: boolean;
+  /** Whether content must not exist any more: it is not brought, and where it is not there nobody has deleted it. */
+  readonly isPurged: (entry: TreeEntry) => boolean;
+  /** Whether something stands at a path of which the snapshot shows what was purged. */
+  readonly isThere: (path: TreePath) => boolean;
   /** Files deleted by hand come back even where the target did not change them. */
   readonly restoreDeleted: (path: TreePath) => boolean;
 }
@@ -69,12 +73,15 @@ export function* planCheckout(plan: CheckoutPlan): Generator<CheckoutStep> {
     const path = firstOf(pathOf(baseItem), firstOf(pathOf(targetItem), pathOf(workspaceItem)));
     if (path === undefined) return;
     const inBase = takeAt(base, baseItem, path);
-    const want = takeAt(target, targetItem, path);
+    const named = takeAt(target, targetItem, path);
+    const want = named !== undefined && plan.isPurged(named) ? undefined : named;
     const inWorkspace = takeAt(workspace, workspaceItem, path);
     // Of what was never checked out the workspace has nothing; a snapshot shows the base's entry there.
     const wasSelected = plan.wasSelected(path);
-    const before = wasSelected ? inBase : undefined;
-    const found = !wasSelected && same(inWorkspace, inBase) ? undefined : inWorkspace;
+    const isGone = inWorkspace !== undefined && plan.isPurged(inWorkspace) && !plan.isThere(path);
+    const found = (!wasSelected && same(inWorkspace, inBase)) || isGone ? undefined : inWorkspace;
+    const wasTakenAway = inBase !== undefined && plan.isPurged(inBase) && !same(found, inBase);
+    const before = wasSelected && !wasTakenAway ? inBase : undefined;
     const step = decide(plan, { path, before, want, found });
     const left =
       step === undefined

@@ -25,6 +25,7 @@ import {
   removeLeftovers,
 } from './cache-layout.ts';
 import { namingFullDisk } from './disk-full.ts';
+import type { RefusedContent } from './local-cache.ts';
 import type { PackedRows } from './packed-rows.ts';
 import type { PackWriter } from './pack-writer.ts';
 import { writeFully } from '../platform/read-write.ts';
@@ -78,6 +79,8 @@ export interface WritableCache {
    */
   keeps(digest: Buffer, mayBeLoose: boolean): boolean;
   publish(rows: readonly PackedRows[]): void;
+  /** What is passed over when it is put there. */
+  refused?(): RefusedContent;
 }
 
 /** Opens a writer; each thread has its own, packs are never shared. */
@@ -88,6 +91,9 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   const packBelow = cache.packBelow();
   removeLeftovers(folder);
   // Two levels down nothing can be where one level down is not: most blobs of a bulk write are spared a look on the disk.
+  const refused = cache.refused?.();
+  const isRefused = (digest: () => Digest): boolean =>
+    refused !== undefined && refused.size > 0 && refused.has(digest());
   const looseFolders = new Set(readdirSync(folders.loose).map((name) => Number.parseInt(name, 16)));
   const bulk = { data: createBulk('data'), tree: createBulk('tree') };
   const dirty = new Set<string>();
@@ -222,6 +228,8 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
   return {
     folder,
     put(digest, bytes, kind) {
+      // Lists of files are no content: nobody purges them.
+      if (kind === 'data' && isRefused(() => digestFromBytes(digest))) return;
       const mayBeLoose = looseFolders.has(digest[0] ?? 0);
       if (cache.keeps(digest, mayBeLoose)) return;
       try {
@@ -234,7 +242,7 @@ export function createCacheWriter(cache: WritableCache): CacheWriter {
     partialPath: (digest) => join(folders.temporary, `${PARTIAL_PREFIX}${digest}`),
     temporaryPath,
     adopt(digest, path) {
-      if (!cache.keeps(digestToBytes(digest), true)) return adopt(digest, path);
+      if (!isRefused(() => digest) && !cache.keeps(digestToBytes(digest), true)) return adopt(digest, path);
       unlinkSync(path);
       nameless.delete(path);
     },

@@ -58,6 +58,8 @@ export interface CollectRemoteOptions {
   readonly roots: () => AsyncIterable<GcRoot>;
   /** Whether to go on; asked before anything is changed, unless there is nothing to do. */
   readonly confirm: (plan: RemoteGcPlan) => Promise<boolean>;
+  /** Content that is needed by nobody, whatever names it. */
+  readonly purged?: { has(digest: Digest): boolean };
   readonly onProgress?: ((progress: { readonly phase: string; readonly bytes: number }) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -84,7 +86,7 @@ export async function collectRemote(options: CollectRemoteOptions): Promise<Remo
     signal,
   });
   try {
-    const { garbage, unknown } = await findGarbage(contents, { trees, now, roots: options.roots });
+    const { garbage, unknown } = await findGarbage(contents, { ...options, trees, now });
     const plan = { ...planOf(garbage), unknown };
     const isNothing = garbage.swept.length + garbage.dying.length === 0;
     if (!isNothing && !(await confirm(plan))) return { ...plan, done: false, stuck: 0 };
@@ -107,9 +109,10 @@ async function findGarbage(
     readonly trees: Pick<LocalCache, 'locate' | 'read'>;
     readonly now: number;
     readonly roots: CollectRemoteOptions['roots'];
+    readonly purged?: CollectRemoteOptions['purged'];
   },
 ): Promise<{ garbage: RemoteGarbage; unknown: number }> {
-  const { trees, now, roots } = given;
+  const { trees, now, roots, purged } = given;
   const today = Math.floor(now / DAY_MS);
   const notes = contents.indexes.flatMap((index) => index.roots());
   const there = new Set(contents.keys.flatMap(({ path, bytes }) => (bytes === undefined ? [] : [path])));
@@ -133,8 +136,10 @@ async function findGarbage(
   const promised = await markNeeded(trees, promisedRoots());
   const lost = [...live.missingTrees, ...promised.missingTrees].filter(isStored);
   if (lost.length > 0) throw treesMissing(lost);
-  const isLive = live.marks.has;
-  const isNeeded: IsNeeded = (bytes, at) => isLive(bytes, at) || promised.marks.has(bytes, at);
+  const isPurged = (bytes: Buffer, at = 0): boolean => purged?.has(digestFromBytes(bytes, at)) === true;
+  const isLive: IsNeeded = (bytes, at) => live.marks.has(bytes, at) && !isPurged(bytes, at);
+  const isNeeded: IsNeeded = (bytes, at) =>
+    isLive(bytes, at) || (promised.marks.has(bytes, at) && !isPurged(bytes, at));
   const garbage = findRemoteGarbage({ contents, now, isLive, isNeeded });
   const unknown = notes.filter(({ root }) => !live.marks.hasDigest(root) && isStored(root)).length;
   return { garbage, unknown };

@@ -32,6 +32,8 @@ export interface DownloadResult {
   readonly missing: readonly WantedBlob[];
   /** In the remote's indexes, but gone, or with bytes that are not what their digest says: those never got into the cache. */
   readonly damaged: readonly DamagedBlob[];
+  /** Not fetched, as it must not exist any more, as far as it was met. */
+  readonly purged: readonly WantedBlob[];
   /** Could not be read. */
   readonly failed: readonly FailedBlob[];
 }
@@ -60,6 +62,7 @@ const BATCH_BYTES = 8 * 2 ** 30;
 export async function download(options: DownloadOptions): Promise<DownloadResult> {
   const { remote, cache, wanted, onProgress, signal } = options;
   remote.requirePresent();
+  const purged = new Map<Digest, WantedBlob>();
   const missing = new Map<Digest, WantedBlob>();
   const damaged = new Map<Digest, DamagedBlob>();
   const failures = createFailures();
@@ -105,6 +108,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   );
   const result = (): DownloadResult => ({
     ...done,
+    purged: [...purged.values()],
     missing: [...missing.values()],
     damaged: [...damaged.values()],
     failed: failures.list(),
@@ -120,7 +124,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   total.blobs += files.length;
   total.bytes += files.reduce((sum, { size }) => sum + size, 0);
   requireRoom(cache, total.bytes, () => neededBytes(pages, files, cache));
-  for (const batch of batches({ pages, files, cache, total })) {
+  for (const batch of batches({ pages, files, cache, total, purged })) {
     signal?.throwIfAborted();
     await fetch(batch, 'data');
   }
@@ -139,12 +143,19 @@ function* batches({
   files,
   cache,
   total,
-}: Wanted & { total: { blobs: number; bytes: number } }): Generator<WantedBlob[]> {
+  purged,
+}: Wanted & {
+  total: { blobs: number; bytes: number };
+  purged: Map<Digest, WantedBlob>;
+}): Generator<WantedBlob[]> {
+  const refused = cache.refused();
   let batch = new Map<Digest, WantedBlob>();
   let bytes = 0;
   for (const item of wantedBlobs(pages, files)) {
     const { digest, size } = item;
-    if (batch.has(digest) || cache.has(digest)) {
+    const isRefused = refused.has(digest);
+    if (isRefused && !purged.has(digest)) purged.set(digest, { digest, path: item.path() });
+    if (isRefused || batch.has(digest) || cache.has(digest)) {
       total.blobs -= 1;
       total.bytes -= size;
       continue;

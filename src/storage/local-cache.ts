@@ -40,6 +40,8 @@ export interface LocalCache {
   locate(digest: Digest): BlobLocation | undefined;
   /** The bytes, compared with the digest. Throws `blob-missing`, `blob-corrupt`. For objects that fit into memory. */
   read(digest: Digest): Buffer;
+  /** What it does not take: writers pass it over. */
+  refused(): RefusedContent;
   openWriter(): CacheWriter;
   /** Makes packs that writers (of any thread) have finished visible. */
   publish(rows: readonly PackedRows[]): void;
@@ -54,9 +56,22 @@ const PRESENT_MS = 1_000;
 /** What was used since needs not be made young again. */
 const FRESH_MS = 24 * 60 * 60 * 1000;
 
+/** Content that a cache is not to take. */
+export interface RefusedContent {
+  readonly size: number;
+  has(digest: Digest): boolean;
+  keys(): Iterable<Digest>;
+}
+
+const NOTHING_REFUSED: RefusedContent = new Map<Digest, never>();
+
 /** Opens a cache; folders are made when something is written. */
-export function openLocalCache(options: { readonly folder: string; readonly packBelow: () => number }): LocalCache {
-  const { folder, packBelow } = options;
+export function openLocalCache(options: {
+  readonly folder: string;
+  readonly packBelow: () => number;
+  readonly refused?: () => RefusedContent;
+}): LocalCache {
+  const { folder, packBelow, refused = () => NOTHING_REFUSED } = options;
   const folders = cacheFolders(folder);
   const indexes = openIndexes(folders.index);
   const packs = openPacks(folders.packs);
@@ -112,6 +127,7 @@ export function openLocalCache(options: { readonly folder: string; readonly pack
   const cache: LocalCache = {
     folder,
     packBelow,
+    refused,
     generation() {
       try {
         return readFileSync(folders.generation, 'latin1');

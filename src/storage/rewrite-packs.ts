@@ -11,13 +11,13 @@ import { rangeReader } from './verify-task.ts';
  * Writes what is needed of these packs into new ones, comparing it with its digests. Returns those packs of which everything needed
  * is now elsewhere: none that is damaged.
  */
-export async function rewritePacks(
-  cache: LocalCache,
-  packs: readonly PackUse[],
+export async function rewritePacks<P extends Pick<PackUse, 'name' | 'path'>>(
+  cache: Pick<LocalCache, 'folder' | 'packBelow' | 'publish'>,
+  packs: readonly P[],
   options: { readonly isNeeded: IsNeeded; readonly signal?: AbortSignal | undefined },
-): Promise<PackUse[]> {
+): Promise<P[]> {
   const { isNeeded, signal } = options;
-  const rewritten: PackUse[] = [];
+  const rewritten: P[] = [];
   const { folder, packBelow, publish } = cache;
   // What is needed is there already, in the packs that are to go.
   const writer = createCacheWriter({ folder, packBelow, publish, keeps: () => false });

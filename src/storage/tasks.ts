@@ -1,4 +1,5 @@
 import type { Transferable } from 'node:worker_threads';
+import type { Digest } from '../domain/digest.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import type { PackedRows } from './packed-rows.ts';
 import type { LocalCache } from './local-cache.ts';
@@ -39,6 +40,8 @@ export interface CacheOptions {
   readonly folder: string;
   /** Said by tasks that store something. */
   readonly packBelow: number | undefined;
+  /** What is not to be stored; likewise. */
+  readonly refused: readonly Digest[] | undefined;
 }
 
 /** Answers tasks one after the other, keeping the cache and its writer open in between. */
@@ -47,15 +50,18 @@ export function createTaskHandler(): (task: Task) => TaskResult | Promise<TaskRe
   let packBelow: number | undefined;
   let cache: LocalCache | undefined;
   let writer: CacheWriter | undefined;
+  const refused = new Map<Digest, true>();
 
   return (task) => {
     if (cache === undefined || folder !== task.cache.folder) {
       cache?.close();
       folder = task.cache.folder;
-      cache = openLocalCache({ folder, packBelow: () => packBelow ?? 0 });
+      cache = openLocalCache({ folder, packBelow: () => packBelow ?? 0, refused: () => refused });
       writer = undefined;
+      refused.clear();
     }
     packBelow = task.cache.packBelow ?? packBelow;
+    for (const digest of task.cache.refused ?? []) refused.set(digest, true);
     const opened = cache;
     const store = { cache: opened, writer: () => (writer ??= opened.openWriter()) };
     switch (task.type) {

@@ -66,6 +66,7 @@ export async function* planUpload(options: {
   readonly signal?: AbortSignal | undefined;
 }): AsyncGenerator<UploadBatch> {
   const { remote, cache, roots, suspects, missing, onDamaged, signal } = options;
+  const refused = cache.refused();
   const visited = new Map<Digest, PendingNode>();
   const absent = new Set<Digest>();
   // The remote may not know the rows of the batch before this one yet.
@@ -247,6 +248,8 @@ export async function* planUpload(options: {
   ): Promise<(digest: Digest) => boolean> {
     signal?.throwIfAborted();
     const stored = new Set(known);
+    // What must not exist any more is never sent, and a directory is whole without it.
+    if (as === 'blob' && refused.size > 0) for (const { digest } of items) if (refused.has(digest)) stored.add(digest);
     const unknown = [...new Set(items.map(({ digest }) => digest))].filter((digest) => !stored.has(digest));
     const places = await remote.find(unknown, as, signal);
     for (const [index, digest] of unknown.entries()) if (places[index] !== undefined) stored.add(digest);

@@ -68,6 +68,8 @@ export interface RemoteSurveyOptions {
   /** Which packs and objects of data are read: a share from 0 to 1, and what its choice depends on. Tree objects are always read. */
   readonly share: number;
   readonly seed: number;
+  /** Content that is not to be there, whatever names it. */
+  readonly purged?: { has(digest: Digest): boolean };
   readonly onProgress?: ((progress: { readonly files: number; readonly bytes: number }) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -138,7 +140,7 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
       const { trees, blobs } = childrenOf(bytes, digest);
       const missing = [
         ...trees.filter((child) => indexes.find(child, 'tree').length === 0),
-        ...blobs.filter((child) => indexes.find(child).length === 0),
+        ...blobs.filter((child) => indexes.find(child).length === 0 && options.purged?.has(child) !== true),
       ];
       if (missing.length === 0) return;
       for (const each of missing) absent.add(each);
@@ -226,7 +228,8 @@ export async function surveyRemote(options: RemoteSurveyOptions): Promise<Remote
     const today = Math.floor(indexes.modified / DAY_MS);
     for (const { root, day } of indexes.live().flatMap((index) => index.roots())) {
       // What was noted longer ago may have been collected.
-      if (today - day > NOTED_DAYS || indexes.find(root).length > 0) continue;
+      const isExpected = today - day <= NOTED_DAYS && options.purged?.has(root) !== true;
+      if (!isExpected || indexes.find(root).length > 0) continue;
       absent.add(root);
       damages.push({
         kind: 'root',

@@ -125,7 +125,15 @@ async function recordTarget(
 ): Promise<Recorded> {
   if (target.inner !== undefined) return editDataset(workspace, { ...target, inner: target.inner }, options);
   const { path, tracked, record } = target;
-  const snapshot = await takeSnapshotWithPages({ ...options, workspace, path, tracked, record, store: true });
+  const snapshot = await takeSnapshotWithPages({
+    ...options,
+    workspace,
+    path,
+    tracked,
+    record,
+    store: true,
+    refusesPurged: true,
+  });
   if (snapshot.problems.length > 0) throw unscannable(path, snapshot.problems);
   if (snapshot.content === undefined) throw vanished(path);
   const { content, files, bytes } = snapshot;

@@ -12,6 +12,7 @@ import { treePathToText } from '../domain/tree-path.ts';
 import type { TreeCursor } from '../domain/tree-reader.ts';
 import { EMPTY_CURSOR, readEntries } from '../domain/tree-reader.ts';
 import { readAt } from '../platform/read-write.ts';
+import { statsAt } from '../platform/stats-at.ts';
 import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
 import { isSelected, mayHoldSelected, unfinished } from './checkout-record.ts';
 import { openContent } from './content.ts';
@@ -59,6 +60,7 @@ export function openPlan(workspace: Workspace, situation: CheckoutSituation): Op
   const content = isClearing ? undefined : situation.content;
   const type = content?.type ?? record.base?.type ?? 'dir';
   const root = entryRoot(workspace, path, type);
+  const purged = workspace.purged();
   const isSame = String(selected) === String(record.selected);
 
   function restrict(cursor: TreeCursor): TreeCursor {
@@ -83,6 +85,8 @@ export function openPlan(workspace: Workspace, situation: CheckoutSituation): Op
         maySkip: isSame && !situation.relink,
         force: situation.force,
         relink: situation.relink,
+        isPurged: ({ digest }) => purged.has(digest),
+        isThere: (at) => statsAt(`${root}/${treePathToText(at)}`) !== undefined,
         restoreDeleted: (entry) => isSelected(situation.restore, entry),
       }),
     losesEdit: situation.force ? createLossTest(openBase) : () => false,

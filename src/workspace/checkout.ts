@@ -11,7 +11,13 @@ import { treePathToText } from '../domain/tree-path.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
 import type { CheckoutRecord, Selection } from './checkout-record.ts';
-import { joinSelections, settleCheckoutRecord, sameContent, selectionToBe } from './checkout-record.ts';
+import {
+  joinSelections,
+  readCheckoutRecord,
+  settleCheckoutRecord,
+  sameContent,
+  selectionToBe,
+} from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { forgetCompleteRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
@@ -20,6 +26,7 @@ import { applyPlan } from './checkout-apply.ts';
 import type { Workspace } from './open.ts';
 import { isOnOneDisk } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { purgedLine } from './purge-record.ts';
 import { requireHeld } from './require-held.ts';
 import { requireRoomToCheckOut } from './room-to-check-out.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -43,6 +50,8 @@ export interface CheckoutResult {
   readonly items: readonly CheckoutItem[];
   /** With `force`: paths whose local edits were overwritten. */
   readonly overwritten: readonly string[];
+  /** What was left out, as it must not exist any more: a line for each path. */
+  readonly purged: readonly string[];
 }
 
 export interface CheckoutOptions extends Targets, VerbOptions {
@@ -104,7 +113,8 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       forgetCompleteRoots(workspace);
       throw incomplete(failed);
     }
-    return { items: items.sort((a, b) => (a.path < b.path ? -1 : 1)), overwritten };
+    const purged = selected.flatMap((each) => purgedLines(workspace, each));
+    return { items: items.sort((a, b) => (a.path < b.path ? -1 : 1)), overwritten, purged };
   } catch (error) {
     // A tree object that was taken to be there: the next fetch looks again.
     if (error instanceof MlvError && (error.code === 'blob-missing' || error.kind === 'corrupt'))
@@ -178,6 +188,26 @@ function requireDistinctNames(workspace: Workspace, { path, content, selected }:
   });
 }
 
+/** What of a version was purged, and would be here. */
+function purgedLines(workspace: Workspace, { tracked: { path, pointer }, selection: asked }: Selected): string[] {
+  const record = workspace.purged();
+  if (record.size === 0) return [];
+  // Of the rest of what is partly checked out the lists of files need not be here.
+  const selection = asked === 'all' ? readCheckoutRecord(workspace, path, contentOf(pointer)).selected : asked;
+  if (pointer.type === 'file') {
+    const purged = record.get(pointer.hash);
+    return purged === undefined ? [] : [purgedLine(path, purged)];
+  }
+  const lines: string[] = [];
+  for (const below of selection === 'all' ? [undefined] : selection) {
+    for (const entry of readEntries(pointer.hash, workspace.cache().read, below)) {
+      const purged = record.get(entry.digest);
+      if (purged !== undefined) lines.push(purgedLine(`${path}/${treePathToText(entry.path)}`, purged));
+    }
+  }
+  return lines;
+}
+
 function* selectedEntries(workspace: Workspace, root: Digest, selected: Selection): Generator<string> {
   for (const below of selected === 'all' ? [undefined] : selected) {
     for (const entry of readEntries(root, workspace.cache().read, below)) yield treePathToText(entry.path);
@@ -245,7 +275,7 @@ function findLosses(
 }
 
 function isSaved(workspace: Workspace, { kind, digest }: TreeEntry): boolean {
-  return kind === 'd' || workspace.cache().has(digest);
+  return kind === 'd' || workspace.purged().has(digest) || workspace.cache().has(digest);
 }
 
 /** Stops before anything is changed. With force, returns the paths whose edits will be overwritten. */

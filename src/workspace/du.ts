@@ -166,7 +166,9 @@ async function findPushed(
   for (const [name, group] of groupByRemote(workspace, versions, asked)) {
     const { remote } = await openNamedRemote(workspace, name, { signal });
     try {
-      const incomplete = new Set(await findIncomplete(group, (wanted, kind) => remote.find(wanted, kind, signal)));
+      const incomplete = new Set(
+        await findIncomplete(group, (wanted, kind) => remote.find(wanted, kind, signal), workspace.purged()),
+      );
       for (const version of group) pushed.set(version, !incomplete.has(version));
     } finally {
       remote.close();

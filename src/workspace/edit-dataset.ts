@@ -24,6 +24,7 @@ import { modesOf } from './file-modes.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { refusePurged } from './purge-record.ts';
 import { holdsNo } from './require-held.ts';
 import { scan, unscannable } from './scan.ts';
 import { entriesOf } from './follow-stat-cache.ts';
@@ -83,10 +84,12 @@ async function scanEdits(
     base: cursor,
     below: (inside) => readEntries(base, workspace.cache().read, inside),
     selected: record.selected,
+    purged: workspace.purged(),
     edit: (edit) => edits.push(edit),
   });
   const withMode = modesOf(workspace, () => openTree(base, workspace.cache().read));
   const problems: WalkProblem[] = [];
+  const refused: { path: string; digest: Digest }[] = [];
   const stats = statsAt(join(root, treePathToText(inner)));
   const paths: Iterable<WalkedPath> =
     stats?.isDirectory() === true
@@ -109,10 +112,15 @@ async function scanEdits(
     keepsModes: workspace.keepsModes(),
     probeFolder: workspace.ownFolder,
     onBlock: (block) => {
-      for (const entry of entriesOf(block)) inheritance.entry(withMode(entry));
+      for (const entry of entriesOf(block)) {
+        if (workspace.purged().has(entry.digest))
+          refused.push({ path: `${path}/${treePathToText(entry.path)}`, digest: entry.digest });
+        inheritance.entry(withMode(entry));
+      }
     },
   });
   for (const problem of summary.problems) problems.push(problem);
+  refusePurged(workspace.purged(), refused);
   if (problems.length > 0) throw unscannable(path, problems);
   const isWhole = inheritance.finish() === 0;
   if (stats === undefined && isWhole && edits.length === 0) throw holdsNo(path, inner);

@@ -46,7 +46,7 @@ export async function withPages<T>(
 }
 
 /**
- * Takes a snapshot of a directory of which a part is checked out. What was added beside that part changes pages that nobody has
+ * Takes a snapshot of a directory of which a part is checked out, or some may have been purged. What was added beside that part changes pages that nobody has
  * asked for so far: they are fetched.
  */
 export function takeSnapshotWithPages(
@@ -54,7 +54,7 @@ export function takeSnapshotWithPages(
 ): Promise<Snapshot> {
   const { workspace, path, tracked, record } = options;
   const { base, selected } = record;
-  const isPart = tracked !== undefined && base?.type === 'dir' && selected !== 'all';
+  const isPart = tracked !== undefined && base?.type === 'dir' && (selected !== 'all' || workspace.purged().size > 0);
   const around = (): TreePath[] => pathsBeside(workspace, path, selected);
   return withPages(workspace, isPart ? { tracked, root: base.hash, around } : undefined, options, () =>
     takeSnapshot(options),

@@ -11,6 +11,7 @@ import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
 import type { FailedPath } from './push.ts';
 import { groupByRemote } from './push.ts';
+import { learnPurges, purgedLine } from './purge-record.ts';
 import { requireHeld } from './require-held.ts';
 import { contentOf } from './tracked.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
@@ -31,6 +32,8 @@ export interface FetchResult {
   readonly missing: readonly string[];
   /** True when it lost or damaged some of it: then it has to be repaired, as its indexes say that it has it. */
   readonly needsRepair: boolean;
+  /** What was left out, as it must not exist any more: a line for each content that was met. */
+  readonly purged: readonly string[];
   /** What could not be fetched, however often it was tried; everything else was. */
   readonly failed: readonly FailedPath[];
 }
@@ -44,11 +47,13 @@ export async function fetch(
   options: TransferOptions,
   scope: 'all' | 'selected' = 'all',
 ): Promise<FetchResult> {
+  await learnPurges(workspace);
   const all = await wantedVersions(workspace, options);
   const versions =
     scope === 'all' || options.targets.length > 0 ? all : all.map((version) => selectedPart(workspace, version));
   const remotes: FetchedRemote[] = [];
   const missing: string[] = [];
+  const purged: string[] = [];
   let needsRepair = false;
   const failed: FailedPath[] = [];
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
@@ -73,6 +78,10 @@ export async function fetch(
         bytes,
         upToDate: blobs + bytes + unfetched === 0,
       });
+      for (const { path, digest } of result.purged) {
+        const content = workspace.purged().get(digest);
+        if (content !== undefined) purged.push(purgedLine(path, content));
+      }
       for (const { path } of result.missing) missing.push(path);
       for (const { path, how } of result.damaged) missing.push(`${path} (${HOW[how]})`);
       needsRepair ||= result.damaged.length > 0;
@@ -82,7 +91,7 @@ export async function fetch(
     }
   }
   requireTargets(workspace, versions);
-  return { remotes, missing, needsRepair, failed };
+  return { remotes, missing, needsRepair, purged, failed };
 }
 
 const HOW: Readonly<Record<DamagedBlob['how'], string>> = {

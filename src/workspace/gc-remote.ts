@@ -41,6 +41,7 @@ export async function gcRemote(workspace: Workspace, options: RemoteGcOptions): 
         cache: workspace.cache(),
         scratch,
         roots,
+        purged: workspace.purged(),
         confirm: dryRun === true ? async () => false : confirm,
         onProgress: onProgress && (({ phase, bytes }) => onProgress({ phase, files: 0, bytes })),
         signal,

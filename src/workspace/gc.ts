@@ -16,6 +16,7 @@ import { readRoots } from './gc-roots.ts';
 import type { Workspace } from './open.ts';
 import { openNamedRemote } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
+import { exceptPurged } from './purge-record.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** What was used since stays: a command that is under way may be about to name it. */
@@ -67,15 +68,16 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
     const now = diskTime(cacheFolder);
     if (options.dryRun !== true) for (const run of listTrash(cacheFolder)) finishRun(cacheFolder, run);
     const { marks, missingTrees } = await markNeeded(cache, readRoots(workspace, options));
+    const isNeeded = exceptPurged(workspace, marks.has);
     if (options.unpushed === true && missingTrees.length > 0) throw unknownTrees(missingTrees.length);
-    const all: CollectOptions = { folder: cacheFolder, isNeeded: marks.has, olderThan: now - MIN_AGE_MS };
+    const all: CollectOptions = { folder: cacheFolder, isNeeded, olderThan: now - MIN_AGE_MS };
     const unneeded = findGarbage(all);
     const { isKept, notes } =
       options.unpushed === true || amountOf(unneeded).blobs === 0
-        ? { isKept: marks.has, notes: [] }
+        ? { isKept: isNeeded, notes: [] }
         : await keepUnpushed(workspace, { garbage: unneeded, collect: all, signal: options.signal });
     const collect = { ...all, isNeeded: isKept };
-    const garbage = isKept === marks.has ? unneeded : findGarbage(collect);
+    const garbage = isKept === isNeeded ? unneeded : findGarbage(collect);
     const expired = listTrash(cacheFolder).filter(({ time }) => now - time > IN_TRASH_MS);
     const plan: GcPlan = {
       garbage: amountOf(garbage),
@@ -105,7 +107,8 @@ async function restoreAgain(workspace: Workspace, scope: GcScope): Promise<numbe
   const { marks } = await markNeeded(workspace.cache(), readRoots(workspace, scope));
   // One that knows nothing of what was here before.
   const cache = openLocalCache({ folder, packBelow: workspace.cache().packBelow });
-  const isMissed: IsNeeded = (bytes, at = 0) => marks.has(bytes, at) && !cache.holds(bytes.subarray(at, at + 32));
+  const isNeeded = exceptPurged(workspace, marks.has);
+  const isMissed: IsNeeded = (bytes, at = 0) => isNeeded(bytes, at) && !cache.holds(bytes.subarray(at, at + 32));
   try {
     return listTrash(folder).reduce((restored, run) => restored + restoreNeeded(folder, run, isMissed), 0);
   } finally {
@@ -170,7 +173,9 @@ async function keepUnpushed(
     for (const remote of remotes) remote.close();
   }
   const { has } = unpushed.seal();
-  return { isKept: (bytes, offset) => collect.isNeeded(bytes, offset) || has(bytes, offset), notes };
+  // What was purged is kept for nobody.
+  const isUnpushed = exceptPurged(workspace, has);
+  return { isKept: (bytes, offset) => collect.isNeeded(bytes, offset) || isUnpushed(bytes, offset), notes };
 }
 
 function amountOf({ loose, packs, sparse }: Garbage): Amount {

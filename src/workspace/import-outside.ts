@@ -49,7 +49,7 @@ export async function importOutside(
     await requireRoomToAdd(workspace, [{ absolute, path, isOutside: true }], () =>
       takeSnapshot({ ...given, store: false }),
     );
-    const snapshot = await takeSnapshot({ ...given, store: true });
+    const snapshot = await takeSnapshot({ ...given, store: true, refusesPurged: true });
     if (snapshot.problems.length > 0) throw unscannable(source, snapshot.problems);
     if (snapshot.content === undefined) throw taken(source);
     const { content, files, bytes } = snapshot;

@@ -1,3 +1,4 @@
+import type { PurgeRecord } from '../domain/purge-record.ts';
 import type { TreeEntry } from '../domain/tree.ts';
 import { sameEntry } from '../domain/tree-diff.ts';
 import type { TreeEdit } from '../domain/tree-edit.ts';
@@ -15,6 +16,8 @@ export function createInheritance(options: {
   /** The base's entries at and inside a path. */
   readonly below: (path: TreePath) => Iterable<TreeEntry>;
   readonly selected: Selection;
+  /** Content that cannot be in the workspace: where it is not, nobody has deleted it. */
+  readonly purged: PurgeRecord;
   readonly edit: (edit: TreeEdit) => void;
 }): {
   /** Takes the workspace's entries in order. */
@@ -22,9 +25,16 @@ export function createInheritance(options: {
   /** Returns how many files of the base are not in the workspace because they were never selected. */
   readonly finish: () => number;
 } {
-  const { base, below, selected, edit } = options;
+  const { base, below, selected, purged, edit } = options;
   let notCheckedOut = 0;
   let after = '';
+
+  /** Files of the workspace in whose place an entry of the base may have a folder. */
+  const above: TreePath[] = [];
+  /** Entries that stay although nothing is there, as their content was purged. */
+  const kept = new Set<TreePath>();
+
+  const isExpected = ({ path, digest }: TreeEntry): boolean => isSelected(selected, path) && !purged.has(digest);
 
   /** Goes to `path` in the base; returns its entry there. */
   function advance(path: TreePath | undefined): TreeEntry | undefined {
@@ -46,7 +56,10 @@ export function createInheritance(options: {
       base.skip();
       after = entry.path;
       if (entry.path === path) return entry;
-      if (isSelected(selected, entry.path)) edit({ path: entry.path, entry: undefined });
+      const isPurged = purged.has(entry.digest);
+      if (isExpected(entry) || (isPurged && above.some((file) => entry.path.startsWith(`${file}/`))))
+        edit({ path: entry.path, entry: undefined });
+      else if (isPurged) kept.add(entry.path);
       else if (entry.kind !== 'd') notCheckedOut += 1;
     }
     return undefined;
@@ -55,13 +68,20 @@ export function createInheritance(options: {
   /** A folder that is empty here only because what is in it was never asked for is no entry of its own. */
   function isInherited({ path, kind }: TreeEntry): boolean {
     if (kind !== 'd') return false;
-    for (const inside of below(path)) if (inside.path !== path && !isSelected(selected, inside.path)) return true;
+    for (const inside of below(path)) if (inside.path !== path && !isExpected(inside)) return true;
     return false;
   }
 
   return {
     entry(entry) {
       const before = advance(entry.path);
+      // What is put in the place of what was purged takes it.
+      for (let end = entry.path.indexOf('/'); end > 0 && kept.size > 0; end = entry.path.indexOf('/', end + 1)) {
+        const path = entry.path.slice(0, end) as TreePath;
+        if (kept.delete(path)) edit({ path, entry: undefined });
+      }
+      while (above.length > 0 && !entry.path.startsWith(above.at(-1) ?? '')) above.pop();
+      if (entry.kind !== 'd') above.push(entry.path);
       if (before !== undefined && sameEntry(before, entry)) return;
       if (!isInherited(entry)) edit({ path: entry.path, entry });
     },

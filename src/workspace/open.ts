@@ -6,6 +6,7 @@ import type { Scope } from '../domain/setting-table.ts';
 import type { Settings, SettingsLayer } from '../domain/settings.ts';
 import { resolveSettings, settingsFromEnvironment } from '../domain/settings.ts';
 import { MAX_SETTINGS_BYTES, parsePlainSettings } from '../domain/settings-file.ts';
+import type { PurgeRecord } from '../domain/purge-record.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { discoverLayout, keepsFileModes } from '../git/layout.ts';
@@ -16,6 +17,7 @@ import { shareCache } from '../storage/cache-layout.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
 import { openLocalCache } from '../storage/local-cache.ts';
 import { isOutside, noteClone } from './cache-clones.ts';
+import { readPurgeRecord } from './purge-record.ts';
 
 /** Environment variables, as the command line passes them down. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -53,7 +55,11 @@ export interface Workspace extends ProjectFolders {
   keepsModes(): boolean;
   /** The repository, opened at the first call; undefined for a project without Git. */
   git(): Promise<GitRepository | undefined>;
-  /** The cache, opened at the first call. */
+  /** What must not exist any more, read at the first call. Throws `purge-record-invalid`, `purge-record-version`. */
+  purged(): PurgeRecord;
+  /** Makes `purged` read again what was written since. */
+  reloadPurged(): void;
+  /** The cache, opened at the first call. It takes nothing that was purged. */
   cache(): LocalCache;
   /** Ends child processes and closes files. */
   close(): Promise<void>;
@@ -84,6 +90,8 @@ export async function openWorkspace({ cwd, environment, locks = {} }: OpenOption
   let threshold: number | undefined;
   let repository: Promise<GitRepository | undefined> | undefined;
   let modes: boolean | undefined;
+  let record: PurgeRecord | undefined;
+  const purged = (): PurgeRecord => (record ??= readPurgeRecord(folders));
 
   return {
     ...folders,
@@ -96,12 +104,17 @@ export async function openWorkspace({ cwd, environment, locks = {} }: OpenOption
       repository ??= openRepository(folders.layout, environment);
       return repository;
     },
+    purged,
+    reloadPurged() {
+      record = undefined;
+    },
     cache() {
       if (cache === undefined && settings.values['cache.shared'] === 'group') shareCache(cacheFolder);
       if (cache === undefined && isOutside(cacheFolder, folders)) noteClone(cacheFolder, folders);
       cache ??= openLocalCache({
         folder: cacheFolder,
         packBelow: () => (threshold ??= packBelow(settings, cacheFolder, folders.root)),
+        refused: purged,
       });
       return cache;
     },

@@ -30,6 +30,7 @@ export async function pull(
           remotes: fetched.remotes,
           missing: [...scoped.missing, ...fetched.missing],
           needsRepair: scoped.needsRepair || fetched.needsRepair,
+          purged: [...scoped.purged, ...fetched.purged],
           failed: [...scoped.failed, ...fetched.failed],
         };
   try {

@@ -9,6 +9,7 @@ import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
+import { learnPurges } from './purge-record.ts';
 import { pointerPath } from './tracked.ts';
 import type { RemoteMoment } from './pushed-commits.ts';
 import { notePushedCommit, readPushedCommits } from './pushed-commits.ts';
@@ -50,6 +51,7 @@ const BASE_FROM_FILES = 10_000;
  * that whoever gets those commits gets their data.
  */
 export async function push(workspace: Workspace, options: TransferOptions): Promise<PushResult> {
+  await learnPurges(workspace);
   const isDefault = options.targets.length === 0 && !hasRevisionScope(options);
   const versions = await wantedVersions(workspace, options);
   const groups = groupByRemote(workspace, versions, options.remote);

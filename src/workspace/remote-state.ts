@@ -25,7 +25,7 @@ export async function addRemoteState(
   for (const [name, group] of groupByRemote(workspace, versions, asked)) {
     const { remote } = await openNamedRemote(workspace, name);
     try {
-      const incomplete = new Set(await findIncomplete(group, remote.find));
+      const incomplete = new Set(await findIncomplete(group, remote.find, workspace.purged()));
       for (const version of group) states.set(version.path, { name, missing: incomplete.has(version) });
     } finally {
       remote.close();

@@ -2,6 +2,7 @@ import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
+import type { PurgeRecord } from '../domain/purge-record.ts';
 import { keyPath } from '../domain/remote-layout.ts';
 import { MAX_TREE_OBJECT_BYTES } from '../domain/tree.ts';
 import { childrenOf } from '../domain/tree-children.ts';
@@ -109,10 +110,14 @@ export function readLocally(cache: LocalCache, digest: Digest): Buffer | undefin
 export async function findIncomplete<V extends { readonly pointer: Pick<Pointer, 'hash' | 'type'> }>(
   versions: readonly V[],
   find: FindPlaces,
+  purged: PurgeRecord,
 ): Promise<V[]> {
   const incomplete: V[] = [];
   for (const type of ['dir', 'file'] as const) {
-    const members = versions.filter(({ pointer }) => pointer.type === type);
+    // A file that was purged is to be nowhere.
+    const members = versions.filter(
+      ({ pointer }) => pointer.type === type && !(type === 'file' && purged.has(pointer.hash)),
+    );
     const digests = members.map(({ pointer }) => pointer.hash);
     const places = await find(digests, type === 'dir' ? 'tree' : 'blob');
     incomplete.push(...members.filter((_, index) => places[index] === undefined));
@@ -124,9 +129,9 @@ export async function findIncomplete<V extends { readonly pointer: Pick<Pointer,
 export async function listMissing(
   versions: readonly ScopedVersion[],
   trees: RemoteTrees,
-  given: { readonly find: FindPlaces; readonly missing: MissingList },
+  given: { readonly find: FindPlaces; readonly missing: MissingList; readonly purged: PurgeRecord },
 ): Promise<void> {
-  const { find, missing } = given;
+  const { find, missing, purged } = given;
   const touched = new Set<ScopedVersion>();
   let lot = new Map<Digest, Missing & { readonly version: ScopedVersion }>();
   const flush = async (): Promise<void> => {
@@ -145,6 +150,7 @@ export async function listMissing(
   await trees.load(versions);
   for (const { version, item } of reachAll(versions, 'all', { read: trees.read })) {
     const { digest, path, files, kind } = item;
+    if (kind === 'blob' && purged.has(digest)) continue;
     // A tree object that can be looked into is sent together with what is missing below it.
     if (kind === 'tree' && trees.read(digest) !== undefined) continue;
     lot.set(digest, { digest, path, files, version });

@@ -121,14 +121,19 @@ function hasEdits(workspace: Workspace, path: RepoPath, base: Content | undefine
   return [...changes].some(({ after }) => after !== undefined && after.kind !== 'd');
 }
 
-/** Deletes an entry that is still what it was recorded as, and that the cache has. */
-function removeEntry(workspace: Workspace, path: RepoPath, entry: TreeEntry): void {
+/** Deletes an entry that is still what it was recorded as, and that the cache has; with `mayLose`, wherever else it is. */
+export function removeEntry(
+  workspace: Workspace,
+  path: RepoPath,
+  entry: Pick<TreeEntry, 'path' | 'digest'>,
+  { mayLose = false }: { readonly mayLose?: boolean } = {},
+): void {
   const root = join(workspace.root, path);
   const file = `${root}/${treePathToText(entry.path)}`;
   const stats = statsAt(file);
   if (stats === undefined || realpathSync.native(dirname(file)) !== dirname(file)) return;
   if (stats.isFile() || stats.isSymbolicLink()) {
-    if (digestOf(workspace, file) !== entry.digest || !workspace.cache().has(entry.digest)) return;
+    if (digestOf(workspace, file) !== entry.digest || !(mayLose || workspace.cache().has(entry.digest))) return;
     rmSync(file);
   } else removeIfEmpty(file);
   for (let folder = dirname(file); folder.startsWith(`${root}/`); folder = dirname(folder))

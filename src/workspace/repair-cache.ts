@@ -54,12 +54,17 @@ export async function repairFromOthers(workspace: Workspace, given: RepairOption
       survey,
       damagedFolder: folder,
       packBelow,
-      sources,
+      sources: sources.map((source): GoodCopies => (wanted, writer) => {
+        const asked = wanted.filter((digest) => !workspace.purged().has(digest));
+        return source(asked, writer);
+      }),
       run: (task) => tasks.run(task),
     });
     const brought = await bringMissing(workspace, scope, { ...options, remotes, notes });
     // Nothing else can tell about damage that no version names: it is lost, and was of no use to any of them.
-    const lost = mended.lost.filter((digest) => !brought.wasMissing.has(digest) && !workspace.cache().has(digest));
+    const lost = mended.lost.filter(
+      (digest) => !workspace.purged().has(digest) && !brought.wasMissing.has(digest) && !workspace.cache().has(digest),
+    );
     const paths = pathsOf(lost, scope.versions, (digest) => readLocally(workspace.cache(), digest));
     return {
       side: 'cache',
@@ -211,7 +216,7 @@ function missingIn(
   const missing = new Map<Digest, { paths: string[]; files: number }>();
   const read = (digest: Digest): Buffer | undefined => (cache.has(digest) ? cache.read(digest) : undefined);
   for (const { item } of reachAll(versions, 'expected', { read })) {
-    if (cache.has(item.digest)) continue;
+    if (cache.has(item.digest) || (item.kind === 'blob' && workspace.purged().has(item.digest))) continue;
     const known = missing.get(item.digest);
     if (known === undefined) missing.set(item.digest, { paths: [item.path], files: item.files });
     else known.paths.push(item.path);

@@ -11,7 +11,7 @@ import type { TreeEdit } from '../domain/tree-edit.ts';
 import { editTree } from '../domain/tree-edit.ts';
 import { entryCursor } from '../domain/tree-cursors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
-import { treePathFromText } from '../domain/tree-path.ts';
+import { treePathFromText, treePathToText } from '../domain/tree-path.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
@@ -29,6 +29,7 @@ import { modesOf } from './file-modes.ts';
 import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { refusePurged } from './purge-record.ts';
 import { scan } from './scan.ts';
 import type { StorageTasks } from './task-runner.ts';
 
@@ -59,6 +60,8 @@ export interface SnapshotOptions extends VerbOptions {
   readonly tasks: StorageTasks;
   /** Whether content and tree objects are put into the cache. */
   readonly store: boolean;
+  /** With `store`: throws `content-purged` for what must not exist any more. It is never put into the cache. */
+  readonly refusesPurged?: boolean;
   /** Absolute path of data outside the project that is scanned in its stead; no stat cache is kept of it. */
   readonly source?: string;
 }
@@ -122,6 +125,8 @@ async function snapshotFile(options: SnapshotOptions): Promise<Snapshot> {
     }
     await options.tasks.flush();
     const { digest: root, size: bytes } = entry;
+    if (options.refusesPurged === true && workspace.purged().has(root))
+      refusePurged(workspace.purged(), [{ path, digest: root }]);
     const unnoted = follower.finish({
       generation: workspace.cache().generation(),
       context: 'file',
@@ -154,13 +159,21 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
   const root = options.source ?? join(workspace.root, path);
   const objects = createObjectStore(workspace, store);
   const context = contextOf(workspace, record);
-  const contents = createContentCollector(workspace, record, objects);
+  const purged = workspace.purged();
+  const refused: { path: string; digest: Digest }[] = [];
+  let collector: ReturnType<typeof createContentCollector> | undefined;
+  const contents = () => (collector ??= createContentCollector(workspace, record, objects));
+  const take = (block: StatBlock): void => {
+    for (const entry of entriesOf(block)) {
+      if (purged.has(entry.digest))
+        refused.push({ path: `${path}/${treePathToText(entry.path)}`, digest: entry.digest });
+      contents().entry(entry);
+    }
+  };
   const follower = followStatCache({
     previous: usableStatCache(options, context),
     file: options.source === undefined ? stateFiles(workspace, path).statCache : undefined,
-    take: (block) => {
-      for (const entry of entriesOf(block)) contents.entry(entry);
-    },
+    take,
   });
   const walkProblems: WalkProblem[] = [];
   const ignoreRules = options.source === undefined ? ignoreRulesFor(workspace, path) : { rules: NO_RULES, base: '' };
@@ -173,16 +186,23 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
     // A tree that no cache has must be built again to be read; that of the base is there, or is not needed.
     const isBase = known?.root === record.base?.hash;
     const isReadable = (!store && isBase) || (known !== undefined && cache.has(known.root));
+    // Older versions that are in the cache may have what is to be refused.
+    const isLookedAt = isBase || purged.size === 0 || options.refusesPurged !== true;
     let tree: TreeSummary & { notCheckedOut: number; brought?: readonly TreePath[] };
     // Built again, too, where one asks what of it is not in the base.
-    if (known !== undefined && problems.length === 0 && isReadable && (isBase || record.selected === 'all')) {
+    if (
+      known !== undefined &&
+      problems.length === 0 &&
+      isReadable &&
+      isLookedAt &&
+      (isBase || record.selected === 'all')
+    ) {
       tree = known;
     } else {
-      for (const block of follower.heldBack()) {
-        for (const entry of entriesOf(block)) contents.entry(entry);
-      }
-      tree = contents.finish();
+      for (const block of follower.heldBack()) take(block);
+      tree = contents().finish();
     }
+    if (store && options.refusesPurged === true) refusePurged(purged, refused);
     // Bytes first, then the trees that name them, then the claim that the cache has them.
     await options.tasks.flush();
     await objects.finish();
@@ -241,7 +261,15 @@ function usableStatCache(
 }
 
 /** What, beside the files themselves, a snapshot's tree depends on. */
-export function contextOf(workspace: Workspace, { base, selected }: CheckoutRecord): string {
+export function contextOf(workspace: Workspace, record: CheckoutRecord): string {
+  const { base, selected } = record;
+  const purged = workspace.purged();
+  if (purged.size > 0) {
+    const key = hashEngine()
+      .hash(Buffer.from([...purged.keys()].join('')))
+      .toString('hex', 0, 16);
+    return `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')} without ${key}`;
+  }
   if (selected === 'all' && workspace.keepsModes()) return 'all';
   return `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')}`;
 }
@@ -251,7 +279,8 @@ function createContentCollector(workspace: Workspace, record: CheckoutRecord, ob
   const { hash } = hashEngine();
   const { base, selected } = record;
   const withMode = modesOf(workspace, () => (base?.type === 'dir' ? openTree(base.hash, objects.load) : EMPTY_CURSOR));
-  if (selected === 'all' || base === undefined || base.type === 'file') {
+  const isWhole = selected === 'all' && !mayLack(workspace, base, objects.load);
+  if (isWhole || base === undefined || base.type === 'file') {
     const builder = createTreeBuilder({ hash, emit: objects.emit });
     const entry = (each: TreeEntry): void => builder.entry(withMode(each));
     return { entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0, brought: [] }) };
@@ -261,6 +290,7 @@ function createContentCollector(workspace: Workspace, record: CheckoutRecord, ob
     base: openTree(base.hash, objects.load),
     below: (path) => readEntries(base.hash, objects.load, path),
     selected,
+    purged: workspace.purged(),
     edit: (edit) => edits.push(edit),
   });
   return {
@@ -275,6 +305,14 @@ function createContentCollector(workspace: Workspace, record: CheckoutRecord, ob
       };
     },
   };
+}
+
+/** Whether something of a version was purged, so that the workspace need not have it. */
+function mayLack(workspace: Workspace, base: Content | undefined, load: LoadObject): boolean {
+  const purged = workspace.purged();
+  if (purged.size === 0 || base?.type !== 'dir') return false;
+  for (const { digest } of readEntries(base.hash, load)) if (purged.has(digest)) return true;
+  return false;
 }
 
 interface ObjectStore {

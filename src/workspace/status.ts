@@ -26,7 +26,7 @@ export interface StatusChange {
 export interface StatusItem {
   readonly path: RepoPath;
   readonly type: 'file' | 'dir';
-  readonly state: 'unchanged' | 'modified' | 'missing' | 'not-checked-out';
+  readonly state: 'unchanged' | 'modified' | 'missing' | 'not-checked-out' | 'purged';
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
@@ -83,7 +83,8 @@ export async function status(
 }
 
 function isClean(item: StatusItem): boolean {
-  return item.state === 'unchanged' && !item.outOfDate && !item.unfinishedCheckout && item.remote?.missing !== true;
+  const isRight = item.state === 'unchanged' || item.state === 'purged';
+  return isRight && !item.outOfDate && !item.unfinishedCheckout && item.remote?.missing !== true;
 }
 
 async function statusOf(
@@ -109,8 +110,10 @@ async function statusOf(
   };
   const nothing = { added: 0, changed: 0, removed: 0, changes: [], problems: [] };
   if (statsAt(join(workspace.root, path)) === undefined) {
-    const state = isNothingSelected(record) ? 'not-checked-out' : 'missing';
-    return { ...common, ...nothing, state, outOfDate: false, notCheckedOut: common.files };
+    const isPurged = pointer.type === 'file' && workspace.purged().has(pointer.hash);
+    const state = isPurged ? 'purged' : isNothingSelected(record) ? 'not-checked-out' : 'missing';
+    const notInCache = common.notInCache && !isPurged;
+    return { ...common, ...nothing, notInCache, state, outOfDate: false, notCheckedOut: isPurged ? 0 : common.files };
   }
   const adopted = adoptPointer(record, content);
   const outOfDate = !sameContent(adopted.base, content);

@@ -32,10 +32,14 @@ export interface StorageTasks {
  */
 export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): StorageTasks {
   // What is right for this disk is found out only when something is to be stored.
-  const optionsFor = (task: BareTask): CacheOptions => ({
-    folder: cache.folder,
-    packBelow: 'store' in task && task.store ? cache.packBelow() : undefined,
-  });
+  const optionsFor = (task: BareTask): CacheOptions => {
+    const isStoring = 'store' in task && task.store;
+    return {
+      folder: cache.folder,
+      packBelow: isStoring ? cache.packBelow() : undefined,
+      refused: isStoring && cache.refused().size > 0 ? [...cache.refused().keys()] : undefined,
+    };
+  };
   let inline: TaskRunner<Task, TaskResult> | undefined;
   let threads: TaskRunner<Task, TaskResult> | undefined;
   let isStoring = false;

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import type { MlvError } from '../domain/errors.ts';
+import type { PurgeRecord } from '../domain/purge-record.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { readAt } from '../platform/read-write.ts';
 import { cacheFolders } from '../storage/cache-layout.ts';
 import type { BlobLocation } from '../storage/local-cache.ts';
+import type { Reached } from '../storage/reach.ts';
 import type { CacheSurvey } from '../storage/verify-cache.ts';
 import { surveyCache } from '../storage/verify-cache.ts';
 import type { Workspace } from './open.ts';
@@ -42,7 +44,7 @@ async function verifyNow(workspace: Workspace, scope: VerifyScope, options: Veri
       signal,
     });
     try {
-      const found = examine(survey, scope);
+      const found = examine(survey, scope, workspace.purged());
       const { loose, packs, indexes, bytes } = survey.counts;
       const side = { side: 'cache', where: survey.folder, blobs: loose, packs, indexes, bytes };
       const problems = [...scope.problems, ...found.problems];
@@ -91,14 +93,16 @@ interface Findings {
 }
 
 /** What the versions name, as far as the survey found it good. */
-function examine(survey: CacheSurvey, { versions }: VerifyScope): Findings {
+function examine(survey: CacheSurvey, { versions }: VerifyScope, purged: PurgeRecord): Findings {
   const problems: Problem[] = [];
   const missing = createMissingList();
   const hits = createDamagePaths(survey.damages);
   let notInCache = 0;
   const read = readGood(survey);
+  const isPurged = ({ kind, digest }: Reached): boolean => kind === 'blob' && purged.has(digest);
   for (const { item } of reachAll(versions, 'expected', { read })) {
     const { digest, path, files } = item;
+    if (isPurged(item)) continue;
     if (survey.locate(digest) === undefined && !hits.has(digest)) missing.note({ path, digest, files });
   }
   const onInvalid = (error: MlvError, { path }: ScopedVersion): void => {
@@ -109,7 +113,7 @@ function examine(survey: CacheSurvey, { versions }: VerifyScope): Findings {
     const { path, pointer } = version;
     if (location === undefined) {
       if (hits.has(item.digest)) hits.add(item.digest, item.path);
-      else if (!missing.has(item.digest)) notInCache += item.files;
+      else if (!missing.has(item.digest) && !isPurged(item)) notInCache += item.files;
     } else if (pointer.type === 'file' && location.length !== pointer.size) {
       const reason = `its pointer says ${pointer.size} bytes, and its content has ${location.length}`;
       const hint = `git restore ${path}.mlv`;

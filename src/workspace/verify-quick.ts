@@ -26,13 +26,13 @@ export async function verifyQuick(
     try {
       remote.requirePresent();
       const find: FindPlaces = (digests, as) => remote.find(digests, as, signal);
-      const incomplete = await findIncomplete(versions, find);
+      const incomplete = await findIncomplete(versions, find, workspace.purged());
       if (incomplete.length > 0) {
         await withScratch(workspace, async (scratch) => {
           const trees = openRemoteTrees(workspace, { home, find, scratch, signal });
           try {
             const missing = createMissingList();
-            await listMissing(incomplete, trees, { find, missing });
+            await listMissing(incomplete, trees, { find, missing, purged: workspace.purged() });
             found.push(missing);
           } finally {
             trees.close();

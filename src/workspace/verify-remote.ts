@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
+import type { PurgeRecord } from '../domain/purge-record.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { checkDescription, DESCRIPTION_KEY, INDEX_FOLDER } from '../domain/remote-layout.ts';
@@ -113,6 +114,7 @@ function verifyOnce(
       home,
       scratch: join(scratch, 'index'),
       description: keptDescription(named),
+      purged: workspace.purged(),
       share: (options.percent ?? 100) / 100,
       seed,
       onProgress: onProgress && (({ files, bytes }) => onProgress({ phase: `verifying ${name}`, files, bytes })),
@@ -122,7 +124,13 @@ function verifyOnce(
       const find: FindPlaces = async (digests, as) => digests.map((digest) => survey.places(digest, as)[0]);
       const trees = openRemoteTrees(workspace, { home, find, scratch: join(scratch, 'trees'), signal });
       try {
-        const { problems, missing } = await examine(survey, { name, versions, trees, find });
+        const { problems, missing } = await examine(survey, {
+          name,
+          versions,
+          trees,
+          find,
+          purged: workspace.purged(),
+        });
         const { counts, unindexed } = survey;
         const side = { side: name, where: named.url, ...counts, unindexed: unindexed.length };
         const needsRepair = problems.length + missing.items.length > 0;
@@ -148,15 +156,16 @@ async function examine(
     readonly versions: readonly ScopedVersion[];
     readonly trees: RemoteTrees;
     readonly find: FindPlaces;
+    readonly purged: PurgeRecord;
   },
 ): Promise<{ problems: Problem[]; missing: MissingList }> {
-  const { name, versions, trees, find } = given;
+  const { name, versions, trees, find, purged } = given;
   const problems: Problem[] = [];
-  const incomplete = await findIncomplete(versions, find);
+  const incomplete = await findIncomplete(versions, find, purged);
   const hits = createDamagePaths(survey.damages);
   // What is damaged is told with the damage.
   const missing = createMissingList(MAX_PATHS, hits.has);
-  if (incomplete.length > 0) await listMissing(incomplete, trees, { find, missing });
+  if (incomplete.length > 0) await listMissing(incomplete, trees, { find, missing, purged });
   if (survey.damages.some(({ digests }) => digests.size > 0)) {
     await trees.load(versions);
     const onInvalid = (error: MlvError, { path }: ScopedVersion): void => {
@@ -188,10 +197,11 @@ async function mend(
   const { named, survey, versions, scratch, asOf, options } = given;
   const { jobs, signal } = options;
   const cache = workspace.cache();
+  const purged = workspace.purged();
   const roots = versions.map(({ pointer: { hash: digest, type }, name }) => ({ digest, type, name }));
   const mended = await repairRemote({
     survey,
-    locate: (digest) => ifSound(() => cache.locate(digest)),
+    locate: (digest) => (purged.has(digest) ? undefined : ifSound(() => cache.locate(digest))),
     readTree: (digest) => readLocally(cache, digest),
     kept: (name) => readKept(named, name),
     description: keptDescription(named),
@@ -206,20 +216,22 @@ async function mend(
     const find: FindPlaces = (digests, as) => remote.find(digests, as, signal);
     // Roots that were pushed once, of versions that nobody named now, come back as well where the cache has them.
     const pushed = [...survey.absent].flatMap((digest) => pushedTree(cache, digest));
-    const incomplete = await findIncomplete(versions, find);
+    const incomplete = await findIncomplete(versions, find, purged);
     const wanted = [
       ...incomplete.map(({ pointer: { hash: digest, type }, name }) => ({ digest, type, name })),
       ...pushed,
     ];
     const sent =
       wanted.length === 0 ? undefined : await upload({ remote, cache, roots: wanted, renewNotes: false, signal });
-    const still = await findIncomplete(versions, find);
+    const still = await findIncomplete(versions, find, purged);
     const trees = openRemoteTrees(workspace, { home: named.home, find, scratch: join(scratch, 'after'), signal });
     try {
       const missing = createMissingList(Infinity);
-      if (still.length > 0) await listMissing(still, trees, { find, missing });
+      if (still.length > 0) await listMissing(still, trees, { find, missing, purged });
       const places = await find(mended.lost, 'blob');
-      const lost = mended.lost.filter((digest, index) => places[index] === undefined && !missing.has(digest));
+      const lost = mended.lost.filter(
+        (digest, index) => places[index] === undefined && !missing.has(digest) && !purged.has(digest),
+      );
       const paths = pathsOf(lost, versions, given.trees.read);
       return {
         side: named.name,

@@ -1,5 +1,6 @@
 import { MlvError } from '../domain/errors.ts';
 import type { Workspace } from './open.ts';
+import { learnPurges } from './purge-record.ts';
 import type { TransferOptions } from './transfer-scope.ts';
 import { verifyCache } from './verify-cache.ts';
 import type { VerifyResult } from './verify-result.ts';
@@ -23,6 +24,7 @@ export interface VerifyOptions extends Omit<TransferOptions, 'remote'> {
  */
 export async function verify(workspace: Workspace, options: VerifyOptions): Promise<VerifyResult> {
   requireFitting(options);
+  await learnPurges(workspace);
   const { remote, ...rest } = options;
   const scope = await readVerifyScope(workspace, rest);
   if (options.quick === true) {

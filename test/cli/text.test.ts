@@ -141,12 +141,19 @@ test('checkout tells what it wrote, removed and kept', () => {
     { path: parseRepoPath('labels.csv'), written: 1, removed: 0, kept: 0, bytes: 512 },
     { path: parseRepoPath('raw'), written: 0, removed: 0, kept: 0, bytes: 0 },
   ];
-  expect(checkoutLines({ items, overwritten: ['data/a'] }, plain).join('\n'))
-    .toBe(`data        1,000 files written, 1.4 MB; 3 files removed; 2 edits kept
+  expect(
+    checkoutLines(
+      { items, overwritten: ['data/a'], purged: ['raw/x was purged on 2026-11-21: .mlv/purged'] },
+      plain,
+    ).join('\n'),
+  ).toBe(`data        1,000 files written, 1.4 MB; 3 files removed; 2 edits kept
 labels.csv  1 file written, 512 B
 1 edit overwritten
-    data/a`);
-  expect(checkoutLines({ items: items.slice(2), overwritten: [] }, plain)).toEqual(['Nothing to check out']);
+    data/a
+raw/x was purged on 2026-11-21: .mlv/purged`);
+  expect(checkoutLines({ items: items.slice(2), overwritten: [], purged: [] }, plain)).toEqual([
+    'Nothing to check out',
+  ]);
 });
 
 test('push and fetch tell what moved, and what could not', () => {
@@ -184,7 +191,13 @@ failed: Everything else was transferred
 hint: Run the same command again: what was transferred is not transferred again.`);
   const missing = Array.from({ length: 100 }, (_, index) => `data/${index}`);
   const lines = fetchLines(
-    { remotes: [{ ...idle, blobs: 3, bytes: 2000, upToDate: false }], missing, needsRepair: false, failed: [] },
+    {
+      remotes: [{ ...idle, blobs: 3, bytes: 2000, upToDate: false }],
+      missing,
+      needsRepair: false,
+      purged: [],
+      failed: [],
+    },
     plain,
   );
   expect([lines[0], lines.length, ...lines.slice(-2)]).toEqual([

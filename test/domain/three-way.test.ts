@@ -93,6 +93,8 @@ function plan(situation: Situation, objects = createObjects()): CheckoutStep[] {
       isUnfinished: false,
       isLeftover: () => false,
       wasTaken: () => false,
+      isPurged: () => false,
+      isThere: () => true,
       ...options,
       base: cursorOf(base, selected, objects),
       target: cursorOf(target, selected, objects),
@@ -172,6 +174,37 @@ test('what an interrupted checkout had taken away comes back, and is no deletion
   const situation = { base: one, target: one, workspace: none, isUnfinished: true };
   expect(outcomes(plan({ ...situation, wasTaken: () => true }))).toEqual(['p write']);
   expect(outcomes(plan(situation))).toEqual(['p keep']);
+});
+
+/** Content A was purged: of a workspace that has A, a snapshot shows it where it is, and where it was left out. */
+test.each<[base: Version, target: Version, workspace: Version, isThere: boolean, plain: Outcome, forced: Outcome]>([
+  ['-', 'A', '-', false, 'nothing', 'nothing'],
+  ['A', 'A', 'A', false, 'nothing', 'nothing'],
+  ['A', 'A', 'A', true, 'remove', 'remove'],
+  ['A', 'A', 'B', true, 'keep', 'keep'],
+  ['A', '-', 'A', false, 'nothing', 'nothing'],
+  ['A', '-', 'A', true, 'remove', 'remove'],
+  ['A', '-', 'B', true, 'keep', 'keep'],
+  ['A', 'B', 'A', false, 'write', 'write'],
+  ['A', 'B', 'A', true, 'write', 'write'],
+  ['A', 'B', 'C', true, 'conflict', 'write'],
+  ['B', 'A', 'B', true, 'remove', 'remove'],
+  ['B', 'A', 'C', true, 'conflict', 'remove'],
+  ['B', 'A', '-', true, 'nothing', 'nothing'],
+])('of what was purged: %s %s %s, and it is there: %s; the plan is to %s; forced, %s', (...given) => {
+  const [base, target, workspace, isThere, plain, forced] = given;
+  const { digest: purged } = entryAt('p', VERSIONS.A);
+  const outcome = (force: boolean): string =>
+    plan({
+      base: contentOf({ p: base }),
+      target: contentOf({ p: target }),
+      workspace: contentOf({ p: workspace }),
+      isPurged: ({ digest }) => digest === purged,
+      isThere: () => isThere,
+      maySkip: false,
+      force,
+    })[0]?.action ?? 'nothing';
+  expect([outcome(false), outcome(true)]).toEqual([plain, forced]);
 });
 
 describe('a file and a folder in one place', () => {

@@ -18,6 +18,7 @@ test('the page shows the samples as they are', () => {
       'path-hashes.txt',
       'pointer-dir.mlv',
       'pointer-file.mlv',
+      'purged.txt',
       'tombstones.txt',
       'tree-list.txt',
       'tree-page.txt',

@@ -15,6 +15,7 @@ import {
 } from '../../src/domain/pack.ts';
 import { formatPointer, parsePlainPointer } from '../../src/domain/pointer.ts';
 import { parsePointer } from '../../src/domain/pointer-document.ts';
+import { formatPurgeRecord, parsePurgeRecord } from '../../src/domain/purge-record.ts';
 import { checkDescription, formatTombstones, parseTombstones } from '../../src/domain/remote-layout.ts';
 import { endsPage, pathHash } from '../../src/domain/tree.ts';
 import { parseList, parsePage, parseRoot } from '../../src/domain/tree-format.ts';
@@ -38,6 +39,7 @@ import {
   LIST_NODES,
   LIST_PARENT,
   makeSamples,
+  PURGED,
   NODES,
   NONCE,
   PACKED,
@@ -188,6 +190,12 @@ describe('are read as what they were made of:', () => {
       key: nameOf('tombstones.txt'),
       text: bytes.toString(),
     });
+  });
+
+  test('the record of what was purged', () => {
+    const record = parsePurgeRecord(fixture('purged.txt'), 'purged.txt');
+    expect(record).toEqual(PURGED);
+    expect(formatPurgeRecord(record)).toBe(fixture('purged.txt'));
   });
 
   test('the description of a remote', () => {

@@ -9,6 +9,7 @@ import { digestToBytes } from '../../src/domain/digest.ts';
 import { finishPack, formatPackHeader, writePackRow } from '../../src/domain/pack.ts';
 import type { Pointer } from '../../src/domain/pointer.ts';
 import { formatPointer } from '../../src/domain/pointer.ts';
+import { formatPurgeRecord } from '../../src/domain/purge-record.ts';
 import { ALWAYS } from '../../src/domain/index-head.ts';
 import { formatDescription, formatTombstones, keyPath } from '../../src/domain/remote-layout.ts';
 import type { TreeEntry, TreeNode } from '../../src/domain/tree.ts';
@@ -163,6 +164,13 @@ export const TOMBSTONES_NONCE = '0011223344556677';
 
 const tombstones = formatTombstones(TOMBSTONES, { nonce: TOMBSTONES_NONCE, hash });
 
+export const PURGED = new Map(
+  [
+    { digest: digestOf(SCRIPT), day: '2026-11-21', reason: 'consent withdrawn' },
+    { digest: digestOf('a/b.txt'), day: '2026-10-05', reason: undefined },
+  ].map((each) => [each.digest, each]),
+);
+
 export const CHECKOUT_RECORD = {
   path: 'data/images',
   base: { type: 'dir', hash: digestOf(ROOT), exec: false },
@@ -265,6 +273,7 @@ export async function makeSamples(): Promise<Record<string, string>> {
       'index.hex': hexDump(Buffer.concat(index.chunks)),
       'index-shard.hex': hexDump(Buffer.concat(makeShard().chunks)),
       'tombstones.txt': tombstones.text,
+      'purged.txt': formatPurgeRecord(PURGED),
       'mlv.json': formatDescription(),
       'names.txt': [
         `pack-data.hex ${keyPath({ kind: 'pack', hash: dataPack.name })}`,

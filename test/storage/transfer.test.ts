@@ -37,7 +37,14 @@ describe('push and pull', () => {
     expect(openEnds(rig.remoteFolder)).toEqual([]);
     expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 6, missing: [], damaged: [], failed: [] });
     expect(readTree(rig.cache('b'), tree)).toEqual(contentOf(someFiles));
-    expect(await rig.pull('b', [tree])).toEqual({ blobs: 0, bytes: 0, missing: [], damaged: [], failed: [] });
+    expect(await rig.pull('b', [tree])).toEqual({
+      blobs: 0,
+      bytes: 0,
+      purged: [],
+      missing: [],
+      damaged: [],
+      failed: [],
+    });
   });
 
   test('bring single files', async () => {

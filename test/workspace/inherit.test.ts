@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { PurgeRecord } from '../../src/domain/purge-record.ts';
 import type { TreeEntry } from '../../src/domain/tree.ts';
 import { sameEntry } from '../../src/domain/tree-diff.ts';
 import type { TreeEdit } from '../../src/domain/tree-edit.ts';
@@ -27,6 +28,7 @@ function inherit(
   workspace: readonly TreeEntry[],
   selected: Selection,
   objects: Objects = createObjects(),
+  purged: PurgeRecord = new Map(),
 ) {
   const { root } = buildTree(base, objects);
   objects.loaded.length = 0;
@@ -35,6 +37,7 @@ function inherit(
     base: openTree(root, objects.load),
     below: (path) => readEntries(root, objects.load, path),
     selected,
+    purged,
     edit: (edit) => edits.push(edit),
   });
   for (const entry of [...workspace].sort(byPath)) inheritance.entry(entry);
@@ -101,6 +104,37 @@ describe('a partly checked-out folder', () => {
     const { notCheckedOut } = inherit(all, [entryAt('a')], [treePathFromText('a')], objects);
     expect(notCheckedOut).toBe(all.length - 1);
     expect(objects.loaded).toHaveLength(2);
+  });
+});
+
+describe('a folder of which some was purged', () => {
+  const base = ['a', 'in', 'on/x', 'on/y'].map((path, index) => entryAt(path, 10 + index));
+  const [a, inside, x, y] = base as [TreeEntry, TreeEntry, TreeEntry, TreeEntry];
+  const purged: PurgeRecord = new Map(
+    [inside, x].map(({ digest }) => [digest, { digest, day: '2026-11-21', reason: undefined }]),
+  );
+  const edits = (...workspace: TreeEntry[]) => inherit(base, workspace, 'all', createObjects(), purged).edits;
+
+  test('keeps it, and loses what else is gone', () => {
+    expect(inherit(base, [a, y], 'all', createObjects(), purged)).toMatchObject({ edits: [], notCheckedOut: 0 });
+    expect(edits(a)).toEqual([{ path: 'on/y', entry: undefined }]);
+    expect(edits(a, entryAt('on', 0, 'd'))).toEqual([{ path: 'on/y', entry: undefined }]);
+  });
+
+  test('takes what is there in its place', () => {
+    const mine = entryAt('on/x', 99);
+    expect(edits(a, mine, y)).toEqual([{ path: 'on/x', entry: mine }]);
+    const file = entryAt('on', 99);
+    expect(edits(a, file)).toEqual([
+      { path: 'on', entry: file },
+      { path: 'on/x', entry: undefined },
+      { path: 'on/y', entry: undefined },
+    ]);
+    const below = entryAt('in/mine', 99);
+    expect(edits(a, below, y)).toEqual([
+      { path: 'in', entry: undefined },
+      { path: 'in/mine', entry: below },
+    ]);
   });
 });
 

@@ -34,6 +34,7 @@ test('whether a remote is complete costs requests that do not depend on the numb
     const incomplete = await findIncomplete(
       [version(tree.digest, 'whole'), version(partial.digest, 'partial')],
       (digests, as) => remote.find(digests, as),
+      new Map(),
     );
     expect(incomplete.map(({ name }) => name)).toEqual(['partial']);
     requests.push(counts.lists + counts.reads);

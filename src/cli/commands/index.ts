@@ -84,6 +84,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./gc.ts')).gc,
   },
   {
+    name: 'purge',
+    summary: 'delete what must not exist any more, everywhere',
+    load: async () => (await import('./purge.ts')).purge,
+  },
+  {
     name: 'doctor',
     summary: 'what this machine, disk and project can do',
     load: async () => (await import('./doctor.ts')).doctor,

@@ -20,10 +20,14 @@ export const pull = defineCommand({
     );
     return {
       data: result,
-      text: (style) => [
-        ...fetchLines(result.fetch, style, isVerbose ? Infinity : undefined),
-        ...checkoutLines(result.checkout, style, isVerbose ? Infinity : undefined),
-      ],
+      text: (style) => {
+        // Once is enough.
+        const purged = result.fetch.purged.filter((line) => !result.checkout.purged.includes(line));
+        return [
+          ...fetchLines({ ...result.fetch, purged }, style, isVerbose ? Infinity : undefined),
+          ...checkoutLines(result.checkout, style, isVerbose ? Infinity : undefined),
+        ];
+      },
       exitCode: result.fetch.missing.length + result.fetch.failed.length > 0 ? 1 : 0,
     };
   },

@@ -6,6 +6,7 @@ import { noteTargets } from './notes.ts';
 import { packTargets } from './packs.ts';
 import { pathTargets } from './paths.ts';
 import { pointerTargets } from './pointers.ts';
+import { purgeRecordTargets } from './purge-records.ts';
 import { settingTargets } from './settings.ts';
 import { statCacheTargets } from './stat-caches.ts';
 import { treeTargets } from './trees.ts';
@@ -15,6 +16,7 @@ export function allTargets(surroundings: Surroundings): Target[] {
   return [
     pointerTargets,
     settingTargets,
+    purgeRecordTargets,
     pathTargets,
     treeTargets,
     indexTargets,
