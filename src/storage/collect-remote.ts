@@ -179,7 +179,7 @@ function treesMissing(digests: readonly Digest[]): MlvError {
     code: 'remote-trees-missing',
     kind: 'refused',
     message: `${digests.length} tree objects of the remote cannot be read, so it is not known what they need`,
-    hint: 'Run "mlv verify --remote --repair" first.',
+    hint: 'If another collection of it is under way, run this again after that; otherwise: mlv verify --remote --repair',
     items: digests.slice(0, 5).map((digest) => `b3:${digest}`),
   });
 }
