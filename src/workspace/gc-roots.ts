@@ -41,13 +41,8 @@ const PENDING = [
 ];
 const MAX_RECORD_BYTES = 64 << 20;
 
-/**
- * Everything that a collection keeps: what pointers name in every work tree of the repository, in Git's index, in stashes, reflogs and
- * tags, what is checked out, and what the scope says; of a shared cache, in every clone. Throws `work-tree-unreachable`,
- * `clone-unreachable`.
- */
-export async function* readRoots(workspace: Workspace, scope: GcScope): AsyncGenerator<GcRoot> {
-  yield* readCloneRoots(workspace, scope);
+/** What `readCloneRoots` gives of every other clone that shares the cache. Throws `clone-unreachable` as well. */
+export async function* readOtherRoots(workspace: Workspace, scope: GcScope): AsyncGenerator<GcRoot> {
   for (const clone of listClones(workspace.cacheFolder)) {
     if (clone.sharedFolder === workspace.sharedFolder) continue;
     const other = await openWorkspace({ cwd: clone.root, environment: workspace.environment }).catch(
@@ -65,7 +60,11 @@ export async function* readRoots(workspace: Workspace, scope: GcScope): AsyncGen
   }
 }
 
-/** The same of one clone alone, with what further commits name; with `allCommits`, also what led to these. */
+/**
+ * Everything that a collection keeps of one clone: what pointers name in every work tree of the repository, in Git's index, in stashes,
+ * reflogs and tags, what is checked out, and what the scope says; and what further commits name, with `allCommits` also what led to
+ * these. Throws `work-tree-unreachable`.
+ */
 export async function* readCloneRoots(
   workspace: Workspace,
   scope: GcScope,

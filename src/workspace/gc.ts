@@ -12,7 +12,7 @@ import type { TrashRun } from '../storage/trash.ts';
 import { diskTime, listTrash } from '../storage/trash.ts';
 import { withRemovalLock } from './removal-lock.ts';
 import type { GcScope } from './gc-roots.ts';
-import { readRoots } from './gc-roots.ts';
+import { readCloneRoots, readOtherRoots } from './gc-roots.ts';
 import type { Workspace } from './open.ts';
 import { openNamedRemote } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
@@ -59,7 +59,7 @@ export interface GcOptions extends GcScope, VerbOptions {
 
 /**
  * Throws away what of the cache nothing needs: into the trash first, from which what turns out to be needed comes back, and after two
- * weeks for good. Throws `locked` while another collection is under way, and what `readRoots` throws.
+ * weeks for good. Throws `locked` while another collection is under way, and what `readCloneRoots` and `readOtherRoots` throw.
  */
 export async function gc(workspace: Workspace, options: GcOptions): Promise<GcResult> {
   const { cacheFolder } = workspace;
@@ -67,9 +67,8 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
     const cache = workspace.cache();
     const now = diskTime(cacheFolder);
     if (options.dryRun !== true) for (const run of listTrash(cacheFolder)) finishRun(cacheFolder, run);
-    const { marks, missingTrees } = await markNeeded(cache, readRoots(workspace, options));
-    const isNeeded = exceptPurged(workspace, marks.has);
-    if (options.unpushed === true && missingTrees.length > 0) throw unknownTrees(missingTrees.length);
+    const { isNeeded, missingTrees } = await findNeeded(workspace, options);
+    if (options.unpushed === true && missingTrees > 0) throw unknownTrees(missingTrees);
     const all: CollectOptions = { folder: cacheFolder, isNeeded, olderThan: now - MIN_AGE_MS };
     const unneeded = findGarbage(all);
     const { isKept, notes } =
@@ -98,16 +97,30 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
   });
 }
 
+/** What this clone needs and has not purged, and what others need that share the cache: their records are theirs. */
+async function findNeeded(
+  workspace: Workspace,
+  scope: GcScope,
+): Promise<{ readonly isNeeded: IsNeeded; readonly missingTrees: number }> {
+  const cache = workspace.cache();
+  const own = await markNeeded(cache, readCloneRoots(workspace, scope));
+  const others = await markNeeded(cache, readOtherRoots(workspace, scope));
+  const isOwn = exceptPurged(workspace, own.marks.has);
+  return {
+    isNeeded: (bytes, at) => isOwn(bytes, at) || others.marks.has(bytes, at),
+    missingTrees: own.missingTrees.length + others.missingTrees.length,
+  };
+}
+
 /**
  * Looks again at what is needed: somebody may have come to need what was thrown away while that went on. Brings back what of it is not
  * in the cache any more, and returns how many files that were.
  */
 async function restoreAgain(workspace: Workspace, scope: GcScope): Promise<number> {
   const { cacheFolder: folder } = workspace;
-  const { marks } = await markNeeded(workspace.cache(), readRoots(workspace, scope));
+  const { isNeeded } = await findNeeded(workspace, scope);
   // One that knows nothing of what was here before.
   const cache = openLocalCache({ folder, packBelow: workspace.cache().packBelow });
-  const isNeeded = exceptPurged(workspace, marks.has);
   const isMissed: IsNeeded = (bytes, at = 0) => isNeeded(bytes, at) && !cache.holds(bytes.subarray(at, at + 32));
   try {
     return listTrash(folder).reduce((restored, run) => restored + restoreNeeded(folder, run, isMissed), 0);

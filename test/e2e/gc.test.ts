@@ -435,4 +435,20 @@ describe('a cache that clones share', () => {
     renameSync(`${other.root}-away`, other.root);
     expect(await gc(root)).toMatchObject({ garbage: { blobs: 3 } });
   });
+
+  test('keeps what another clone needs, though this one has a record that it was purged', async () => {
+    const { root, clone } = twoVersions('purged');
+    const cache = join(rig.folder, 'purged-cache');
+    const other = clone('purged-other');
+    for (const each of [root, other.root]) await told(rig, each, ['config', '--local', 'cache.dir', cache]);
+    for (const each of [root, other.root]) await told(rig, each, ['pull']);
+    const [digest = ''] = /(?<=b3:)[0-9a-f]{64}/.exec(readFileSync(join(root, 'model.mlv'), 'utf8')) ?? [];
+    const record = { '.mlv/purged': `mlv-purged 0\n${digest} 2026-11-21\n` };
+    writeFiles(root, record);
+    ageFolder(cache, 20);
+    expect(await gc(root)).toMatchObject({ garbage: NOTHING });
+    writeFiles(other.root, record);
+    await told(rig, other.root, ['status']);
+    expect(await gc(root)).toMatchObject({ garbage: { blobs: 1, bytes: 6 } });
+  });
 });
