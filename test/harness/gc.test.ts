@@ -12,7 +12,7 @@ import type { Random } from './random.ts';
 import { seededRandom } from './random.ts';
 
 /** Rounds of commands at the same time; `npm run test:gc` sets more. A seed in the environment repeats a run, but for its timing. */
-const ROUNDS = Number(process.env['MLV_GC_ROUNDS'] ?? 6);
+const ROUNDS = Number(process.env['MLV_GC_ROUNDS'] ?? 3);
 const seed = Number(process.env['MLV_GC_SEED'] ?? Date.now() % 1_000_000);
 const DAY_MS = 24 * 60 * 60 * 1000;
 const VERSIONS = 6;
