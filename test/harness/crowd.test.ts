@@ -19,7 +19,7 @@ import type { Random } from './random.ts';
 import { seededRandom } from './random.ts';
 
 /** Of both tests; `npm run test:crowd` sets more. A seed in the environment repeats what everybody chooses, but not the timing. */
-const SECONDS = Number(process.env['MLV_CROWD_SECONDS'] ?? 8) / 2;
+const SECONDS = Number(process.env['MLV_CROWD_SECONDS'] ?? 12) / 2;
 const seed = Number(process.env['MLV_CROWD_SEED'] ?? Date.now() % 1_000_000);
 const DAY_MS = 24 * 60 * 60 * 1000;
 const CLONES = 10;
