@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { formatTombstones, keyPath } from '../domain/remote-layout.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { keyPath } from '../domain/remote-layout.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { copyBlobs } from './copy-blobs.ts';
 import { readPackTable } from './pack-reader.ts';
@@ -12,6 +10,7 @@ import type { PurgeAmount, PurgedSet } from './purge-cache.ts';
 import type { StoredKey } from './remote-contents.ts';
 import { readRemoteContents } from './remote-contents.ts';
 import type { Remote } from './remote.ts';
+import { writeTombstones } from './remote-tombstones.ts';
 import { limitsOf } from './request-engine.ts';
 
 /** What of purged content a remote has. */
@@ -35,7 +34,6 @@ export interface PurgeRemoteOptions {
 
 /** So often others may bury what was just relied on. */
 const MAX_PASSES = 5;
-const MAX_BURIED = 100_000;
 
 /** Looks for content on a remote, as a fresh listing shows it. Throws `content-is-tree`. Nothing is changed. */
 export async function findOnRemote(remote: Remote, purged: PurgedSet, signal?: AbortSignal): Promise<RemoteHoldings> {
@@ -119,7 +117,8 @@ export async function purgeFromRemote(options: PurgeRemoteOptions): Promise<{ re
     const kept = await keysWith(remote, failed, { dying, signal });
     for (const path of kept) stuck.push(path);
     const going = found.keys.filter(({ path }) => !kept.has(path));
-    await bury(remote, going, signal);
+    const living = going.filter(({ deadSince }) => deadSince === undefined).map(({ path }) => path);
+    await writeTombstones(remote.home, living, signal);
     // Whoever else buries keys relied on those, or on the copies: the one who lists last sees it.
     await remote.refreshDated(signal);
     const settled = await findOnRemote(remote, purged, signal);
@@ -150,15 +149,6 @@ async function keysWith(
     }
   }
   return found;
-}
-
-async function bury(remote: Remote, keys: readonly StoredKey[], signal?: AbortSignal): Promise<void> {
-  const living = keys.filter(({ deadSince }) => deadSince === undefined).map(({ path }) => path);
-  for (let at = 0; at < living.length; at += MAX_BURIED) {
-    const nonce = randomBytes(8).toString('hex');
-    const { key, text } = formatTombstones(living.slice(at, at + MAX_BURIED), { nonce, hash: hashEngine().hash });
-    await remote.home.write(key, [Buffer.from(text)], signal);
-  }
 }
 
 /** What a pack's own table says; undefined where that cannot be read. */

@@ -1,14 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import type { StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { INDEX_FOLDER, keyPath, parseTombstones } from '../domain/remote-layout.ts';
+import { formatTombstones, INDEX_FOLDER, keyPath, parseTombstones } from '../domain/remote-layout.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { Home } from './home.ts';
 import type { IndexMirror } from './index-mirror.ts';
 
 const MAX_BYTES = 64 << 20;
+/** Keys in one file. */
+const MAX_KEYS = 100_000;
 const JOBS = 8;
 
 /** The keys of a remote that are dead, as far as they were read. */
@@ -39,6 +42,15 @@ export function openTombstones(home: Home, mirror: Pick<IndexMirror, 'readFile' 
     /** Another one as soon as more files were read. */
     mark: (): Digest => digestFromBytes(hash(Buffer.from([...known].sort().join(' ')))),
   };
+}
+
+/** Says on a remote that these keys (paths) are dead. */
+export async function writeTombstones(home: Home, paths: readonly string[], signal?: AbortSignal): Promise<void> {
+  for (let at = 0; at < paths.length; at += MAX_KEYS) {
+    const nonce = randomBytes(8).toString('hex');
+    const { key, text } = formatTombstones(paths.slice(at, at + MAX_KEYS), { nonce, hash: hashEngine().hash });
+    await home.write(key, [Buffer.from(text)], signal);
+  }
 }
 
 /** What was kept of the remote on this machine; undefined where it is not right, so that it is read again. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { PushedRoot, StorageKey } from '../domain/blob-index.ts';
 import type { Digest } from '../domain/digest.ts';
@@ -7,7 +6,6 @@ import type { PackedBlob, PackKind } from '../domain/pack.ts';
 import {
   DESCRIPTION_KEY,
   formatDescription,
-  formatTombstones,
   INDEX_FOLDER,
   keyPath,
   parseIndexName,
@@ -22,6 +20,7 @@ import { openLocalCache } from './local-cache.ts';
 import { findDamaged } from './pack-reader.ts';
 import { readUnindexed } from './read-unindexed.ts';
 import { isMissing } from './remote.ts';
+import { writeTombstones } from './remote-tombstones.ts';
 import { repairTrees } from './repair-trees.ts';
 import { limitsOf } from './request-engine.ts';
 import { createRowCollector } from './row-collector.ts';
@@ -122,11 +121,7 @@ export async function repairRemote(options: RemoteRepairOptions): Promise<Repair
       ...fresh.map(({ digest }) => ({ root: digest, day: Math.floor(options.asOf / DAY_MS) })),
     ]);
     if (repair.dying.size > 0) {
-      const { key, text } = formatTombstones(repair.dying, {
-        nonce: randomBytes(8).toString('hex'),
-        hash: hashEngine().hash,
-      });
-      await survey.home.write(key, [Buffer.from(text)], options.signal);
+      await writeTombstones(survey.home, [...repair.dying], options.signal);
       setAside.push(...repair.dying);
     }
     // Whoever lists tombstones after storing an index, as a push does, and found none, is seen here.

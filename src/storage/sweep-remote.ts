@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { StorageKey } from '../domain/blob-index.ts';
 import { CELL_BYTES } from '../domain/blob-index.ts';
@@ -6,7 +5,7 @@ import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { ALWAYS } from '../domain/index-head.ts';
-import { formatTombstones, keyPath } from '../domain/remote-layout.ts';
+import { keyPath } from '../domain/remote-layout.ts';
 import { GRACE_MS } from '../domain/remote-times.ts';
 import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
@@ -17,6 +16,7 @@ import { rowChunks } from './index-rows.ts';
 import { mergeIndexes } from './merge-indexes.ts';
 import type { RemoteContents, StoredKey } from './remote-contents.ts';
 import type { Remote } from './remote.ts';
+import { writeTombstones } from './remote-tombstones.ts';
 import { limitsOf } from './request-engine.ts';
 
 export interface SweepOptions {
@@ -30,8 +30,6 @@ export interface SweepOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Keys in a file of tombstones. */
-const MAX_BURIED = 100_000;
 /** An index of whose rows so many name what is gone is worth being written anew. */
 const GONE_SHARE = 0.3;
 
@@ -85,11 +83,7 @@ export async function buryKeys(options: SweepOptions): Promise<{ readonly stuck:
   if (!isInTime) throw late();
   const stuck = keysWith(contents, failed, new Set(garbage.rewritten.map(({ stored }) => stored)));
   const buried = dying.filter((stored) => !stuck.has(stored)).map(({ path }) => path);
-  for (let at = 0; at < buried.length; at += MAX_BURIED) {
-    const nonce = randomBytes(8).toString('hex');
-    const { key, text } = formatTombstones(buried.slice(at, at + MAX_BURIED), { nonce, hash: hashEngine().hash });
-    await remote.home.write(key, [Buffer.from(text)], signal);
-  }
+  await writeTombstones(remote.home, buried, signal);
   return { stuck: stuck.size };
 }
 
