@@ -51,7 +51,18 @@ export interface Report {
   readonly exitCode?: number;
 }
 
+/** One of many results, printed as it is found. */
+export interface Row {
+  /** What `--json` prints, as one line. */
+  readonly data: unknown;
+  readonly text: (style: Style) => readonly string[];
+}
+
 export interface Context {
+  /** Prints one result of a command that streams. Resolves when the reader keeps up; rejects when it has gone away. */
+  emit(row: Row): Promise<void>;
+  /** Prints bytes as they are, likewise. */
+  write(bytes: Uint8Array): Promise<void>;
   /** Absolute. */
   readonly cwd: string;
   readonly environment: Environment;
@@ -79,6 +90,8 @@ interface CommandText {
 }
 
 export interface Command extends CommandText {
+  /** Prints results as they are found: with `--json` a line each, and what it returns last, as `{"result":…}`. */
+  readonly streams?: boolean;
   readonly positionals: Positionals;
   readonly options: Options;
   run(args: Readonly<Record<string, unknown>>, context: Context): Promise<Report>;
@@ -95,6 +108,7 @@ export interface CommandEntry {
 }
 
 interface CommandDefinition<P extends Positionals, O extends Options> extends CommandText {
+  readonly streams?: boolean;
   readonly positionals: P;
   readonly options: O;
   readonly run: (args: PositionalValues<P> & OptionValues<O>, context: Context) => Promise<Report>;

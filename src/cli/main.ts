@@ -1,6 +1,6 @@
 /** Where the process begins and ends. */
 import { MlvError } from '../domain/errors.ts';
-import type { OutputStream } from './output.ts';
+import type { ResultStream } from './output.ts';
 import { run } from './run.ts';
 
 const INTERRUPTED = 130;
@@ -27,12 +27,13 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 /** A stream of the process, opened when something is written or asked of it: most commands need one of the two. */
-function lazyStream(open: () => NodeJS.WriteStream): OutputStream {
+function lazyStream(open: () => NodeJS.WriteStream): ResultStream {
   let opened: NodeJS.WriteStream | undefined;
   const stream = (): NodeJS.WriteStream => {
     // A reader that has seen enough (mlv status | head) is no reason to stop halfway.
     opened ??= open().on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (error.code === 'EPIPE') return;
+      process.stderr.write(`error: what mlv prints could not be written: ${error.message}\n`, () => process.exit(1));
     });
     return opened;
   };
@@ -44,6 +45,12 @@ function lazyStream(open: () => NodeJS.WriteStream): OutputStream {
       return stream().columns;
     },
     write: (text) => stream().write(text),
+    send: (bytes) =>
+      new Promise((resolve) => {
+        const to = stream();
+        if (to.destroyed) resolve(false);
+        else to.write(bytes, (error) => resolve(error === undefined || error === null));
+      }),
   };
 }
 

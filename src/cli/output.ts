@@ -1,15 +1,16 @@
 /** The only place that writes to stdout and stderr, progress aside. */
 import { MlvError } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
-import type { Report } from './command.ts';
+import type { Report, Row } from './command.ts';
 import { createStyle, shorten, type Style, visible } from './format.ts';
+import { createRowStream } from './row-stream.ts';
 
 export interface OutputOptions {
   readonly isJson: boolean;
   readonly isQuiet: boolean;
   readonly isVerbose: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly stdout: OutputStream;
+  readonly stdout: ResultStream;
   readonly stderr: OutputStream;
 }
 
@@ -20,11 +21,21 @@ export interface OutputStream {
   write(text: string): unknown;
 }
 
+/** What is asked of `process.stdout` beside. */
+export interface ResultStream extends OutputStream {
+  /** Resolves when it was handed over; to false where nobody reads any more. */
+  send(bytes: Uint8Array | string): Promise<boolean>;
+}
+
 export interface Output {
-  /** Prints what a command found or did. */
-  report(report: Report): void;
+  /** Prints what a command found or did; of one that streams, after its rows. Rejects with `ReaderGone` as these do. */
+  report(report: Report, streams: boolean): Promise<void>;
+  /** Prints one of many results. */
+  emit(row: Row): Promise<void>;
+  /** Prints bytes as they are. */
+  write(bytes: Uint8Array): Promise<void>;
   /** Prints why a command failed, and returns the exit code. */
-  failure(error: unknown): number;
+  failure(error: unknown): Promise<number>;
   /** A line for people that is no result. */
   note(text: string): void;
 }
@@ -42,18 +53,36 @@ export function createOutput(options: OutputOptions): Output {
     if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
   }
 
+  const rows = createRowStream(stdout);
+  let style: Style | undefined;
+  const styleOfRows = (): Style => (style ??= createStyle(hasColour(stdout, environment)));
+
   return {
-    report(report) {
-      if (isJson) print(stdout, [JSON.stringify(report.data, undefined, stdout.isTTY ? 2 : undefined)]);
-      else if (!isQuiet || report.isAnswer) print(stdout, report.text(createStyle(hasColour(stdout, environment))));
+    async report(report, streams) {
+      await rows.flush();
+      if (isJson && streams) print(stdout, [JSON.stringify({ result: report.data })]);
+      else if (isJson) print(stdout, [JSON.stringify(report.data, undefined, stdout.isTTY ? 2 : undefined)]);
+      else if (!isQuiet || report.isAnswer) print(stdout, report.text(styleOfRows()));
     },
-    failure(error) {
-      const expected = asExpected(error);
+    emit: (row) =>
+      rows.write(
+        isJson
+          ? `${JSON.stringify(row.data)}\n`
+          : row
+              .text(styleOfRows())
+              .map((line) => `${line}\n`)
+              .join(''),
+      ),
+    write: rows.write,
+    async failure(thrown) {
+      // What was found before is told before; that nobody reads it any more is no other failure.
+      await Promise.allSettled([rows.flush()]);
+      const expected = asExpected(thrown);
       if (isJson) {
-        print(stdout, [JSON.stringify({ error: errorData(expected ?? error) })]);
+        print(stdout, [JSON.stringify({ error: errorData(expected ?? thrown) })]);
       } else {
-        const style = createStyle(hasColour(stderr, environment));
-        print(stderr, expected ? describe(expected, style, isVerbose) : describeBug(error, style));
+        const colours = createStyle(hasColour(stderr, environment));
+        print(stderr, expected ? describe(expected, colours, isVerbose) : describeBug(thrown, colours));
       }
       if (expected?.kind === 'usage') return EXIT_USAGE;
       return expected?.kind === 'interrupted' ? EXIT_INTERRUPTED : EXIT_FAILED;

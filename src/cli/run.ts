@@ -12,9 +12,10 @@ import { visible } from './format.ts';
 import { elsewhere, refuseGitOptions } from './git-habits.ts';
 import type { Globals } from './globals.ts';
 import { readGlobals } from './globals.ts';
-import type { Output, OutputStream } from './output.ts';
+import type { Output, OutputStream, ResultStream } from './output.ts';
 import { createOutput } from './output.ts';
 import { createProgress } from './progress.ts';
+import { ReaderGone } from './row-stream.ts';
 
 /** What the process gives to one run of mlv. */
 export interface Surroundings {
@@ -22,7 +23,7 @@ export interface Surroundings {
   readonly argv: readonly string[];
   readonly cwd: string;
   readonly environment: Environment;
-  readonly stdout: OutputStream;
+  readonly stdout: ResultStream;
   readonly stderr: OutputStream;
   /** Aborted by the first interruption. */
   readonly signal: AbortSignal;
@@ -40,12 +41,11 @@ export async function run(surroundings: Surroundings): Promise<number> {
     const { globals, words } = readGlobals(argv);
     const { isJson, isQuiet, isVerbose } = globals;
     output = createOutput({ ...streams, isJson, isQuiet, isVerbose });
-    const report = await execute(surroundings, globals, words, output);
-    output.report(report);
-    return report.exitCode ?? 0;
+    return await execute(surroundings, globals, words, output);
   } catch (error) {
+    if (error instanceof ReaderGone) return 0;
     const isInterrupted = signal.aborted && !(error instanceof MlvError);
-    return output.failure(isInterrupted ? signal.reason : error);
+    return await output.failure(isInterrupted ? signal.reason : error);
   }
 }
 
@@ -54,14 +54,18 @@ async function execute(
   globals: Globals,
   words: readonly string[],
   output: Output,
-): Promise<Report> {
+): Promise<number> {
+  const print = async (report: Report, streams = false): Promise<number> => {
+    await output.report(report, streams);
+    return report.exitCode ?? 0;
+  };
   const cwd = workingFolder(surroundings.cwd, globals.directories);
   const [first] = words;
   if (globals.wantsVersion && first === undefined) {
-    return { data: { version: VERSION }, text: () => [VERSION], isAnswer: true };
+    return print({ data: { version: VERSION }, text: () => [VERSION], isAnswer: true });
   }
   if (first === 'help' || globals.wantsHelp || first === undefined) {
-    return { ...(await help(surroundings, cwd, first === 'help' ? words.slice(1) : words)), isAnswer: true };
+    return print({ ...(await help(surroundings, cwd, first === 'help' ? words.slice(1) : words)), isAnswer: true });
   }
   const { entry, rest } = findCommand(words);
   refuseGitOptions(entry.name, rest);
@@ -80,6 +84,14 @@ async function execute(
     signal: surroundings.signal,
   };
   const context: Context = {
+    emit(row) {
+      progress.stop();
+      return output.emit(row);
+    },
+    write(bytes) {
+      progress.stop();
+      return output.write(bytes);
+    },
     cwd,
     environment: surroundings.environment,
     isVerbose: globals.isVerbose,
@@ -96,7 +108,9 @@ async function execute(
     },
   };
   try {
-    return await command.run(args, context);
+    const report = await command.run(args, context);
+    progress.stop();
+    return await print(report, command.streams);
   } finally {
     progress.stop();
     await workspace?.close();

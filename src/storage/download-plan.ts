@@ -74,6 +74,59 @@ export async function fetchPages(
   return pages.filter(({ node }) => cache.has(node.digest));
 }
 
+/**
+ * Gets into the cache those objects of several versions of one directory that not all of them have at the same place: what is read
+ * to compare them. Level by level, as `fetchPages`; what could not be fetched is left out.
+ */
+export async function fetchDifferences(
+  roots: readonly DownloadRoot[],
+  cache: LocalCache,
+  ensure: EnsureObjects,
+): Promise<void> {
+  const distinct = [...new Map(roots.map((root) => [root.digest, root])).values()];
+  if (distinct.length < 2) return;
+  await ensure(distinct.map(({ digest, name }) => ({ digest, path: name })));
+  let open: PlacedNode[] = [];
+  for (const root of distinct) {
+    if (!cache.has(root.digest)) continue;
+    const { level, nodes } = parseRoot(cache.read(root.digest), root.digest);
+    open.push(...placed(root, { nodes, level, isLast: true, after: '' }));
+  }
+  for (let level = Math.max(-1, ...open.map((each) => each.level)); level >= 0; level--) {
+    const trees = new Map<string, number>();
+    const keyOf = ({ after, node }: PlacedNode): string => `${node.digest} ${after}`;
+    const here = open.filter((each) => each.level === level);
+    for (const each of here) trees.set(keyOf(each), (trees.get(keyOf(each)) ?? 0) + 1);
+    const differing = here.filter((each) => (trees.get(keyOf(each)) ?? 0) < distinct.length);
+    await ensure(differing.map(({ root, node }) => ({ digest: node.digest, path: root.name })));
+    open = open.filter((each) => each.level < level);
+    if (level === 0) return;
+    for (const list of differing) {
+      if (!cache.has(list.node.digest)) continue;
+      const nodes = parseList(cache.read(list.node.digest), level, list);
+      open.push(...placed(list.root, { nodes, level: level - 1, isLast: list.isLast, after: list.after }));
+    }
+  }
+}
+
+/** A list or page, and the path that everything in it comes after. */
+interface PlacedNode extends WantedList {
+  readonly after: string;
+}
+
+function placed(
+  root: DownloadRoot,
+  { nodes, level, isLast, after }: { nodes: readonly TreeNode[]; level: number; isLast: boolean; after: string },
+): PlacedNode[] {
+  return nodes.map((node, index) => ({
+    root,
+    node,
+    level,
+    isLast: isLast && index === nodes.length - 1,
+    after: nodes[index - 1]?.lastPath ?? after,
+  }));
+}
+
 /** The pages of directories, as far as their lists are in the cache. */
 export async function pagesOf(roots: readonly Digest[], cache: LocalCache): Promise<ReadonlySet<Digest>> {
   const whole = roots.map((digest) => ({ digest, type: 'dir', size: 0, name: digest }) as const);

@@ -9,7 +9,7 @@ import { cacheFolders, PARTIAL_PREFIX } from './cache-layout.ts';
 import type { FetchOptions, DamagedBlob, WantedBlob } from './download-blobs.ts';
 import { fetchBlobs } from './download-blobs.ts';
 import type { DownloadRoot, WantedPage } from './download-plan.ts';
-import { fetchPages, pagesOf, wantedEntries } from './download-plan.ts';
+import { fetchDifferences, fetchPages, pagesOf, wantedEntries } from './download-plan.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { Remote } from './remote.ts';
 import { limitsOf } from './request-engine.ts';
@@ -45,8 +45,8 @@ export interface DownloadOptions {
   readonly wanted: readonly DownloadRoot[];
   /** Directories of which the cache has everything: what is wanted shares most pages with such a one, and need not be looked up. */
   readonly complete?: readonly Digest[];
-  /** Only the tree objects of what is wanted, not the files' contents. */
-  readonly treesOnly?: boolean | undefined;
+  /** Only the tree objects of what is wanted, not the files' contents; with `differing` those that not all of it has. */
+  readonly treesOnly?: boolean | 'differing' | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -101,11 +101,9 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     if (absent.size > 0) await fetch([...absent.values()], 'tree');
   }
 
-  const wantedPages = await fetchPages(
-    wanted.filter(({ type }) => type === 'dir'),
-    cache,
-    ensure,
-  );
+  const folders = wanted.filter(({ type }) => type === 'dir');
+  if (options.treesOnly === 'differing') await fetchDifferences(folders, cache, ensure);
+  const wantedPages = options.treesOnly === 'differing' ? [] : await fetchPages(folders, cache, ensure);
   const result = (): DownloadResult => ({
     ...done,
     purged: [...purged.values()],
@@ -113,7 +111,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     damaged: [...damaged.values()],
     failed: failures.list(),
   });
-  if (options.treesOnly === true) return result();
+  if (options.treesOnly !== undefined && options.treesOnly !== false) return result();
   const held = await pagesOf(options.complete ?? [], cache);
   const pages = wantedPages.filter(({ node }) => !held.has(node.digest));
   const files = wanted.filter(({ type }) => type === 'file');

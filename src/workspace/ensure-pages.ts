@@ -16,6 +16,59 @@ import type { Snapshot, SnapshotOptions } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Tracked } from './tracked.ts';
 
+/**
+ * Runs work that compares versions of one tracked directory, opening no page that all of them have. Where the cache lacks tree
+ * objects they are fetched, and the work is begun anew. Throws `tree-unavailable`.
+ */
+export async function withTrees<T>(
+  workspace: Workspace,
+  versions: readonly NamedTree[],
+  options: VerbOptions,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  for (const attempt of ['here', 'differing', 'all'] as const) {
+    try {
+      if (attempt !== 'here') await fetchTrees(workspace, versions, { attempt, signal: options.signal });
+      return await work();
+    } catch (error) {
+      if (attempt === 'all' || !(error instanceof MlvError) || error.code !== 'blob-missing') throw error;
+    }
+  }
+  throw new Error('unreachable');
+}
+
+/** A version of a tracked path; of a file there is nothing to be fetched. */
+type NamedTree = Pick<Tracked, 'path' | 'pointer'>;
+
+/** Each version from its own remote, should they have several. */
+async function fetchTrees(
+  workspace: Workspace,
+  versions: readonly NamedTree[],
+  { attempt, signal }: { readonly attempt: 'differing' | 'all'; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const folders = versions.filter(({ pointer }) => pointer.type === 'dir');
+  const names = new Set(folders.map(({ pointer }) => remoteNameFor(workspace, pointer, undefined)));
+  for (const name of names) {
+    const named = await openNamedRemote(workspace, name, { signal });
+    try {
+      const result = await download({
+        remote: named.remote,
+        cache: workspace.cache(),
+        // What belongs to another remote is compared with, too; that this one lacks it is told by the work that then misses it.
+        wanted: folders.map(({ path, pointer: { hash: digest, size } }) => ({ digest, type: 'dir', size, name: path })),
+        treesOnly: attempt === 'all' ? true : 'differing',
+        signal,
+      });
+      const [failed] = result.failed;
+      if (failed !== undefined) throw unreadable(failed.path, named.name, failed.reason);
+      const [lost] = [...result.missing, ...result.damaged];
+      if (lost !== undefined && names.size === 1) throw unavailable(lost.path, named.name);
+    } finally {
+      named.remote.close();
+    }
+  }
+}
+
 /** A version of a tracked directory, and the paths around which it is read. */
 interface WantedPages {
   readonly tracked: Tracked;

@@ -125,13 +125,14 @@ async function refTips(git: GitRepository, prefixes: readonly string[]): Promise
   return refs.map(({ commit }) => commit);
 }
 
-async function requireGit(workspace: Workspace): Promise<GitRepository> {
+/** The repository. Throws `no-git` for a project without. */
+export async function requireGit(workspace: Workspace): Promise<GitRepository> {
   const git = await workspace.git();
   if (git !== undefined) return git;
   throw new MlvError({
     code: 'no-git',
     kind: 'refused',
     message: 'this project has no Git repository, so there are no revisions to choose from',
-    hint: 'Leave out --rev and --all-…: only the data that is here now can be transferred.',
+    hint: 'Leave out revisions: only what is here now can be named.',
   });
 }

@@ -208,18 +208,19 @@ hint: Run the same command again: what was transferred is not transferred again.
   ]);
 });
 
-function printed(options: { isJson?: boolean; isVerbose?: boolean }, error: unknown) {
+async function printed(options: { isJson?: boolean; isVerbose?: boolean }, error: unknown) {
   const written = { stdout: '', stderr: '' };
   const output = createOutput({
     isJson: false,
     isQuiet: false,
     isVerbose: false,
     environment: {},
-    stdout: { write: (text) => (written.stdout += text) },
+    stdout: { write: (text) => (written.stdout += text), send: () => Promise.resolve(true) },
     stderr: { write: (text) => (written.stderr += text) },
     ...options,
   });
-  return { code: output.failure(error), ...written };
+  const code = await output.failure(error);
+  return { code, ...written };
 }
 
 const items = Array.from({ length: 1000 }, (_, index) => `data/${index}`);
@@ -231,14 +232,14 @@ const conflict = new MlvError({
   hint: 'Choose one',
 });
 
-test('the list of an error is short for people and whole for programs', () => {
-  const { code, stdout, stderr } = printed({}, conflict);
+test('the list of an error is short for people and whole for programs', async () => {
+  const { code, stdout, stderr } = await printed({}, conflict);
   const lines = stderr.split('\n');
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect([lines[0], lines[1], lines.length]).toEqual(['error: both sides changed', '  data/0', 23]);
   expect(lines.slice(20)).toEqual(['  … and 981 more', 'hint: Choose one', '']);
-  expect(printed({ isVerbose: true }, conflict).stderr.split('\n')).toHaveLength(1003);
-  const json = printed({ isJson: true }, conflict);
+  expect((await printed({ isVerbose: true }, conflict)).stderr.split('\n')).toHaveLength(1003);
+  const json = await printed({ isJson: true }, conflict);
   expect(json.stderr).toBe('');
   expect(JSON.parse(json.stdout)).toEqual({
     error: { code: 'both-changed', message: 'both sides changed', hint: 'Choose one', items },
@@ -249,28 +250,28 @@ test.each([
   ['usage', 2],
   ['refused', 1],
   ['interrupted', 130],
-] as const)('an error of kind %s exits with %i', (kind, code) => {
-  expect(printed({}, new MlvError({ code: 'x', kind, message: 'x' })).code).toBe(code);
+] as const)('an error of kind %s exits with %i', async (kind, code) => {
+  expect((await printed({}, new MlvError({ code: 'x', kind, message: 'x' }))).code).toBe(code);
 });
 
-test('what the system says is told with the path and what to do', () => {
+test('what the system says is told with the path and what to do', async () => {
   const error = Object.assign(new Error('ENOSPC: no space left on device, write'), {
     code: 'ENOSPC',
     path: '/disk/file',
   });
-  expect(printed({}, error)).toEqual({
+  expect(await printed({}, error)).toEqual({
     code: 1,
     stdout: '',
     stderr: 'error: /disk/file: no space left on the disk\nhint: Make room, then run the command again: it continues\n',
   });
 });
 
-test('a bug shows its stack and asks for a report', () => {
-  const { code, stderr } = printed({}, new TypeError('x is not a function'));
+test('a bug shows its stack and asks for a report', async () => {
+  const { code, stderr } = await printed({}, new TypeError('x is not a function'));
   expect(code).toBe(1);
   expect(stderr).toMatch(/^error: this is a bug in mlv \d.*\nTypeError: x is not a function\n {4}at /);
   expect(stderr).toMatch(/\nhint: please report it, with these lines and what mlv doctor prints\n$/);
-  expect(JSON.parse(printed({ isJson: true }, new TypeError('x')).stdout)).toMatchObject({
+  expect(JSON.parse((await printed({ isJson: true }, new TypeError('x'))).stdout)).toMatchObject({
     error: { code: 'bug', message: 'x' },
   });
 });
