@@ -19,7 +19,7 @@ import {
   selectionToBe,
 } from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
-import { forgetCompleteRoots } from './complete-roots.ts';
+import { completeRoots } from './complete-roots.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
@@ -36,6 +36,7 @@ import { createStorageTasks } from './task-runner.ts';
 import type { Selected, Targets } from './targets.ts';
 import { selectTracked } from './targets.ts';
 import { contentOf } from './tracked.ts';
+import { holdsPurged } from './unpurged-roots.ts';
 
 export interface CheckoutItem {
   readonly path: RepoPath;
@@ -110,7 +111,7 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       for (const problem of applied.problems) failed.push(problem);
     }
     if (failed.length > 0) {
-      forgetCompleteRoots(workspace);
+      completeRoots(workspace).forget();
       throw incomplete(failed);
     }
     const purged = selected.flatMap((each) => purgedLines(workspace, each));
@@ -118,7 +119,7 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
   } catch (error) {
     // A tree object that was taken to be there: the next fetch looks again.
     if (error instanceof MlvError && (error.code === 'blob-missing' || error.kind === 'corrupt'))
-      forgetCompleteRoots(workspace);
+      completeRoots(workspace).forget();
     throw error;
   } finally {
     await tasks.close();
@@ -198,9 +199,11 @@ function purgedLines(workspace: Workspace, { tracked: { path, pointer }, selecti
     const purged = record.get(pointer.hash);
     return purged === undefined ? [] : [purgedLine(path, purged)];
   }
+  const { read } = workspace.cache();
+  if (selection === 'all' && !holdsPurged(workspace, pointer.hash, read)) return [];
   const lines: string[] = [];
   for (const below of selection === 'all' ? [undefined] : selection) {
-    for (const entry of readEntries(pointer.hash, workspace.cache().read, below)) {
+    for (const entry of readEntries(pointer.hash, read, below)) {
       const purged = record.get(entry.digest);
       if (purged !== undefined) lines.push(purgedLine(`${path}/${treePathToText(entry.path)}`, purged));
     }

@@ -3,7 +3,7 @@ import { MlvError } from '../domain/errors.ts';
 import type { DamagedBlob } from '../storage/download-blobs.ts';
 import type { DownloadResult } from '../storage/download.ts';
 import { download } from '../storage/download.ts';
-import { noteCompleteRoots, readCompleteRoots } from './complete-roots.ts';
+import { completeRoots } from './complete-roots.ts';
 import { readCheckoutRecord, selectionToBe } from './checkout-record.ts';
 import { selectedPaths } from './targets.ts';
 import type { Workspace } from './open.ts';
@@ -59,16 +59,14 @@ export async function fetch(
   for (const [name, group] of groupByRemote(workspace, versions, options.remote)) {
     const named = await openNamedRemote(workspace, name, options);
     try {
-      const complete = readCompleteRoots(workspace);
+      const notes = completeRoots(workspace);
+      const complete = notes.read();
       const unknown = group.filter(({ pointer }) => !complete.has(pointer.hash));
       const result = await receive(workspace, named, { versions: unknown, complete }, options);
       const unfetched = result.missing.length + result.damaged.length + result.failed.length;
       if (unfetched === 0) {
         const whole = unknown.filter(({ selection }) => selection === 'all');
-        noteCompleteRoots(
-          workspace,
-          whole.map(({ pointer }) => pointer.hash),
-        );
+        notes.note(whole.map(({ pointer }) => pointer.hash));
       }
       const { blobs, bytes } = result;
       remotes.push({

@@ -9,7 +9,7 @@ import type { PurgeAmount } from '../storage/purge-cache.ts';
 import { findInCache, purgeFromCache } from '../storage/purge-cache.ts';
 import { findOnRemote, purgeFromRemote } from '../storage/purge-remote.ts';
 import { listTrash } from '../storage/trash.ts';
-import { forgetCompleteRoots } from './complete-roots.ts';
+import { completeRoots } from './complete-roots.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
@@ -217,7 +217,7 @@ async function purgeCaches(
         failed.push(`${path}: nobody can tell what is in it, and it stays: mlv verify --repair sets it aside`);
     }
   });
-  forgetCompleteRoots(workspace);
+  completeRoots(workspace).forget();
 }
 
 /** Where damage was set aside, anything may be. */

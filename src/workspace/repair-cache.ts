@@ -14,7 +14,7 @@ import { limitsOf } from '../storage/request-engine.ts';
 import type { FailedBlob } from '../storage/transfer-failures.ts';
 import { createFailures } from '../storage/transfer-failures.ts';
 import type { CacheSurvey } from '../storage/verify-cache.ts';
-import { forgetCompleteRoots } from './complete-roots.ts';
+import { completeRoots } from './complete-roots.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
@@ -49,7 +49,7 @@ export async function repairFromOthers(workspace: Workspace, given: RepairOption
     ];
     const folder = damagedFolder(workspace, new Date());
     const packBelow = (): number => workspace.cache().packBelow();
-    forgetCompleteRoots(workspace);
+    completeRoots(workspace).forget();
     const mended = await repairCache({
       survey,
       damagedFolder: folder,

@@ -21,7 +21,7 @@ import type { StatBlock, StatCache } from '../storage/stat-cache.ts';
 import { openStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { stateFiles } from './checkout-record.ts';
-import { forgetCompleteRoots } from './complete-roots.ts';
+import { completeRoots } from './complete-roots.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
 import { openContent } from './content.ts';
 import { entriesOf, followStatCache, StatCacheReplaced } from './follow-stat-cache.ts';
@@ -32,6 +32,7 @@ import type { VerbOptions } from './progress.ts';
 import { refusePurged } from './purge-record.ts';
 import { scan } from './scan.ts';
 import type { StorageTasks } from './task-runner.ts';
+import { holdsPurged, keyOfPurges } from './unpurged-roots.ts';
 
 /** What a tracked path holds in the workspace right now, entries that were never checked out included. */
 export interface Snapshot {
@@ -89,7 +90,7 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   try {
     const snapshot = await (stats.isDirectory() ? snapshotDirectory(options) : snapshotFile(options));
     // It may be that the cache has lost something: the next fetch looks.
-    if (snapshot.problems.length > 0) forgetCompleteRoots(workspace);
+    if (snapshot.problems.length > 0) completeRoots(workspace).forget();
     return snapshot;
   } catch (error) {
     if (!(error instanceof StatCacheReplaced)) throw error;
@@ -264,14 +265,9 @@ function usableStatCache(
 export function contextOf(workspace: Workspace, record: CheckoutRecord): string {
   const { base, selected } = record;
   const purged = workspace.purged();
-  if (purged.size > 0) {
-    const key = hashEngine()
-      .hash(Buffer.from([...purged.keys()].join('')))
-      .toString('hex', 0, 16);
-    return `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')} without ${key}`;
-  }
-  if (selected === 'all' && workspace.keepsModes()) return 'all';
-  return `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')}`;
+  if (purged.size === 0 && selected === 'all' && workspace.keepsModes()) return 'all';
+  const part = `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')}`;
+  return purged.size === 0 ? part : `${part} without ${keyOfPurges(purged)}`;
 }
 
 /** Turns sorted workspace entries into a tree: built anew, or, of a partly checked-out directory, edited into its base. */
@@ -279,7 +275,9 @@ function createContentCollector(workspace: Workspace, record: CheckoutRecord, ob
   const { hash } = hashEngine();
   const { base, selected } = record;
   const withMode = modesOf(workspace, () => (base?.type === 'dir' ? openTree(base.hash, objects.load) : EMPTY_CURSOR));
-  const isWhole = selected === 'all' && !mayLack(workspace, base, objects.load);
+  // What was purged the workspace need not have.
+  const mayLack = base?.type === 'dir' && holdsPurged(workspace, base.hash, objects.load);
+  const isWhole = selected === 'all' && !mayLack;
   if (isWhole || base === undefined || base.type === 'file') {
     const builder = createTreeBuilder({ hash, emit: objects.emit });
     const entry = (each: TreeEntry): void => builder.entry(withMode(each));
@@ -305,14 +303,6 @@ function createContentCollector(workspace: Workspace, record: CheckoutRecord, ob
       };
     },
   };
-}
-
-/** Whether something of a version was purged, so that the workspace need not have it. */
-function mayLack(workspace: Workspace, base: Content | undefined, load: LoadObject): boolean {
-  const purged = workspace.purged();
-  if (purged.size === 0 || base?.type !== 'dir') return false;
-  for (const { digest } of readEntries(base.hash, load)) if (purged.has(digest)) return true;
-  return false;
 }
 
 interface ObjectStore {

@@ -223,7 +223,11 @@ const PLACES: readonly (readonly [string, Where, (round: Round, what: string) =>
   ['indexes', inCacheAt('index'), inCache],
   ['trees', ({ root }) => folderPlace(join(root, '.git/mlv/cache'), ['b3', 'packs'], isTree), inCache],
   ['stat caches', ({ root }) => folderPlace(join(root, '.git/mlv'), ['state']), inState],
-  ['notes on remotes', ({ root }) => folderPlace(join(root, '.git/mlv'), ['remotes', 'complete-roots']), inState],
+  [
+    'notes on remotes',
+    ({ root }) => folderPlace(join(root, '.git/mlv'), ['remotes', 'complete-roots', 'unpurged-roots']),
+    inState,
+  ],
   ['checkout records', ({ root }) => folderPlace(join(root, '.git/mlv'), ['checkout']), inCheckoutRecord],
   ['pointers', ({ root }) => folderPlace(root, ['data.mlv', 'model.mlv']), inPointer],
   ['packs in a folder', inStore('packs'), onRemote],

@@ -18,7 +18,7 @@ import {
   stateFiles,
   unfinished,
 } from '../../../src/workspace/checkout-record.ts';
-import { readCompleteRoots } from '../../../src/workspace/complete-roots.ts';
+import { completeRoots } from '../../../src/workspace/complete-roots.ts';
 import type { Workspace } from '../../../src/workspace/open.ts';
 import { readPushedCommits } from '../../../src/workspace/pushed-commits.ts';
 import { hash } from '../../support/trees.ts';
@@ -109,7 +109,7 @@ export function noteTargets({ fixture, scratch }: Surroundings): Target[] {
         const sharedFolder = join(scratch, 'shared');
         write(join(sharedFolder, 'complete-roots'), input);
         const workspace = { sharedFolder, cache: () => ({ generation: () => 'generation' }) } as unknown as Workspace;
-        check([...readCompleteRoots(workspace)].every(isDigest), 'roots are digests');
+        check([...completeRoots(workspace).read()].every(isDigest), 'roots are digests');
       },
     },
     {
