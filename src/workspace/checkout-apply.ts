@@ -19,7 +19,7 @@ import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { mergeRecords, NO_RECORDS, openRecordSeeker, readBlocks } from './record-seeker.ts';
 import { probeClock } from './scan.ts';
-import { contextOf } from './snapshot.ts';
+import { contextOf } from './snapshot-tree.ts';
 import type { StorageTasks } from './task-runner.ts';
 
 /** As many paths as one task of a scan has, so that the next scan finds its blocks unchanged. */

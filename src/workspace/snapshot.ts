@@ -1,22 +1,15 @@
 import { basename, dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestToBytes } from '../domain/digest.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreeEntry, TreeSummary } from '../domain/tree.ts';
-import type { TreeObject } from '../domain/tree-builder.ts';
-import { createTreeBuilder } from '../domain/tree-builder.ts';
-import { EMPTY_CURSOR, openTree, readEntries } from '../domain/tree-reader.ts';
-import type { LoadObject, TreeCursor } from '../domain/tree-reader.ts';
-import type { TreeEdit } from '../domain/tree-edit.ts';
-import { editTree } from '../domain/tree-edit.ts';
+import { EMPTY_CURSOR, openTree } from '../domain/tree-reader.ts';
+import type { TreeCursor } from '../domain/tree-reader.ts';
 import { entryCursor } from '../domain/tree-cursors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromText, treePathToText } from '../domain/tree-path.ts';
-import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { WalkedPath, WalkProblem } from '../platform/walk.ts';
 import { NO_RULES, walkTree } from '../platform/walk.ts';
-import type { CacheWriter } from '../storage/cache-writer.ts';
 import type { StatBlock, StatCache } from '../storage/stat-cache.ts';
 import { openStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
@@ -26,13 +19,13 @@ import { ignoreRulesFor } from './ignore-rules.ts';
 import { openContent } from './content.ts';
 import { entriesOf, followStatCache, StatCacheReplaced } from './follow-stat-cache.ts';
 import { modesOf } from './file-modes.ts';
-import { createInheritance } from './inherit.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { refusePurged } from './purge-record.ts';
 import { scan } from './scan.ts';
+import { contextOf, createContentCollector } from './snapshot-tree.ts';
 import type { StorageTasks } from './task-runner.ts';
-import { holdsPurged, keyOfPurges } from './unpurged-roots.ts';
+import { createTreeObjectStore } from './tree-object-store.ts';
 
 /** What a tracked path holds in the workspace right now, entries that were never checked out included. */
 export interface Snapshot {
@@ -158,7 +151,7 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
   const { workspace, path, record, store } = options;
   const cache = workspace.cache();
   const root = options.source ?? join(workspace.root, path);
-  const objects = createObjectStore(workspace, store);
+  const objects = createTreeObjectStore(workspace, store);
   const context = contextOf(workspace, record);
   const purged = workspace.purged();
   const refused: { path: string; digest: Digest }[] = [];
@@ -259,86 +252,4 @@ function usableStatCache(
   if (options.source !== undefined) return undefined;
   const previous = openStatCache(stateFiles(options.workspace, options.path).statCache);
   return previous === undefined ? undefined : { ...previous, sameContext: previous.context === context };
-}
-
-/** What, beside the files themselves, a snapshot's tree depends on. */
-export function contextOf(workspace: Workspace, record: CheckoutRecord): string {
-  const { base, selected } = record;
-  const purged = workspace.purged();
-  if (purged.size === 0 && selected === 'all' && workspace.keepsModes()) return 'all';
-  const part = `${base?.hash ?? 'none'} ${selected === 'all' ? 'all' : selected.join('\0')}`;
-  return purged.size === 0 ? part : `${part} without ${keyOfPurges(purged)}`;
-}
-
-/** Turns sorted workspace entries into a tree: built anew, or, of a partly checked-out directory, edited into its base. */
-function createContentCollector(workspace: Workspace, record: CheckoutRecord, objects: ObjectStore) {
-  const { hash } = hashEngine();
-  const { base, selected } = record;
-  const withMode = modesOf(workspace, () => (base?.type === 'dir' ? openTree(base.hash, objects.load) : EMPTY_CURSOR));
-  // What was purged the workspace need not have.
-  const mayLack = base?.type === 'dir' && holdsPurged(workspace, base.hash, objects.load);
-  const isWhole = selected === 'all' && !mayLack;
-  if (isWhole || base === undefined || base.type === 'file') {
-    const builder = createTreeBuilder({ hash, emit: objects.emit });
-    const entry = (each: TreeEntry): void => builder.entry(withMode(each));
-    return { entry, finish: () => ({ ...builder.finish(), notCheckedOut: 0, brought: [] }) };
-  }
-  const edits: TreeEdit[] = [];
-  const inheritance = createInheritance({
-    base: openTree(base.hash, objects.load),
-    below: (path) => readEntries(base.hash, objects.load, path),
-    selected,
-    purged: workspace.purged(),
-    edit: (edit) => edits.push(edit),
-  });
-  return {
-    entry: (each: TreeEntry): void => inheritance.entry(withMode(each)),
-    finish() {
-      const notCheckedOut = inheritance.finish();
-      const brought = edits.flatMap((edit) => (edit.entry === undefined ? [] : edit.path));
-      return {
-        ...editTree({ root: base.hash, edits, load: objects.load, hash, emit: objects.emit }),
-        notCheckedOut,
-        brought,
-      };
-    },
-  };
-}
-
-interface ObjectStore {
-  readonly emit: (object: TreeObject) => void;
-  readonly load: LoadObject;
-  readonly finish: () => Promise<void>;
-  readonly abandon: () => Promise<void>;
-}
-
-/** Tree objects above this many bytes go to the cache even when nothing asked to store them: memory stays bounded. */
-const OVERLAY_BYTES = 64 << 20;
-
-/** Keeps new tree objects in memory, or puts them into the cache. */
-function createObjectStore(workspace: Workspace, store: boolean): ObjectStore {
-  const cache = workspace.cache();
-  const overlay = new Map<Digest, Buffer>();
-  let overlayBytes = 0;
-  let writer: CacheWriter | undefined;
-  return {
-    emit({ digest, bytes }) {
-      if (cache.has(digest)) return;
-      if (!store && overlayBytes < OVERLAY_BYTES) {
-        overlay.set(digest, bytes);
-        overlayBytes += bytes.length;
-        return;
-      }
-      writer ??= cache.openWriter();
-      writer.put(digestToBytes(digest), bytes, 'tree');
-    },
-    load: (digest) => overlay.get(digest) ?? cache.read(digest),
-    async finish() {
-      await writer?.finish();
-      writer = undefined;
-    },
-    async abandon() {
-      await writer?.abandon();
-    },
-  };
 }

@@ -1,6 +1,7 @@
 import { MlvError } from '../../domain/errors.ts';
 import { gc as collect, undoGc } from '../../workspace/gc.ts';
 import { defineCommand } from '../command.ts';
+import { confirmed } from '../confirm.ts';
 import { createStyle } from '../format.ts';
 import type { RemoteGcPlan } from '../../storage/collect-remote.ts';
 import { gcLines, gcPlanLines, remoteGcLines, remoteGcPlanLines, undoLines } from '../gc-text.ts';
@@ -37,12 +38,9 @@ export const gc = defineCommand({
       const back = await undoGc(workspace);
       return { data: back, text: (style) => undoLines(back, style) };
     }
-    const confirm = async (lines: readonly string[]): Promise<boolean> => {
-      if (yes === true) return true;
-      const answer = await ask(`${lines.join('\n')}\nThrow it away? [y/N] `);
-      if (answer === undefined) throw unanswered(lines);
-      return answer;
-    };
+    const confirm = async (lines: readonly string[]): Promise<boolean> =>
+      yes === true ||
+      confirmed(ask, { lines, question: 'Throw it away?', command: 'gc', nothing: 'nothing was thrown away' });
     const options = { ...args, ...verb, keepWithin: keepWithin === undefined ? undefined : durationOf(keepWithin) };
     const isDry = args.dryRun === true;
     if (remote !== undefined) {
@@ -77,15 +75,5 @@ function notForRemotes(): MlvError {
     kind: 'usage',
     message: '--undo and --unpushed are for the cache, and have no effect on a remote',
     hint: 'What a collection of a remote killed is still read for a week, and sent again by whoever has it and pushes.',
-  });
-}
-
-function unanswered(lines: readonly string[]): MlvError {
-  return new MlvError({
-    code: 'not-confirmed',
-    kind: 'refused',
-    message: 'nothing was thrown away: nobody is there to be asked',
-    hint: '"mlv gc --yes" does it without asking; "mlv gc --dry-run" only shows it.',
-    items: lines,
   });
 }

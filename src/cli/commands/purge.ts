@@ -1,7 +1,7 @@
-import { MlvError } from '../../domain/errors.ts';
 import type { PurgePlan } from '../../workspace/purge.ts';
 import { purge as purgeTargets } from '../../workspace/purge.ts';
 import { defineCommand } from '../command.ts';
+import { confirmed } from '../confirm.ts';
 import { createStyle } from '../format.ts';
 import { purgeLines, purgePlanLines } from '../purge-text.ts';
 
@@ -30,9 +30,12 @@ export const purge = defineCommand({
     const confirm = async (plan: PurgePlan): Promise<boolean> => {
       if (yes === true) return true;
       const lines = purgePlanLines(plan, createStyle(false), limit);
-      const answer = await ask(`${lines.join('\n')}\nDelete it for good? [y/N] `);
-      if (answer === undefined) throw unanswered(lines);
-      return answer;
+      return confirmed(ask, {
+        lines,
+        question: 'Delete it for good?',
+        command: 'purge',
+        nothing: 'nothing was purged',
+      });
     };
     const result = await purgeTargets(workspace, { ...args, ...verb, cwd, confirm });
     const isDry = args.dryRun === true;
@@ -44,13 +47,3 @@ export const purge = defineCommand({
     };
   },
 });
-
-function unanswered(lines: readonly string[]): MlvError {
-  return new MlvError({
-    code: 'not-confirmed',
-    kind: 'refused',
-    message: 'nothing was purged: nobody is there to be asked',
-    hint: '"mlv purge --yes" does it without asking; "mlv purge --dry-run" only shows it.',
-    items: lines,
-  });
-}
