@@ -17,6 +17,7 @@
 import type { Digest } from './digest.ts';
 import { digestFromBytes } from './digest.ts';
 import { MlvError } from './errors.ts';
+import { NEWER_MLV } from './format-version.ts';
 
 export const CELL_BYTES = 48;
 export const MAX_PREFIX_BITS = 16;
@@ -83,7 +84,7 @@ export function readKey(cells: Buffer, at: number, name: Digest): StorageKey {
       code: 'index-key-kind',
       kind: 'unsupported',
       message: `index ${name} names a kind of storage that this mlv does not know`,
-      hint: 'Install a later mlv.',
+      hint: NEWER_MLV,
     });
   }
   const nonce = cells.toString('hex', at + 32, at + 40);

@@ -2,7 +2,7 @@ import type { IndexPrefix } from './blob-index.ts';
 import { CELL_BYTES, invalidIndex, MAX_PREFIX_BITS } from './blob-index.ts';
 import type { Digest, HashFunction } from './digest.ts';
 import { DIGEST_BYTES, digestFromBytes, digestToBytes } from './digest.ts';
-import { MlvError } from './errors.ts';
+import { otherVersion } from './format-version.ts';
 import { VOUCHING_MS } from './remote-times.ts';
 
 export const BLOCK_CELLS = 128;
@@ -12,7 +12,7 @@ export const FENCE_KEY_BYTES = 8;
 /** Fences in a page of the directory. */
 export const PAGE_FENCES = 128;
 const BLOCK_BYTES = CELL_BYTES * BLOCK_CELLS;
-const INDEX_VERSION = 0;
+const INDEX_VERSION = 1;
 const MAX_REPLACES = 65_536;
 const MAGIC = 'mlvindex';
 /** Of an index whose rows are true whenever it is stored: one that holds what others say. */
@@ -111,12 +111,7 @@ function layout(start: Buffer, name: Digest) {
     throw invalidIndex(name, 'it does not begin like an index');
   const version = start.readUInt32LE(8);
   if (version !== INDEX_VERSION) {
-    throw new MlvError({
-      code: 'index-version',
-      kind: 'unsupported',
-      message: `index ${name} has format ${version}, this mlv reads ${INDEX_VERSION}`,
-      hint: 'Install a later mlv.',
-    });
+    throw otherVersion('index', `index ${name}`, { version, reads: INDEX_VERSION });
   }
   const prefix = { bits: start.readUInt16LE(12), value: start.readUInt32LE(16) };
   const rows = start.readUInt32LE(20);

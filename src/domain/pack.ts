@@ -12,11 +12,12 @@
 import type { Digest, HashFunction } from './digest.ts';
 import { digestFromBytes } from './digest.ts';
 import { MlvError } from './errors.ts';
+import { NEWER_MLV, otherVersion } from './format-version.ts';
 
 export const PACK_HEADER_BYTES = 32;
 export const PACK_ROW_BYTES = 48;
 export const PACK_FOOTER_BYTES = 48;
-const PACK_VERSION = 0;
+const PACK_VERSION = 1;
 /** Stored as it is; the only codec so far. */
 const CODEC_STORED = 0;
 
@@ -48,12 +49,7 @@ export function parsePackHeader(header: Buffer, name: Digest): PackKind {
   const version = header.readUInt32LE(8);
   const kind = header.readUInt32LE(12);
   if (version !== PACK_VERSION) {
-    throw new MlvError({
-      code: 'pack-version',
-      kind: 'unsupported',
-      message: `pack ${name} has format ${version}, this mlv reads ${PACK_VERSION}`,
-      hint: 'Install a later mlv.',
-    });
+    throw otherVersion('pack', `pack ${name}`, { version, reads: PACK_VERSION });
   }
   if (kind > 1) throw invalidPack(name, `kind ${kind}`);
   return kind === 1 ? 'tree' : 'data';
@@ -118,7 +114,7 @@ export function parsePackTable(options: {
         code: 'pack-codec',
         kind: 'unsupported',
         message: `pack ${name} uses codec ${codec}, this mlv reads ${CODEC_STORED}`,
-        hint: 'Install a later mlv.',
+        hint: NEWER_MLV,
       });
     }
     if (table.readUIntLE(row + 33, 3) !== 0 || table.readUIntLE(row + 42, 6) !== length)

@@ -5,8 +5,8 @@ import type { Digest } from './digest.ts';
 import { formatDigest, isDigest } from './digest.ts';
 import { MlvError } from './errors.ts';
 import type { Pointer } from './pointer.ts';
-import { MAX_POINTER_BYTES } from './pointer.ts';
-import { laterVersion } from './later-version.ts';
+import { MAX_POINTER_BYTES, POINTER_VERSION } from './pointer.ts';
+import { otherVersion } from './format-version.ts';
 import { isRemoteName } from './remote-name.ts';
 import type { YamlFile } from './yaml-document.ts';
 import { formatYamlFile, keyOf, parseYamlFile, scalarText } from './yaml-document.ts';
@@ -101,9 +101,9 @@ function readFields(file: YamlFile, path: string): Pointer {
   }
 
   const version = required('version', scalar('version', 'a number', count));
-  if (version !== 0) {
+  if (version !== POINTER_VERSION) {
     const { line, column } = file.position(at(pairs.get('version')));
-    throw laterVersion('pointer', `${path}:${line}:${column}`, version);
+    throw otherVersion('pointer', `${path}:${line}:${column}`, { version, reads: POINTER_VERSION });
   }
   const type = required(
     'type',
@@ -124,7 +124,7 @@ function readFields(file: YamlFile, path: string): Pointer {
     throw invalid('"labels" must be a list of words', at(pairs.get('labels')));
 
   return {
-    version: 0,
+    version: POINTER_VERSION,
     type,
     hash,
     size,

@@ -8,7 +8,7 @@ import { isRemoteName } from './remote-name.ts';
  * callers import only when `parsePlainPointer` returns undefined.
  */
 export interface Pointer {
-  readonly version: 0;
+  readonly version: typeof POINTER_VERSION;
   readonly type: 'file' | 'dir';
   /** Of a file its bytes, of a directory its tree root. */
   readonly hash: Digest;
@@ -27,11 +27,14 @@ export interface Pointer {
   readonly source?: unknown;
 }
 
+/** Final. */
+export const POINTER_VERSION = 1;
+
 /** A larger pointer is refused unread. */
 export const MAX_POINTER_BYTES = 256 * 1024;
 
 const PLAIN_POINTER =
-  /^version: 0\ntype: (file|dir)\nhash: b3:([0-9a-f]{64})\nsize: (0|[1-9]\d{0,15})\n(?:files: (0|[1-9]\d{0,15})\n)?(?:exec: (true)\n)?(?:remote: ([\w-]+)\n)?(?:desc: ([\w .-]+)\n)?$/;
+  /^version: 1\ntype: (file|dir)\nhash: b3:([0-9a-f]{64})\nsize: (0|[1-9]\d{0,15})\n(?:files: (0|[1-9]\d{0,15})\n)?(?:exec: (true)\n)?(?:remote: ([\w-]+)\n)?(?:desc: ([\w .-]+)\n)?$/;
 
 /** Words that every YAML parser reads as a string, alone and after `key: `. */
 const PLAIN_TEXT = /^[A-Za-z][\w.-]*(?: [\w.-]+)*$/;
@@ -44,7 +47,7 @@ export function parsePlainPointer(text: string): Pointer | undefined {
   if (match === null) return undefined;
   const [, type, hash, size, files, exec, remote, desc] = match;
   const pointer: Pointer = {
-    version: 0,
+    version: POINTER_VERSION,
     type: type as Pointer['type'],
     hash: hash as Digest,
     size: Number(size),
@@ -64,7 +67,12 @@ export function parsePlainPointer(text: string): Pointer | undefined {
 
 /** The text of a new pointer. To change one that exists, see `updatePointer` in `pointer-document.ts`. */
 export function formatPointer(pointer: Pointer): string {
-  const lines = [`version: 0`, `type: ${pointer.type}`, `hash: ${formatDigest(pointer.hash)}`, `size: ${pointer.size}`];
+  const lines = [
+    `version: ${POINTER_VERSION}`,
+    `type: ${pointer.type}`,
+    `hash: ${formatDigest(pointer.hash)}`,
+    `size: ${pointer.size}`,
+  ];
   if (pointer.files !== undefined) lines.push(`files: ${pointer.files}`);
   if (pointer.exec) lines.push('exec: true');
   for (const key of ['remote', 'desc', 'labels', 'meta', 'source'] as const) {

@@ -1,6 +1,7 @@
 import type { Digest } from './digest.ts';
 import { isDigest } from './digest.ts';
 import { MlvError } from './errors.ts';
+import { NEWER_MLV } from './format-version.ts';
 
 /** Content that must not exist any more, as the record says. */
 export interface PurgedContent {
@@ -18,7 +19,7 @@ export const PURGE_FILE = '.mlv/purged';
 export const MAX_PURGE_BYTES = 16 << 20;
 const MAX_REASON = 200;
 
-const HEADER = 'mlv-purged 0';
+const HEADER = 'mlv-purged 1';
 const LATER = /^mlv-purged [0-9]+$/;
 const LINE = /^([0-9a-f]{64}) (\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))(?: (\S.*))?$/u;
 /** What could steer a terminal, or pass for the end of a line. */
@@ -89,6 +90,6 @@ function later(name: string): MlvError {
     code: 'purge-record-version',
     kind: 'unsupported',
     message: `${name} is of a later format`,
-    hint: 'Install a later mlv.',
+    hint: NEWER_MLV,
   });
 }

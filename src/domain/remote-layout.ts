@@ -6,20 +6,21 @@
  *   packs/ab/HASH                  many smaller blobs
  *   lists/ab/HASH                  reserved: blobs kept as lists of chunks
  *   index/HASH                     an index
- *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 0 NONCE\n", then one a line, sorted; HASH is of the text
+ *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 1 NONCE\n", then one a line, sorted; HASH is of the text
  */
 import type { StorageKey } from './blob-index.ts';
 import type { Digest, HashFunction } from './digest.ts';
 import { digestFromBytes, isDigest } from './digest.ts';
 import { MlvError } from './errors.ts';
+import { NEWER_MLV, otherVersion } from './format-version.ts';
 
 /** Blobs below this many bytes go into packs. */
 export const PACK_BELOW = 8 << 20;
 export const DESCRIPTION_KEY = 'mlv.json';
 export const INDEX_FOLDER = 'index/';
 
-const REMOTE_VERSION = 0;
-const TOMBSTONES_HEADER = /^mlv-gc 0 ([0-9a-f]{16})\n/;
+const REMOTE_VERSION = 1;
+const TOMBSTONES_HEADER = /^mlv-gc 1 ([0-9a-f]{16})\n/;
 const TOMBSTONES_VERSION = /^mlv-gc [0-9]+[ \n]/;
 const TOMBSTONES_SUFFIX = '.gc';
 const FOLDERS = { pack: 'packs', 'tree-pack': 'packs', object: 'objects', list: 'lists' } as const;
@@ -66,12 +67,7 @@ export function checkDescription(text: string, remote: string): void {
       hint: 'Give the remote a folder or prefix of its own; if it is one of mlv and that file is damaged: "mlv verify --remote --repair".',
     });
   }
-  throw new MlvError({
-    code: 'remote-version',
-    kind: 'unsupported',
-    message: `the remote ${remote} has format ${version}, this mlv knows ${REMOTE_VERSION}`,
-    hint: 'Install a later mlv.',
-  });
+  throw otherVersion('remote', `the remote ${remote}`, { version, reads: REMOTE_VERSION });
 }
 
 function parseVersion(text: string): number | undefined {
@@ -90,7 +86,7 @@ export function formatTombstones(
   { nonce, hash }: { readonly nonce: string; readonly hash: HashFunction },
 ): { readonly key: string; readonly text: string } {
   const text =
-    `mlv-gc 0 ${nonce}\n` +
+    `mlv-gc 1 ${nonce}\n` +
     [...new Set(keys)]
       .sort()
       .map((key) => `${key}\n`)
@@ -107,11 +103,11 @@ export function parseTombstones(bytes: Buffer, name: Digest, hash: HashFunction)
     const keys = text.slice(header.length).split('\n').slice(0, -1);
     if (keys.every((key, index) => key > (keys[index - 1] ?? ''))) return keys;
   }
-  const isLater = isRight && !text.startsWith('mlv-gc 0 ') && TOMBSTONES_VERSION.test(text);
+  const isLater = isRight && !text.startsWith('mlv-gc 1 ') && TOMBSTONES_VERSION.test(text);
   throw new MlvError({
     code: isLater ? 'tombstones-version' : 'tombstones-invalid',
     kind: isLater ? 'unsupported' : 'corrupt',
     message: isLater ? `tombstones ${name} are of a later format` : `tombstones ${name} are damaged`,
-    hint: isLater ? 'Install a later mlv.' : 'Run "mlv verify --remote --repair": it sets that file aside.',
+    hint: isLater ? NEWER_MLV : 'Run "mlv verify --remote --repair": it sets that file aside.',
   });
 }

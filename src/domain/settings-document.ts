@@ -5,7 +5,7 @@ import { MlvError } from './errors.ts';
 import type { Scope, SettingValue } from './setting-table.ts';
 import { MAX_SETTINGS_BYTES, parsePlainEntries } from './settings-file.ts';
 import type { FileEntry, SettingsLayer } from './settings.ts';
-import { parseSetting, settingsFromFile } from './settings.ts';
+import { parseSetting, SETTINGS_VERSION, settingsFromFile } from './settings.ts';
 import type { YamlFile } from './yaml-document.ts';
 import { formatYamlFile, keyOf, parseYamlFile, scalarText } from './yaml-document.ts';
 
@@ -44,7 +44,7 @@ export function editSettings(
   place: { readonly scope: Scope; readonly path: string },
 ): string {
   const { scope, path } = place;
-  const base = parsePlainEntries(text)?.length === 0 ? `${text}version: 0\n` : text;
+  const base = parsePlainEntries(text)?.length === 0 ? `${text}version: ${SETTINGS_VERSION}\n` : text;
   const file = openSettings(base, path);
   const keys = key.split('.');
   if (value === undefined) {

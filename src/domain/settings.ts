@@ -1,9 +1,12 @@
 import { MlvError } from './errors.ts';
-import { laterVersion } from './later-version.ts';
+import { otherVersion } from './format-version.ts';
 import { nearestName } from './nearest-name.ts';
 import { isRemoteName, REMOTE_NAME_RULE } from './remote-name.ts';
 import type { RemoteSettings, Scope, Setting, SettingValue, SettingValues } from './setting-table.ts';
 import { REMOTE_SETTINGS, SCOPES, SETTINGS } from './setting-table.ts';
+
+/** Of the files; final. */
+export const SETTINGS_VERSION = 1;
 
 /** One setting as one place gives it. */
 export interface SettingEntry {
@@ -173,8 +176,8 @@ function notHere(key: string, value: string | readonly string[], place: Place): 
 function requireNumber(value: FileEntry['value'], place: Place): void {
   if (typeof value !== 'string' || !/^(?:0|[1-9]\d{0,8})$/.test(value))
     throw refuse('config-value', 'version must be a number', place);
-  if (value === '0') return;
-  throw laterVersion('config', place.origin, Number(value));
+  if (Number(value) === SETTINGS_VERSION) return;
+  throw otherVersion('config', place.origin, { version: Number(value), reads: SETTINGS_VERSION });
 }
 
 /** `remotes:` with all its lines commented out says nothing, and is no error. */

@@ -1,6 +1,7 @@
 import type { Digest } from './digest.ts';
 import { isDigest } from './digest.ts';
 import { MlvError } from './errors.ts';
+import { otherVersion } from './format-version.ts';
 import type { EntryKind, TreeEntry, TreeNode } from './tree.ts';
 import {
   EMPTY_DIGEST,
@@ -78,12 +79,7 @@ export function parseRoot(bytes: Buffer, digest: Digest): TreeRoot {
   const header = ROOT_HEADER.exec(end < 0 || end > 64 ? '' : bytes.toString('latin1', 0, end));
   if (header === null) throw invalid(digest, 'no header: it is not the root of a tree');
   if (Number(header[1]) !== TREE_VERSION) {
-    throw new MlvError({
-      code: 'tree-version',
-      kind: 'unsupported',
-      message: `tree ${digest} has format ${header[1]}, this mlv reads ${TREE_VERSION}`,
-      hint: 'Install a later mlv.',
-    });
+    throw otherVersion('tree', `tree ${digest}`, { version: Number(header[1]), reads: TREE_VERSION });
   }
   const level = Number(header[2]);
   const nodes = parseNodes(bytes, end + 1, digest);

@@ -38,7 +38,7 @@ export interface TreeSummary {
 export const EMPTY_DIGEST = 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262' as Digest;
 
 export const ROOT_MAGIC = 'mlv-tree';
-export const TREE_VERSION = 0;
+export const TREE_VERSION = 1;
 /** A page or list ends here at the latest. */
 export const MAX_PAGE_LINES = 16_384;
 export const MAX_PAGE_BYTES = 4 << 20;

@@ -1,6 +1,7 @@
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
+import { NEWER_MLV } from '../domain/format-version.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
 import { MAX_TREE_OBJECT_BYTES } from '../domain/tree.ts';
@@ -227,7 +228,7 @@ function requireReadable(place: BlobPlace): BlobPlace {
     code: 'remote-lists',
     kind: 'unsupported',
     message: 'the remote keeps some blobs as lists of chunks, which this mlv cannot read',
-    hint: 'Install a later mlv.',
+    hint: NEWER_MLV,
   });
 }
 

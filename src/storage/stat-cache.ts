@@ -2,7 +2,7 @@
  * The stat cache of one tracked path: what the last scan saw, so that the next one reads only what changed. Always
  * discardable: a file that is damaged or of another version is thrown away.
  *
- *   "mlvstat0", blocks (records of 72 bytes, then their paths joined by NUL), directory (JSON), u48 where it begins,
+ *   "mlvstat1", blocks (records of 72 bytes, then their paths joined by NUL), directory (JSON), u48 where it begins,
  *   u48 its length, 4 zero, BLAKE3 of the directory
  */
 import { closeSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { bootId } from '../platform/process-identity.ts';
 import { RECORD_BYTES } from './file-record.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
 
-const MAGIC = Buffer.from('mlvstat0', 'latin1');
+const MAGIC = Buffer.from('mlvstat1', 'latin1');
 const TRAILER_BYTES = 48;
 
 /** A run of paths in order, with their records. */

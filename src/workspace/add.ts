@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
+import { POINTER_VERSION } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { AddTarget } from './add-target.ts';
 import { findAddTargets } from './add-target.ts';
@@ -150,7 +151,7 @@ function pointerChange(
   const { path, tracked } = recorded.target;
   const pointer: Pointer = {
     ...tracked?.pointer,
-    version: 0,
+    version: POINTER_VERSION,
     type: content.type,
     hash: content.hash,
     size: bytes,

@@ -42,7 +42,7 @@ interface StoredRecord extends CheckoutRecord {
   readonly next?: { readonly content: Content; readonly selected: Selection };
 }
 
-const VERSION = 0;
+const VERSION = 1;
 
 /** Where a tracked path's own state of this work tree is kept. */
 export function stateFiles(

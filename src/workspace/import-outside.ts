@@ -1,6 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import type { Pointer } from '../domain/pointer.ts';
+import { POINTER_VERSION } from '../domain/pointer.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { AddOptions, AddResult } from './add.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
@@ -53,13 +55,13 @@ export async function importOutside(
     if (snapshot.problems.length > 0) throw unscannable(source, snapshot.problems);
     if (snapshot.content === undefined) throw taken(source);
     const { content, files, bytes } = snapshot;
-    const pointer = {
-      version: 0 as const,
+    const pointer: Pointer = {
+      version: POINTER_VERSION,
       type: content.type,
       hash: content.hash,
       size: bytes,
       ...(content.type === 'dir' && { files }),
-      ...(content.exec && { exec: true as const }),
+      ...(content.exec && { exec: true }),
       ...(options.remote !== undefined && { remote: options.remote }),
       ...(options.desc !== undefined && { desc: options.desc }),
     };

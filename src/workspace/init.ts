@@ -1,6 +1,7 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { SETTINGS_VERSION } from '../domain/settings.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { makeFolderDurably, writeFileDurably } from '../platform/durable-write.ts';
@@ -41,7 +42,7 @@ export interface InitResult {
 }
 
 const FIRST_SETTINGS = `# Settings for everyone who clones this repository: see "mlv config --help"
-version: 0
+version: ${SETTINGS_VERSION}
 `;
 
 /**

@@ -49,7 +49,7 @@ for (const [value, { cells, used }] of shards.entries()) {
   writeFileSync(join(remote, INDEX_FOLDER, name), Buffer.concat(chunks));
 }
 await Promise.all(placed);
-const pointer = `version: 0\ntype: dir\nhash: b3:${summary.root}\nsize: ${summary.bytes}\nfiles: ${summary.files}\n`;
+const pointer = `version: 1\ntype: dir\nhash: b3:${summary.root}\nsize: ${summary.bytes}\nfiles: ${summary.files}\n`;
 console.log(JSON.stringify({ pointer, wanted: found }));
 
 /** Adds the rows and entries of one pack of data; the pack itself only when a file in it is wanted. */

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/domain/digest.ts';
 import { parsePointer, updatePointer } from '../../src/domain/pointer-document.ts';
 import type { Pointer } from '../../src/domain/pointer.ts';
-import { formatPointer, parsePlainPointer } from '../../src/domain/pointer.ts';
+import { formatPointer, parsePlainPointer, POINTER_VERSION } from '../../src/domain/pointer.ts';
 
 const HASH = '6f0c'.repeat(16) as Digest;
 const OTHER = '0123'.repeat(16) as Digest;
-const FILE: Pointer = { version: 0, type: 'file', hash: HASH, size: 12 };
-const DIR: Pointer = { version: 0, type: 'dir', hash: HASH, size: 1474560, files: 1000 };
+const FILE: Pointer = { version: 1, type: 'file', hash: HASH, size: 12 };
+const DIR: Pointer = { version: 1, type: 'dir', hash: HASH, size: 1474560, files: 1000 };
 const BY_HAND = `# Photographs, see README
-version: 0
+version: 1
 type: dir # as added in May
 hash: b3:${HASH}
 size: 1474560
@@ -53,7 +53,7 @@ const text = fc.oneof(
   fc.string({ unit: 'grapheme' }),
 );
 const common = {
-  version: fc.constant(0 as const),
+  version: fc.constant(POINTER_VERSION),
   hash: fc.stringMatching(/^[0-9a-f]{64}$/).map((hex) => hex as Digest),
   size,
 };
@@ -83,12 +83,12 @@ function withoutNegativeZero(value: unknown): unknown {
 describe('formatPointer', () => {
   test('writes a file', () => {
     expect(formatPointer({ ...FILE, exec: true, remote: 'archive', desc: 'yes' })).toBe(
-      `version: 0\ntype: file\nhash: b3:${HASH}\nsize: 12\nexec: true\nremote: archive\ndesc: "yes"\n`,
+      `version: 1\ntype: file\nhash: b3:${HASH}\nsize: 12\nexec: true\nremote: archive\ndesc: "yes"\n`,
     );
   });
 
   test('writes a directory', () => {
-    expect(formatPointer(DIR)).toBe(`version: 0\ntype: dir\nhash: b3:${HASH}\nsize: 1474560\nfiles: 1000\n`);
+    expect(formatPointer(DIR)).toBe(`version: 1\ntype: dir\nhash: b3:${HASH}\nsize: 1474560\nfiles: 1000\n`);
   });
 
   test('writes what parsePointer reads', () => {
@@ -117,7 +117,7 @@ describe('parsePlainPointer', () => {
     ['no newline at the end', formatPointer(DIR).trimEnd()],
     ['quotes', formatPointer({ ...DIR, desc: 'a: b' })],
     ['a word of YAML', formatPointer(DIR) + 'desc: no\n'],
-    ['a later version', formatPointer(DIR).replace('version: 0', 'version: 1')],
+    ['a later version', formatPointer(DIR).replace('version: 1', 'version: 2')],
     ['a directory without files', formatPointer(FILE).replace('type: file', 'type: dir')],
     ['a number beyond the safe integers', formatPointer(DIR).replace('1474560', '9007199254740992')],
     ['a leading zero', formatPointer(DIR).replace('1474560', '01474560')],
@@ -132,7 +132,7 @@ describe('parsePlainPointer', () => {
     const maybe = (line: fc.Arbitrary<string>): fc.Arbitrary<string> => fc.option(line, { nil: '' });
     const almost = fc
       .tuple(
-        fc.constantFrom('version: 0\n', 'version: 0\n', 'version: 0 \n'),
+        fc.constantFrom('version: 1\n', 'version: 1\n', 'version: 1 \n'),
         fc.constantFrom(
           'type: file\n',
           'type: file\nexec: true\n',
@@ -172,7 +172,7 @@ describe('parsePointer', () => {
     });
     expect(parsePointer(BY_HAND.replaceAll('\n', '\r\n'), 'data.mlv')).toEqual(parsePointer(BY_HAND, 'data.mlv'));
     expect(
-      parsePointer(`{"version": 0, "type": "file", "hash": "b3:${HASH}", "size": 12, "exec": false}`, 'x.mlv'),
+      parsePointer(`{"version": 1, "type": "file", "hash": "b3:${HASH}", "size": 12, "exec": false}`, 'x.mlv'),
     ).toEqual(FILE);
   });
 
@@ -180,11 +180,11 @@ describe('parsePointer', () => {
   test.each([
     ['an empty file', '', 'd/x.mlv:1:1: not a YAML map'],
     ['a list', '- a\n', 'd/x.mlv:1:1: not a YAML map'],
-    ['no version', plain.replace('version: 0\n', ''), 'd/x.mlv:1:1: "version" is missing'],
+    ['no version', plain.replace('version: 1\n', ''), 'd/x.mlv:1:1: "version" is missing'],
     ['no hash', plain.replace(/hash: .*\n/, ''), 'd/x.mlv:1:1: "hash" is missing'],
     ['no files', plain.replace(/files: .*\n/, ''), 'd/x.mlv:1:1: "files" is missing'],
     ['another type', plain.replace('dir', 'link'), 'd/x.mlv:2:7: "type" must be "file" or "dir"'],
-    ['a version in quotes', plain.replace(': 0', ': "0"'), 'd/x.mlv:1:10: "version" must be a number'],
+    ['a version in quotes', plain.replace(': 1', ': "1"'), 'd/x.mlv:1:10: "version" must be a number'],
     ['a bare hash', plain.replace('b3:', ''), 'd/x.mlv:3:7: "hash" must be "b3:" and 64 digits 0-9a-f'],
     ['upper-case digits', plain.replace('6f0c', '6F0C'), 'd/x.mlv:3:7: "hash" must be "b3:" and 64 digits 0-9a-f'],
     ['a negative size', plain.replace('1474560', '-1'), 'd/x.mlv:4:7: "size" must be a number of bytes'],
@@ -218,14 +218,14 @@ describe('parsePointer', () => {
         code: 'pointer-version',
         kind: 'unsupported',
         message: expect.stringMatching(
-          /^x\.mlv:1:10: made by a later mlv: its format is version 3, and mlv \d+\.\d+\.\d+\S* reads version 0$/,
+          /^x\.mlv:1:10: its format is version 3, and mlv \d+\.\d+\.\d+\S* reads version 1$/,
         ) as string,
       }),
     );
   });
 
   test('tells conflict markers from other errors', () => {
-    const conflict = `version: 0\ntype: dir\n<<<<<<< HEAD\nhash: b3:${HASH}\n=======\nhash: b3:${OTHER}\n>>>>>>> theirs\nsize: 1\nfiles: 1\n`;
+    const conflict = `version: 1\ntype: dir\n<<<<<<< HEAD\nhash: b3:${HASH}\n=======\nhash: b3:${OTHER}\n>>>>>>> theirs\nsize: 1\nfiles: 1\n`;
     for (const given of [conflict, conflict.replaceAll('\n', '\r\n')]) {
       expect(() => parsePointer(given, 'x.mlv')).toThrow(
         expect.objectContaining({
@@ -319,7 +319,7 @@ describe('updatePointer', () => {
         { type: 'file', hash: OTHER, size: 1, files: undefined, exec: true },
         'x.mlv',
       ),
-    ).toBe(formatPointer({ version: 0, type: 'file', hash: OTHER, size: 1, exec: true, desc: 'x' }));
+    ).toBe(formatPointer({ version: 1, type: 'file', hash: OTHER, size: 1, exec: true, desc: 'x' }));
   });
 
   test('reads back as the old pointer with the changes', () => {
@@ -334,7 +334,7 @@ describe('updatePointer', () => {
   });
 
   test('refuses what parsePointer refuses', () => {
-    expect(() => updatePointer('version: 0\n', { size: 1 }, 'x.mlv')).toThrow(
+    expect(() => updatePointer('version: 1\n', { size: 1 }, 'x.mlv')).toThrow(
       expect.objectContaining({ code: 'pointer-invalid' }),
     );
   });

@@ -7,7 +7,7 @@ import { parseSetting, resolveSettings, settingsFromEnvironment } from '../../sr
 
 const PATH = '.mlv/config.yaml';
 const TRACKED = `# for everyone
-version: 0
+version: 1
 remote: origin
 core:
   autostage: false # we review
@@ -20,7 +20,7 @@ remotes:
     pathStyle: true
   # archive: not yet
 `;
-const CLONE = `version: 0
+const CLONE = `version: 1
 cache:
   dir: /scratch/cache
   links: [symlink, copy]
@@ -46,7 +46,7 @@ describe('a settings file', () => {
   });
 
   test('reads the same in another dress', () => {
-    const dressed = `{version: 0, remote: "origin", core: {autostage: false}, cache: {packBelow: '16KiB'},\n remotes: {origin: {url: "s3://bucket/prefix", region: >-\n eu-central-1\n, pathStyle: true}}}`;
+    const dressed = `{version: 1, remote: "origin", core: {autostage: false}, cache: {packBelow: '16KiB'},\n remotes: {origin: {url: "s3://bucket/prefix", region: >-\n eu-central-1\n, pathStyle: true}}}`;
     const plain = dressed.replace('>-\n eu-central-1\n', 'eu-central-1');
     expect(parsePlainSettings(plain, 'tracked', PATH)).toBeUndefined();
     const values = (text: string): unknown =>
@@ -54,7 +54,7 @@ describe('a settings file', () => {
     expect(values(plain)).toEqual(values(TRACKED));
     expect(values(TRACKED.replaceAll('\n', '\r\n'))).toEqual(values(TRACKED));
     expect(
-      parseSettings('version: 0\ncache:\n- links\n'.replace('- links', '  links:\n  - copy'), 'clone', 'c').map(
+      parseSettings('version: 1\ncache:\n- links\n'.replace('- links', '  links:\n  - copy'), 'clone', 'c').map(
         ({ value }) => value,
       ),
     ).toEqual([['copy']]);
@@ -64,7 +64,7 @@ describe('a settings file', () => {
     for (const text of [
       '',
       '# nothing\n',
-      'version: 0\n',
+      'version: 1\n',
       'remotes:\n',
       'remotes:\n  origin:\n    # url: x\ncache:\n',
     ]) {
@@ -232,7 +232,7 @@ describe('a settings file', () => {
 
   test('says which mlv reads which version', () => {
     expect(() => parsePlainSettings('version: 7\n', 'clone', 'c.yaml')).toThrow(
-      /^c\.yaml:1: made by a later mlv: its format is version 7, and mlv \d+\.\d+\.\d+\S* reads version 0$/,
+      /^c\.yaml:1: its format is version 7, and mlv \d+\.\d+\.\d+\S* reads version 1$/,
     );
   });
 
@@ -420,9 +420,9 @@ describe('editSettings', () => {
 
   test('begins a file', () => {
     const first = editSettings('', 'remotes.origin.url', '../store', tracked);
-    expect(first).toBe('version: 0\nremotes:\n  origin:\n    url: ../store\n');
+    expect(first).toBe('version: 1\nremotes:\n  origin:\n    url: ../store\n');
     expect(editSettings(first, 'remote', 'origin', tracked)).toBe(`${first}remote: origin\n`);
-    expect(editSettings('# ours\n', 'remote', 'origin', tracked)).toBe('# ours\nversion: 0\nremote: origin\n');
+    expect(editSettings('# ours\n', 'remote', 'origin', tracked)).toBe('# ours\nversion: 1\nremote: origin\n');
   });
 
   test('writes what the plain parser reads', () => {
@@ -438,7 +438,7 @@ describe('editSettings', () => {
       ['remotes.123.kmsKeyId', 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd'],
     ] as const;
     for (const [key, value] of wanted) text = editSettings(text, key, value, clone);
-    expect(text).toBe(`version: 0
+    expect(text).toBe(`version: 1
 cache:
   dir: /scratch/cache
   links: [symlink, copy]
@@ -476,10 +476,10 @@ remotes:
   });
 
   test('removes a remote, and a map that became empty', () => {
-    const text = 'version: 0\nremotes:\n  a:\n    url: /a\n  b:\n    url: /b\n';
+    const text = 'version: 1\nremotes:\n  a:\n    url: /a\n  b:\n    url: /b\n';
     const less = editSettings(text, 'remotes.a', undefined, tracked);
-    expect(less).toBe('version: 0\nremotes:\n  b:\n    url: /b\n');
-    expect(editSettings(less, 'remotes.b.url', undefined, tracked)).toBe('version: 0\n');
+    expect(less).toBe('version: 1\nremotes:\n  b:\n    url: /b\n');
+    expect(editSettings(less, 'remotes.b.url', undefined, tracked)).toBe('version: 1\n');
   });
 
   test('fills a map that was left empty, and replaces a list', () => {

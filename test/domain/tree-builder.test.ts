@@ -42,7 +42,7 @@ describe('a tree', () => {
   test('of nothing is a header', () => {
     const objects = createObjects();
     const tree = buildTree([], objects);
-    expect(objects.load(tree.root).toString('latin1')).toBe('mlv-tree 0 0\n');
+    expect(objects.load(tree.root).toString('latin1')).toBe('mlv-tree 1 0\n');
     expect({ files: tree.files, bytes: tree.bytes, objects: objects.all.size }).toEqual({
       files: 0,
       bytes: 0,
@@ -72,7 +72,7 @@ describe('a tree', () => {
       `${digestOf('1')} 10 l link\n`,
       `${digestOf('2')} 20 f \xc3\xa9\n`,
     ].join('');
-    const root = `mlv-tree 0 0\n${digestOf(page)} 5 180 \xc3\xa9\n`;
+    const root = `mlv-tree 1 0\n${digestOf(page)} 5 180 \xc3\xa9\n`;
     expect([...objects.all.values()].map((bytes) => bytes.toString('latin1'))).toEqual([page, root]);
     expect(tree).toEqual({ root: digestOf(root), files: 5, bytes: 180 });
   });

@@ -7,8 +7,8 @@ const b = 'b'.repeat(64) as Digest;
 const of = (text: string): unknown => childrenOf(Buffer.from(text, 'latin1'), a);
 
 test('tells what roots, lists and pages name', () => {
-  expect(of(`mlv-tree 0 0\n${b} 1 2 x\n`)).toEqual({ trees: [b], blobs: [] });
-  expect(of('mlv-tree 0 0\n')).toEqual({ trees: [], blobs: [] });
+  expect(of(`mlv-tree 1 0\n${b} 1 2 x\n`)).toEqual({ trees: [b], blobs: [] });
+  expect(of('mlv-tree 1 0\n')).toEqual({ trees: [], blobs: [] });
   expect(of(`${b} 10 200 a\n${a} 1 2 f x\n`)).toEqual({ trees: [b, a], blobs: [] });
   expect(of(`${b} 10 f 2 3 a\n${a} 1 x b\n${a} 1 l c\n${b} 0 d e\n`)).toEqual({ trees: [], blobs: [b, a, a] });
 });

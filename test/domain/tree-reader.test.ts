@@ -202,16 +202,16 @@ describe('a root is refused', () => {
     ['without a header', '', 'tree-invalid'],
     ['that is a page', line('a'), 'tree-invalid'],
     ['of another kind', 'mlv-list 0 0\n', 'tree-invalid'],
-    ['with a level that no tree has', `mlv-tree 0 3\n${node}`, 'tree-invalid'],
-    ['with a leading zero', `mlv-tree 0 00\n${node}`, 'tree-invalid'],
+    ['with a level that no tree has', `mlv-tree 1 3\n${node}`, 'tree-invalid'],
+    ['with a leading zero', `mlv-tree 1 00\n${node}`, 'tree-invalid'],
     ['with a leading zero in its version', `mlv-tree 00 0\n${node}`, 'tree-invalid'],
-    ['with lists of nothing', 'mlv-tree 0 1\n', 'tree-invalid'],
-    ['with more in its header', 'mlv-tree 0 0 \n', 'tree-invalid'],
-    ['with a line that is cut', `mlv-tree 0 0\n${node.slice(0, -1)}`, 'tree-invalid'],
-    ['with a line of a page', `mlv-tree 0 0\n${line('a')}`, 'tree-invalid'],
-    ['with a page twice', `mlv-tree 0 0\n${node}${node}`, 'tree-invalid'],
-    ['with a leading zero in a number', `mlv-tree 0 0\n${node.replace(' 1 ', ' 01 ')}`, 'tree-invalid'],
-    ['of a later format', 'mlv-tree 1 0\nanything', 'tree-version'],
+    ['with lists of nothing', 'mlv-tree 1 1\n', 'tree-invalid'],
+    ['with more in its header', 'mlv-tree 1 0 \n', 'tree-invalid'],
+    ['with a line that is cut', `mlv-tree 1 0\n${node.slice(0, -1)}`, 'tree-invalid'],
+    ['with a line of a page', `mlv-tree 1 0\n${line('a')}`, 'tree-invalid'],
+    ['with a page twice', `mlv-tree 1 0\n${node}${node}`, 'tree-invalid'],
+    ['with a leading zero in a number', `mlv-tree 1 0\n${node.replace(' 1 ', ' 01 ')}`, 'tree-invalid'],
+    ['of a later format', 'mlv-tree 2 0\nanything', 'tree-version'],
   ])('%s', (_, text, code) => {
     expect(codeThrown(() => parseRoot(Buffer.from(text), HASH))).toBe(code);
   });
@@ -305,7 +305,7 @@ test('reading any bytes as a page throws nothing but its own errors', () => {
   fc.assert(
     fc.property(page, (text) => {
       const objects = createObjects();
-      expect(codeOf(objects, objects.put(`mlv-tree 0 0\n${text}`))).toMatch(
+      expect(codeOf(objects, objects.put(`mlv-tree 1 0\n${text}`))).toMatch(
         /^(?:accepted|tree-.*|Error: no object .*)$/,
       );
       const node = { digest: HASH, files: 1, bytes: 0, lastPath: 'a' as TreePath };

@@ -59,7 +59,7 @@ describe('what can be added', () => {
       '.gitignore': 'file /model.bin\n',
       'model.bin': 'file weights\n',
       'model.bin.mlv':
-        'file version: 0\ntype: file\nhash: b3:6068b55fec267a852f945db1e60e6007aa919612e1a7c97078ab175bcb0601de\nsize: 8\n',
+        'file version: 1\ntype: file\nhash: b3:6068b55fec267a852f945db1e60e6007aa919612e1a7c97078ab175bcb0601de\nsize: 8\n',
     });
     expect(git('status', '--porcelain')).toBe('A  .gitignore\nA  .mlv/config.yaml\nA  model.bin.mlv');
   });
@@ -265,7 +265,7 @@ describe('adding again', () => {
       'updated  data  4 files, 5 B; 2 added, 2 changed, 2 removed\n\nStaged in Git: 1 file. Next: git commit\n',
     );
     expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toMatch(
-      /^version: 0\ntype: dir\nhash: b3:[0-9a-f]{64}\nsize: 5\nfiles: 4\n# keep me\nlicence: MIT\n$/,
+      /^version: 1\ntype: dir\nhash: b3:[0-9a-f]{64}\nsize: 5\nfiles: 4\n# keep me\nlicence: MIT\n$/,
     );
   });
 
@@ -296,7 +296,7 @@ describe('adding again', () => {
     writeFiles(root, { thing: executable('run') });
     expect(await told(rig, root, ['add', 'thing'])).toContain('updated  thing  3 B');
     expect(readFileSync(join(root, 'thing.mlv'), 'utf8')).toMatch(
-      /^version: 0\ntype: file\nhash: b3:[0-9a-f]{64}\nsize: 3\nexec: true\n$/,
+      /^version: 1\ntype: file\nhash: b3:[0-9a-f]{64}\nsize: 3\nexec: true\n$/,
     );
   });
 

@@ -328,9 +328,9 @@ describe('gc keeps what', () => {
       },
       'a pointer that is nowhere else': (_, pointer) => writeFiles(root, { 'alone.mlv': pointer }),
       'a pointer with the marks of a conflict': (_, pointer) =>
-        writeFiles(root, { 'conflicted.mlv': `<<<<<<< ours\nversion: 0\n=======\n${pointer}>>>>>>> theirs\n` }),
+        writeFiles(root, { 'conflicted.mlv': `<<<<<<< ours\nversion: 1\n=======\n${pointer}>>>>>>> theirs\n` }),
       'another project of the repository': (_, pointer) =>
-        writeFiles(root, { 'other/.mlv/config.yaml': 'version: 0\n', 'other/model.mlv': pointer }),
+        writeFiles(root, { 'other/.mlv/config.yaml': 'version: 1\n', 'other/model.mlv': pointer }),
       'the reflog': (commit) => {
         git('checkout', '--quiet', '--detach', commit);
         git('checkout', '--quiet', 'main');
@@ -443,7 +443,7 @@ describe('a cache that clones share', () => {
     for (const each of [root, other.root]) await told(rig, each, ['config', '--local', 'cache.dir', cache]);
     for (const each of [root, other.root]) await told(rig, each, ['pull']);
     const [digest = ''] = /(?<=b3:)[0-9a-f]{64}/.exec(readFileSync(join(root, 'model.mlv'), 'utf8')) ?? [];
-    writeFiles(root, { '.mlv/purged': `mlv-purged 0\n${digest} 2026-11-21\n` });
+    writeFiles(root, { '.mlv/purged': `mlv-purged 1\n${digest} 2026-11-21\n` });
     ageFolder(cache, 20);
     expect(await gc(root)).toMatchObject({ garbage: NOTHING });
     // Who says so explicitly deletes it for all.

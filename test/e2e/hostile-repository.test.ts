@@ -15,7 +15,7 @@ let outside: string;
 beforeAll(() => {
   rig = makeMlvRig();
   outside = join(rig.folder, 'outside');
-  writeFiles(outside, { secret: 'PRIVATE KEY\n', 'config.yaml': 'version: 0\n' });
+  writeFiles(outside, { secret: 'PRIVATE KEY\n', 'config.yaml': 'version: 1\n' });
 });
 afterAll(() => rig.dispose());
 

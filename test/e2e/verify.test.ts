@@ -158,11 +158,11 @@ describe('damage of the cache', () => {
 
   test('of pointers and records is told, with what to do', async () => {
     const { root } = await shareProject(rig, 'records', files, 'data', 'model');
-    writeFileSync(join(root, 'model.mlv'), 'version: 0\ntype: fil');
+    writeFileSync(join(root, 'model.mlv'), 'version: 1\ntype: fil');
     const [record = ''] = readdirSync(join(root, '.git/mlv/checkout'))
       .map((name) => join(root, '.git/mlv/checkout', name))
       .filter((path) => readFileSync(path, 'utf8').includes('"data"'));
-    writeFileSync(record, '{"version":0,"pa');
+    writeFileSync(record, '{"version":1,"pa');
     const { problems, clean } = await verify(root);
     expect([clean, problems.map(({ kind, paths }) => [kind, paths])]).toEqual([
       false,

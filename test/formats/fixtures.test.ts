@@ -200,7 +200,7 @@ describe('are read as what they were made of:', () => {
 
   test('the description of a remote', () => {
     checkDescription(fixture('mlv.json'), 'here');
-    expect(JSON.parse(fixture('mlv.json'))).toEqual({ version: 0 });
+    expect(JSON.parse(fixture('mlv.json'))).toEqual({ version: 1 });
   });
 
   test('the record of a checkout', () => {

@@ -63,9 +63,9 @@ export const LIST_PARENT: readonly TreeNode[] = [
   { digest: digestOf(LIST), files: 303, bytes: 60_000, lastPath: 'img/00000809' as TreePath },
 ];
 
-export const FILE_POINTER: Pointer = { version: 0, type: 'file', hash: digestOf(SCRIPT), size: 18, exec: true };
+export const FILE_POINTER: Pointer = { version: 1, type: 'file', hash: digestOf(SCRIPT), size: 18, exec: true };
 export const DIR_POINTER: Pointer = {
-  version: 0,
+  version: 1,
   type: 'dir',
   hash: digestOf(ROOT),
   size: 43,

@@ -202,7 +202,7 @@ async function inCheckoutRecord({ root }: Round, what: string): Promise<void> {
 /** A page, list or root: alone, or in a pack. */
 function isTree(bytes: Buffer): boolean {
   const text = bytes.toString('latin1');
-  return text.includes('mlv-tree 0 ') || /[0-9a-f]{64} \d+ [fxld] /.test(text);
+  return text.includes('mlv-tree 1 ') || /[0-9a-f]{64} \d+ [fxld] /.test(text);
 }
 
 type Where = (round: Round) => Place;

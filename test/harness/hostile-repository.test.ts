@@ -189,7 +189,7 @@ describe('pointers', () => {
       'one.mlv:4:7: "size" must be a number of bytes',
     ],
     ['another size', 'size: 1', 'size: 2', 'one (on the remote its size is not the one that its version says)'],
-    ['another version', 'version: 0', 'version: 99', 'one.mlv'],
+    ['another version', 'version: 1', 'version: 99', 'one.mlv'],
     ['aliases', 'size: 1', 'size: 1\na: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]', 'one.mlv'],
     ['nothing but brackets', 'size: 1', '['.repeat(250_000), 'one.mlv'],
     ['nothing but mistakes', 'size: 1', '"\n'.repeat(120_000), 'one.mlv'],

@@ -75,7 +75,7 @@ describe('purge', () => {
     await purge();
     expect(filesWith(FACE, root, remote)).toEqual([]);
     expect(readFileSync(join(root, '.mlv/purged'), 'utf8')).toMatch(
-      new RegExp(`^mlv-purged 0\n[0-9a-f]{64} ${TODAY} consent withdrawn\n$`),
+      new RegExp(`^mlv-purged 1\n[0-9a-f]{64} ${TODAY} consent withdrawn\n$`),
     );
     expect(git('status', '--short')).toBe('A  .mlv/purged\nM  data.mlv');
     expect(without(root, '.mlv/purged', 'data.mlv')).toEqual(others);
@@ -388,7 +388,7 @@ describe('purge', () => {
       'one line',
     );
     expect(git('status', '--short')).toBe('');
-    writeFiles(root, { '.mlv/purged': 'mlv-purged 0\n<<<<<<< HEAD\n' });
+    writeFiles(root, { '.mlv/purged': 'mlv-purged 1\n<<<<<<< HEAD\n' });
     expect(await refusal(rig, root, ['status'])).toContain('.mlv/purged:2: this is no record of what was purged');
     expect(repositoryAt(root).root).toBe(root);
   });

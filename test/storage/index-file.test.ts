@@ -134,7 +134,7 @@ describe('a damaged index', () => {
         const damaged = Buffer.from(bytes);
         damaged.writeUInt8(damaged.readUInt8(at) ^ flip, at);
         writeFileSync(path, damaged);
-        expect(() => openIndexFile(path, built.name).verify()).toThrow(/damaged|this mlv reads/);
+        expect(() => openIndexFile(path, built.name).verify()).toThrow(/damaged|its format is version/);
       }),
       { numRuns: 400 },
     );
@@ -155,8 +155,8 @@ describe('a damaged index', () => {
   test('of a later format asks for a later mlv', () => {
     const built = build([]);
     const bytes = Buffer.concat(built.chunks);
-    bytes.writeUInt32LE(1, 8);
-    expect(() => indexHeadLength(bytes, built.name)).toThrow('has format 1, this mlv reads 0');
+    bytes.writeUInt32LE(2, 8);
+    expect(() => indexHeadLength(bytes, built.name)).toThrow(/its format is version 2, and mlv \S+ reads version 1/);
   });
 
   test('that claims to be huge is refused by its head', () => {

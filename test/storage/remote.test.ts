@@ -39,7 +39,7 @@ describe('a remote', () => {
     const tree = await addTree(rig.cache('a'), files);
     await expect(rig.pull('b', [tree])).rejects.toMatchObject({ code: 'remote-missing' });
     await rig.push('a', [tree]);
-    expect(readFileSync(join(rig.remoteFolder, 'mlv.json'), 'utf8')).toBe('{"version":0}\n');
+    expect(readFileSync(join(rig.remoteFolder, 'mlv.json'), 'utf8')).toBe('{"version":1}\n');
     expect(await rig.pull('b', [tree])).toMatchObject({ blobs: 3 });
   });
 
@@ -56,7 +56,7 @@ describe('a remote', () => {
     mkdirSync(rig.remoteFolder);
     const description = join(rig.remoteFolder, 'mlv.json');
     for (const [text, code] of [
-      ['{"version":1}', 'remote-version'],
+      ['{"version":2}', 'remote-version'],
       ['{"version":"0"}', 'remote-invalid'],
       ['[]', 'remote-invalid'],
       ['no JSON', 'remote-invalid'],
@@ -111,14 +111,14 @@ describe('tombstones', () => {
       nonce: '0011223344556677',
       hash,
     });
-    expect(text).toBe('mlv-gc 0 0011223344556677\nobjects/ab/y\npacks/ab/x\n');
+    expect(text).toBe('mlv-gc 1 0011223344556677\nobjects/ab/y\npacks/ab/x\n');
     const name = digestOf(text);
     expect(key).toBe(`index/${name}.gc`);
     expect(parseTombstones(Buffer.from(text), name, hash)).toEqual(['objects/ab/y', 'packs/ab/x']);
     for (let at = 0; at < text.length; at++) {
       expect(() => parseTombstones(Buffer.from(text.slice(0, at)), name, hash)).toThrow('damaged');
     }
-    const later = 'mlv-gc 1\nsomething else\n';
+    const later = 'mlv-gc 2\nsomething else\n';
     expect(() => parseTombstones(Buffer.from(later), digestOf(later), hash)).toThrow('later format');
     const other = 'no tombstones\n';
     expect(() => parseTombstones(Buffer.from(other), digestOf(other), hash)).toThrow('damaged');

@@ -130,13 +130,13 @@ describe('is thrown away', () => {
   test('when it is of another version, or something else', () => {
     const path = write();
     const bytes = readFileSync(path);
-    for (const magic of ['mlvstat1', 'MLVSTAT0', '\0'.repeat(8)]) {
+    for (const magic of ['mlvstat2', 'MLVSTAT1', '\0'.repeat(8)]) {
       const other = Buffer.from(bytes);
       other.write(magic, 0, 'latin1');
       writeFileSync(path, other);
       expect(openStatCache(path)).toBeUndefined();
     }
-    for (const text of ['', 'mlvstat0', 'x'.repeat(200)]) {
+    for (const text of ['', 'mlvstat1', 'x'.repeat(200)]) {
       writeFileSync(path, text);
       expect(openStatCache(path)).toBeUndefined();
     }

@@ -117,10 +117,10 @@ describe('a survey', () => {
       found.close();
       return found.damages.map(({ kind }) => kind);
     };
-    expect(await compare('{"version":0}')).toEqual([]);
-    writeFileSync(join(rig.remoteFolder, 'mlv.json'), '{"version":0}');
-    expect(await compare('{"version":0}')).toEqual([]);
-    expect(await compare('{"version":0}\n')).toEqual(['description']);
+    expect(await compare('{"version":1}')).toEqual([]);
+    writeFileSync(join(rig.remoteFolder, 'mlv.json'), '{"version":1}');
+    expect(await compare('{"version":1}')).toEqual([]);
+    expect(await compare('{"version":1}\n')).toEqual(['description']);
   });
 
   test('reads of data only the share that was asked for, and still compares all tables', async () => {

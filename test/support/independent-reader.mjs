@@ -30,7 +30,7 @@ for (const name of names.filter((each) => /^[0-9a-f]{64}\.gc$/.test(each))) {
   const bytes = readFileSync(join(remote, 'index', name));
   require(hash(bytes) === name.slice(0, 64), `${name}: damaged`);
   const [header, ...keys] = bytes.toString('latin1').split('\n');
-  require(/^mlv-gc 0 [0-9a-f]{16}$/.test(header), `${name}: another format`);
+  require(/^mlv-gc 1 [0-9a-f]{16}$/.test(header), `${name}: another format`);
   for (const key of keys) dead.add(key);
 }
 for (const name of names.filter((each) => /^[0-9a-f]{64}$/.test(each)))
@@ -146,7 +146,7 @@ function* readNodes(nodes, level, isLast) {
 function* readTree(digest) {
   require(rows.get(digest)?.kind === 3, `${digest}: no tree, or not complete`);
   const [, level, rest] =
-    /^mlv-tree 0 ([012])\n(.*)$/s.exec(readBlob(digest).toString('latin1')) ?? require(false, 'another format');
+    /^mlv-tree 1 ([012])\n(.*)$/s.exec(readBlob(digest).toString('latin1')) ?? require(false, 'another format');
   const nodes = linesOf(rest, NODE);
   require(nodes.length <= 4_096 && rest.length <= 4_194_304, 'a root that is too large');
   yield* readNodes(nodes, Number(level), true);

@@ -37,17 +37,17 @@ test('is read as it was written; where there is none, nothing was checked out', 
 });
 
 test.each([
-  ['cut short', '{"version":0,"path":"da'],
-  ['of a later version', JSON.stringify({ ...record, version: 1 })],
-  ['of another path', JSON.stringify({ ...record, version: 0, path: 'other' })],
-  ['with a base that is no digest', JSON.stringify({ ...record, version: 0, base: { ...content, hash: 'a' } })],
-  ['with a base of another kind', JSON.stringify({ ...record, version: 0, base: { ...content, type: 'x' } })],
-  ['without a selection', JSON.stringify({ ...record, version: 0, selected: undefined })],
-  ['with a selection of numbers', JSON.stringify({ ...record, version: 0, selected: [1] })],
-  ['with a target without content', JSON.stringify({ ...record, version: 0, target: { selected: 'all' } })],
-  ['with a target without a selection', JSON.stringify({ ...record, version: 0, target: { content } })],
+  ['cut short', '{"version":1,"path":"da'],
+  ['of a later version', JSON.stringify({ ...record, version: 2 })],
+  ['of another path', JSON.stringify({ ...record, version: 1, path: 'other' })],
+  ['with a base that is no digest', JSON.stringify({ ...record, version: 1, base: { ...content, hash: 'a' } })],
+  ['with a base of another kind', JSON.stringify({ ...record, version: 1, base: { ...content, type: 'x' } })],
+  ['without a selection', JSON.stringify({ ...record, version: 1, selected: undefined })],
+  ['with a selection of numbers', JSON.stringify({ ...record, version: 1, selected: [1] })],
+  ['with a target without content', JSON.stringify({ ...record, version: 1, target: { selected: 'all' } })],
+  ['with a target without a selection', JSON.stringify({ ...record, version: 1, target: { content } })],
   ['null', 'null'],
-  ['with a bit flipped since', `${JSON.stringify({ ...record, version: 0 })}\n${'0'.repeat(64)}\n`],
+  ['with a bit flipped since', `${JSON.stringify({ ...record, version: 1 })}\n${'0'.repeat(64)}\n`],
 ])('is refused when it is %s, and by name', (_, text) => {
   writeCheckoutRecord(workspace, record);
   mkdirSync(join(folder, 'checkout'), { recursive: true });

@@ -61,18 +61,18 @@ remote           archive       environment: MLV_REMOTE
 
 test('sets and unsets, keeping comments, and stages what everyone shares', async () => {
   const file = join(project.root, '.mlv/config.yaml');
-  writeFileSync(file, 'version: 0\ncore:\n  autostage: true # we like it\n');
+  writeFileSync(file, 'version: 1\ncore:\n  autostage: true # we like it\n');
   expect(await config('cache.packBelow', '64KiB')).toBe(
     'set  cache.packBelow = 64KiB  in .mlv/config.yaml, staged in Git\n',
   );
   expect(await config('cache.packBelow', '64KiB')).toBe('unchanged  cache.packBelow = 64KiB  in .mlv/config.yaml\n');
-  const text = 'version: 0\ncore:\n  autostage: true # we like it\ncache:\n  packBelow: 64KiB\n';
+  const text = 'version: 1\ncore:\n  autostage: true # we like it\ncache:\n  packBelow: 64KiB\n';
   expect(readFileSync(file, 'utf8')).toBe(text);
   expect(project.git('show', ':.mlv/config.yaml')).toBe(text.trimEnd());
   expect(await config('--unset', 'cache.packBelow')).toBe(
     'set  cache.packBelow unset  in .mlv/config.yaml, staged in Git\n',
   );
-  expect(readFileSync(file, 'utf8')).toBe('version: 0\ncore:\n  autostage: true # we like it\n');
+  expect(readFileSync(file, 'utf8')).toBe('version: 1\ncore:\n  autostage: true # we like it\n');
 });
 
 test('refuses for everyone what belongs to one machine, and says where it belongs', async () => {
@@ -123,7 +123,7 @@ hint: mlv config --help
 });
 
 test('mends a file whose settings are wrong', async () => {
-  writeFileSync(join(project.root, '.mlv/config.yaml'), 'version: 0\ncore:\n  autostage: perhaps\n');
+  writeFileSync(join(project.root, '.mlv/config.yaml'), 'version: 1\ncore:\n  autostage: perhaps\n');
   expect(await refusal()).toBe(`2
 error: .mlv/config.yaml:3:3: core.autostage must be true or false, not "perhaps"
 `);
@@ -149,7 +149,7 @@ test('settings of the user that are linked from elsewhere stay linked', async ()
   symlinkSync(join(rig.folder, 'dotfile'), join(folder, 'config.yaml'));
   await config('--user', 'cache.links', 'copy');
   expect(lstatSync(join(folder, 'config.yaml')).isSymbolicLink()).toBe(true);
-  expect(readFileSync(join(rig.folder, 'dotfile'), 'utf8')).toBe('version: 0\ncache:\n  links: [copy]\n');
+  expect(readFileSync(join(rig.folder, 'dotfile'), 'utf8')).toBe('version: 1\ncache:\n  links: [copy]\n');
 });
 
 test('changes made at the same time all stay', async () => {

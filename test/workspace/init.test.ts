@@ -13,7 +13,7 @@ beforeAll(() => {
 afterAll(() => rig.dispose());
 
 const CONFIG = `# Settings for everyone who clones this repository: see "mlv config --help"
-version: 0
+version: 1
 `;
 
 function emptyFolder(name: string): string {
@@ -161,7 +161,7 @@ hint: mlv keeps its settings there: move what is in the way
 
 test("does not take a folder that Git brought for this machine's store", async () => {
   const { root, write } = rig.repository('hostile');
-  write({ '.mlv/local/config.yaml': 'cache:\n  dir: /elsewhere\n', '.mlv/config.yaml': 'version: 0\n' });
+  write({ '.mlv/local/config.yaml': 'cache:\n  dir: /elsewhere\n', '.mlv/config.yaml': 'version: 1\n' });
   const expected = `error: /tmp/hostile/.mlv/local belongs to a project without Git, but this is a Git work tree: it is not used
 hint: If it came with the repository, delete it. If it is yours from before git init, move it: mv .mlv/local "$(git rev-parse --git-common-dir)/mlv"
 `;

@@ -118,14 +118,14 @@ test('settings are laid over each other: environment, clone, tracked, user', asy
 
 test('settings that need all of YAML are read too', async () => {
   const { root } = await project('yaml');
-  writeFileSync(join(root, '.mlv/config.yaml'), 'version: 0\n"remotes":\n  store: {url: "../st\\u006fre"}\n');
+  writeFileSync(join(root, '.mlv/config.yaml'), 'version: 1\n"remotes":\n  store: {url: "../st\\u006fre"}\n');
   const { settings } = await openWorkspace({ cwd: root, environment: rig.env });
   expect([...settings.remotes]).toEqual([['store', { url: '../store' }]]);
 });
 
 test('damaged settings are named with line and column', async () => {
   const { root } = await project('damaged');
-  writeFileSync(join(root, '.mlv/config.yaml'), 'version: 0\nremotes: [\n');
+  writeFileSync(join(root, '.mlv/config.yaml'), 'version: 1\nremotes: [\n');
   await expect(openWorkspace({ cwd: root, environment: rig.env })).rejects.toMatchObject({
     code: 'config-invalid',
     message: expect.stringMatching(/^\.mlv\/config\.yaml:3:1: /),
@@ -148,7 +148,7 @@ test('small blobs are packed from the size that the settings or the disk give', 
 
 test('opening writes nothing', async () => {
   const repository = rig.repository('untouched');
-  repository.write({ '.mlv/config.yaml': 'version: 0\n' });
+  repository.write({ '.mlv/config.yaml': 'version: 1\n' });
   const before = readdirSync(join(repository.root, '.git'));
   const workspace = await openWorkspace({ cwd: repository.root, environment: rig.env });
   workspace.cache();

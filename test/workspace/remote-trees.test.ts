@@ -15,7 +15,7 @@ afterEach(() => rig.dispose());
 function version(hash: Digest, name: string): ScopedVersion {
   return {
     path: parseRepoPath(name),
-    pointer: { version: 0, type: 'dir', hash, size: 0, files: 1 },
+    pointer: { version: 1, type: 'dir', hash, size: 0, files: 1 },
     selection: 'all',
     revision: undefined,
     name,

@@ -39,7 +39,7 @@ describe('remote add', () => {
       'added  store  ../store  in .mlv/config.yaml, staged in Git\n',
     );
     expect(tracked()).toBe(`# Settings for everyone who clones this repository: see "mlv config --help"
-version: 0
+version: 1
 remotes:
   store:
     url: ../store
@@ -79,7 +79,7 @@ remote: store
     await remote('add', '-d', 'store', '../store', '--local');
     expect(tracked()).toBe(before);
     expect(readFileSync(join(project.root, '.git/mlv/config.yaml'), 'utf8')).toBe(
-      'version: 0\nremotes:\n  store:\n    url: ../store\nremote: store\n',
+      'version: 1\nremotes:\n  store:\n    url: ../store\nremote: store\n',
     );
   });
 

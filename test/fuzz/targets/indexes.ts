@@ -51,8 +51,8 @@ export function indexTargets({ fixture, scratch }: Surroundings): Target[] {
     },
     {
       name: 'tombstones',
-      seeds: [fixture('tombstones.txt'), 'mlv-gc 0 0011223344556677\n', 'mlv-gc 12\nx\n'],
-      words: ['mlv-gc 0 0011223344556677\n', 'packs/ab/', 'objects/'],
+      seeds: [fixture('tombstones.txt'), 'mlv-gc 1 0011223344556677\n', 'mlv-gc 12\nx\n'],
+      words: ['mlv-gc 1 0011223344556677\n', 'packs/ab/', 'objects/'],
       run(input) {
         const name = digestFromBytes(hash(input));
         const keys = parseTombstones(input, name, hash);

@@ -46,7 +46,7 @@ export function noteTargets({ fixture, scratch }: Surroundings): Target[] {
       seeds: [
         fixture('checkout-record.json'),
         fixture('checkout-record.json').subarray(0, -66),
-        `{"version":0,"path":"data/images","selected":"all","base":{"type":"file","hash":"${HASH}","exec":true},"next":{"content":{"type":"file","hash":"${HASH}","exec":false},"selected":["a"]}}\n`,
+        `{"version":1,"path":"data/images","selected":"all","base":{"type":"file","hash":"${HASH}","exec":true},"next":{"content":{"type":"file","hash":"${HASH}","exec":false},"selected":["a"]}}\n`,
       ],
       words: [
         '"base":',

@@ -14,12 +14,12 @@ export function pointerTargets({ fixture }: Surroundings): Target[] {
       seeds: [
         fixture('pointer-file.mlv'),
         fixture('pointer-dir.mlv'),
-        `# mine\r\nversion: 0\r\ntype: file\r\nhash: b3:${OTHER}\r\nsize: 0x10\r\nunknown: [a, {b: c}]\r\n`,
-        `{version: 0, type: dir, hash: "b3:${OTHER}", size: 1_000, files: 2, meta: {a: &x 1, b: *x}}`,
-        `---\nversion: 0\ntype: file\nhash: b3:${OTHER}\nsize: 1e3\ndesc: |\n  two\n  lines\nlabels:\n- a # b\n...\n`,
+        `# mine\r\nversion: 1\r\ntype: file\r\nhash: b3:${OTHER}\r\nsize: 0x10\r\nunknown: [a, {b: c}]\r\n`,
+        `{version: 1, type: dir, hash: "b3:${OTHER}", size: 1_000, files: 2, meta: {a: &x 1, b: *x}}`,
+        `---\nversion: 1\ntype: file\nhash: b3:${OTHER}\nsize: 1e3\ndesc: |\n  two\n  lines\nlabels:\n- a # b\n...\n`,
       ],
       words: [
-        'version: 0\n',
+        'version: 1\n',
         'type: dir\n',
         'type: file\n',
         'size: ',

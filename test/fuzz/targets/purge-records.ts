@@ -7,8 +7,8 @@ export function purgeRecordTargets({ fixture }: Surroundings): Target[] {
   return [
     {
       name: 'purge-record',
-      seeds: [fixture('purged.txt'), 'mlv-purged 0\n', 'mlv-purged 12\nx\n', 'mlv-purged 0\n<<<<<<< HEAD\n=======\n'],
-      words: ['mlv-purged 0\n', '2026-11-21', ' 9999-12-31 ', '\u202e', '\u2028', `${'ab'.repeat(32)} `, '\n', '\r\n'],
+      seeds: [fixture('purged.txt'), 'mlv-purged 1\n', 'mlv-purged 12\nx\n', 'mlv-purged 1\n<<<<<<< HEAD\n=======\n'],
+      words: ['mlv-purged 1\n', '2026-11-21', ' 9999-12-31 ', '\u202e', '\u2028', `${'ab'.repeat(32)} `, '\n', '\r\n'],
       run(input) {
         const record = parsePurgeRecord(input.toString('utf8'), 'purged');
         for (const [digest, { day, reason }] of record) {

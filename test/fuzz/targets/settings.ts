@@ -15,14 +15,14 @@ export function settingTargets(): Target[] {
     {
       name: 'settings file',
       seeds: [
-        'version: 0\nremote: origin\nremotes:\n  origin:\n    url: s3://bucket/prefix\n    region: eu-west-1 # there\n',
-        'version: 0\ncache:\n  dir: ~/cache\n  links: [reflink, copy]\n  packBelow: 16KiB\ncore:\n  autostage: false\n',
-        '{"version": 0, "remotes": {"a": {"url": "../store", "endpoint": "https://s3.example.org", "pathStyle": true}}}',
+        'version: 1\nremote: origin\nremotes:\n  origin:\n    url: s3://bucket/prefix\n    region: eu-west-1 # there\n',
+        'version: 1\ncache:\n  dir: ~/cache\n  links: [reflink, copy]\n  packBelow: 16KiB\ncore:\n  autostage: false\n',
+        '{"version": 1, "remotes": {"a": {"url": "../store", "endpoint": "https://s3.example.org", "pathStyle": true}}}',
         'remotes:\n# origin:\n',
         '',
       ],
       words: [
-        'version: 0\n',
+        'version: 1\n',
         'remote: ',
         'remotes:\n',
         '  origin:\n',

@@ -31,7 +31,7 @@ export function statCacheTargets({ fixture, scratch }: Surroundings): Target[] {
     {
       name: 'stat cache',
       seeds: [sample],
-      words: ['mlvstat0'],
+      words: ['mlvstat1'],
       run: (input) => runStatCache(input, join(scratch, 'stat')),
     },
     {

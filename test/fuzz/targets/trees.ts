@@ -34,7 +34,7 @@ export function treeTargets({ fixture }: Surroundings): Target[] {
     {
       name: 'root of a tree',
       seeds: [fixture('tree-root.txt'), fixture('tree-root-of-lists.txt'), formatRootHeader(0)],
-      words: ['mlv-tree 0 ', 'mlv-tree 1 0\n', ...words],
+      words: ['mlv-tree 1 ', 'mlv-tree 2 0\n', ...words],
       run(input) {
         const { level, nodes } = parseRoot(input, HASH);
         check(
@@ -54,7 +54,7 @@ export function treeTargets({ fixture }: Surroundings): Target[] {
     {
       name: 'what a tree object names',
       seeds: ['page', 'list', 'root', 'root-of-lists'].map((name) => fixture(`tree-${name}.txt`)),
-      words: ['mlv-tree 0 0\n', ...words],
+      words: ['mlv-tree 2 0\n', ...words],
       run: (input) => childrenOf(input, HASH),
     },
   ];
