@@ -126,6 +126,11 @@ export function keepsFileModes({ commonDir }: GitLayout): boolean {
   return value === undefined || isTrue(value);
 }
 
+/** True for a clone whose history is cut: some commits have parents that are not there. */
+export function isShallow({ commonDir }: GitLayout): boolean {
+  return (statSync(join(commonDir, 'shallow'), { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
 /** What is at a path, symbolic links followed; undefined for nothing, or something else. */
 export function kindOf(path: string): 'file' | 'folder' | undefined {
   try {
