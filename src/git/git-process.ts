@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { devNull } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { MlvError } from '../domain/errors.ts';
 import { discoverLayout, type GitLayout } from './layout.ts';
@@ -148,6 +149,9 @@ function childEnvironment(layout: GitLayout, given: Environment): Record<string,
     if (value !== undefined && !REMOVED.includes(name)) env[name] = value;
   }
   Object.assign(env, { LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0' });
+  // A commit is what its id says, as for Git's own transfers and collections: replacements are this clone's alone, and data that
+  // the others need would not be sent. isomorphic-git knows neither.
+  Object.assign(env, { GIT_NO_REPLACE_OBJECTS: '1', GIT_GRAFT_FILE: devNull });
   // Naming the repository would switch off Git's check of who owns it, so that is left to Git wherever Git finds it itself.
   if (!isFoundByGit(layout)) Object.assign(env, { GIT_DIR: layout.gitDir, GIT_WORK_TREE: layout.workTree });
   return env;

@@ -7,6 +7,8 @@ export interface IndexEntry extends GitFile {
   readonly mode: string;
   /** 0, or 1 to 3 for the sides of a conflict. */
   readonly stage: number;
+  /** True where Git does not expect it on disk: left out by a sparse checkout, or marked `--skip-worktree`. */
+  readonly isSkipped: boolean;
 }
 
 export interface IndexFile {
@@ -70,6 +72,7 @@ function parse(bytes: Buffer, path: string): IndexFile {
         .toString(8)
         .padStart(6, '0'),
       stage: (flags >> 12) & 3,
+      isSkipped: (flags & 0x4000) !== 0 && (bytes.readUInt16BE(at + ENTRY_HEAD) & 0x4000) !== 0,
     });
     at = version === 4 ? nameEnd + 1 : nameEnd + (8 - ((nameEnd - at) % 8));
   }

@@ -50,8 +50,11 @@ export async function stageIsomorphic(
     const folders = new Set([...known].flatMap(ancestorsOf));
     const added = paths.filter((path) => isOnDisk(layout, path, known));
     const onDisk = new Set(added);
+    const skipped = new Set(entries.filter(({ isSkipped }) => isSkipped).map(({ path }) => path));
     // A file where Git has a folder, or the reverse, takes its place.
-    const removed = paths.filter((path) => (onDisk.has(path) ? folders.has(path) : known.has(path)));
+    const removed = paths.filter((path) =>
+      onDisk.has(path) ? folders.has(path) : known.has(path) && !skipped.has(path),
+    );
     const replaced = added.flatMap((path) => ancestorsOf(path).filter((folder) => known.has(folder)));
     const access = {
       fs: isomorphicFiles(layout, { index: lock, onPack: () => undefined }),

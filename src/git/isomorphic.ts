@@ -88,6 +88,10 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
 
   async function resolveBase(base: string, revision: string): Promise<CommitId | undefined> {
     if (/^[0-9a-f]{40}$/.test(base)) return commitAt(base);
+    // These may list several, each with a note; Git takes the first.
+    const listed = /^(?:FETCH|MERGE)_HEAD$/.test(base) ? await readText(join(layout.gitDir, base)) : '';
+    const first = /^[0-9a-f]{40}(?=\s)/.exec(listed)?.[0];
+    if (first !== undefined) return commitAt(first);
     const isTopLevel = /^[A-Z_]+$/.test(base) || base.startsWith('refs/');
     const places = ['refs/', 'refs/tags/', 'refs/heads/', 'refs/remotes/'].map((prefix) => prefix + base);
     for (const name of [...(isTopLevel ? [base] : []), ...places, `refs/remotes/${base}/HEAD`]) {
@@ -269,7 +273,7 @@ function isRefName(name: string): boolean {
 async function packedRefs(path: string): Promise<Map<string, string>> {
   const refs = new Map<string, string>();
   for (const line of (await readText(path)).split('\n')) {
-    const [, id, name] = /^([0-9a-f]{40}) (\S+)$/.exec(line) ?? [];
+    const [, id, name] = /^([0-9a-f]{40}) ([^ ]+)$/.exec(line) ?? [];
     if (id !== undefined && name !== undefined) refs.set(name, id);
   }
   return refs;

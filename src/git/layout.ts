@@ -109,21 +109,37 @@ function configuredWorkTree(gitDir: string): string | undefined {
 
 /** What core.worktree and core.bare say of the main work tree, the first of which counts. Linked ones know neither setting. */
 export function workTreeSettings(gitDir: string): { readonly workTree: string | undefined; readonly isBare: boolean } {
-  const config = readGitConfigFile(join(gitDir, 'config'));
+  const setting = workTreeSetting({ gitDir, commonDir: gitDir });
+  const workTree = setting('core.worktree');
+  return {
+    workTree: workTree === undefined ? undefined : resolve(gitDir, workTree),
+    isBare: isTrue(setting('core.bare')),
+  };
+}
+
+/** True where only a part of what Git has is on disk (git sparse-checkout). */
+export function isSparse(layout: GitLayout): boolean {
+  return isTrue(workTreeSetting(layout)('core.sparsecheckout'));
+}
+
+/** Settings of the repository, over which each work tree may lay its own. */
+function workTreeSetting({ gitDir, commonDir }: Omit<GitLayout, 'workTree'>): (name: string) => string | undefined {
+  const config = readGitConfigFile(join(commonDir, 'config'));
   const own = isTrue(config.get('extensions.worktreeconfig'))
     ? readGitConfigFile(join(gitDir, 'config.worktree'))
     : undefined;
-  const workTree = own?.get('core.worktree') ?? config.get('core.worktree');
-  return {
-    workTree: workTree === undefined ? undefined : resolve(gitDir, workTree),
-    isBare: isTrue(own?.get('core.bare') ?? config.get('core.bare')),
-  };
+  return (name) => own?.get(name) ?? config.get(name);
 }
 
 /** What core.fileMode says: false for a repository on a disk without executable bits. */
 export function keepsFileModes({ commonDir }: GitLayout): boolean {
   const value = readGitConfigFile(join(commonDir, 'config')).get('core.filemode');
   return value === undefined || isTrue(value);
+}
+
+/** True for a clone whose history is cut: some commits have parents that are not there. */
+export function isShallow({ commonDir }: GitLayout): boolean {
+  return (statSync(join(commonDir, 'shallow'), { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 /** What is at a path, symbolic links followed; undefined for nothing, or something else. */

@@ -9,7 +9,7 @@ export type RevisionStep = { readonly parent: number } | { readonly ancestor: nu
  * `^{}` are no step. Undefined for the syntax that only Git itself knows: `@{…}`, `:/text`, ranges and the like.
  */
 export function parseRevision(revision: string): { base: string; steps: RevisionStep[] } | undefined {
-  const found = /^([^~^:\\?*[\s\p{Cc}]+?)((?:~\d*|\^\d*|\^\{(?:commit)?\})*)$/u.exec(revision);
+  const found = /^([^~^:\\?*[ \p{Cc}]+?)((?:~\d*|\^\d*|\^\{(?:commit)?\})*)$/u.exec(revision);
   const base = found?.[1];
   if (base === undefined || base.includes('..') || base.includes('@{') || base.startsWith('-')) return undefined;
   const steps: RevisionStep[] = [];

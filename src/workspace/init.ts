@@ -47,7 +47,7 @@ version: ${SETTINGS_VERSION}
 
 /**
  * Makes a folder a project. Throws `not-a-git-repository`, `init-in-subfolder`, `init-inside-git`, `already-a-project`,
- * `init-inside-project`, `project-ignored`, `project-folder-invalid`, `local-folder-distrusted`.
+ * `init-inside-project`, `project-ignored`, `project-not-checked-out`, `project-folder-invalid`, `local-folder-distrusted`.
  */
 export async function init(options: InitOptions): Promise<InitResult> {
   const { cwd, environment } = options;
@@ -74,6 +74,7 @@ async function initIn(
   const isNew = lstatSync(file, { throwIfNoEntry: false }) === undefined;
   if (!isNew && !force) throw alreadyAProject(folders.root);
   if (git !== undefined && (await git.ignored([inGit])).length > 0) throw ignoredByGit(file);
+  if (git !== undefined && isNew && !force && (await git.tracked([inGit])).length > 0) throw notCheckedOut(file);
 
   const settings = await readSettings(folders, environment);
   prepareCache(cacheFolderOf(folders, settings, environment));
@@ -135,6 +136,16 @@ function enclosingProject(folder: string, environment: Environment): string | un
     if (error instanceof MlvError && error.code === 'not-a-project') return undefined;
     throw error;
   }
+}
+
+/** New settings would take the place of those that everybody has. */
+function notCheckedOut(file: string): MlvError {
+  return new MlvError({
+    code: 'project-not-checked-out',
+    kind: 'refused',
+    message: `This is an mlv project already: Git has ${file}, it is just not here`,
+    hint: `Get it: git restore ${PROJECT_FILE}, or git sparse-checkout add .mlv. To begin with new settings: mlv init --force`,
+  });
 }
 
 function notARepository(cwd: string): MlvError {

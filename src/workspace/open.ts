@@ -9,7 +9,7 @@ import { MAX_SETTINGS_BYTES, parsePlainSettings } from '../domain/settings-file.
 import type { PurgeRecord } from '../domain/purge-record.ts';
 import type { GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
-import { discoverLayout, keepsFileModes } from '../git/layout.ts';
+import { discoverLayout, isSparse, keepsFileModes } from '../git/layout.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { tryLinkTypes } from '../platform/link-types.ts';
 import type { LockWaiting } from '../platform/lock.ts';
@@ -238,7 +238,12 @@ function notAProject(cwd: string, layout: GitLayout | undefined): MlvError {
     code: 'not-a-project',
     kind: 'missing',
     message: `${cwd} is not in an mlv project: ${layout === undefined ? 'no folder above it' : `no folder up to ${layout.workTree}`} has ${PROJECT_FILE}`,
-    hint: layout === undefined ? 'git init, then mlv init (or mlv init --no-git to do without Git)' : 'mlv init',
+    hint:
+      layout === undefined
+        ? 'git init, then mlv init (or mlv init --no-git to do without Git)'
+        : isSparse(layout)
+          ? 'This checkout is sparse. If the project has settings in Git: git sparse-checkout add .mlv. Otherwise: mlv init'
+          : 'mlv init',
   });
 }
 

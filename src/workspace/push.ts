@@ -2,6 +2,7 @@ import type { Digest } from '../domain/digest.ts';
 import { parsePlainPointer } from '../domain/pointer.ts';
 import { DAY_MS } from '../domain/remote-times.ts';
 import type { CommitId } from '../git/git.ts';
+import { isShallow } from '../git/layout.ts';
 import { upload } from '../storage/upload.ts';
 import type { UploadResult } from '../storage/upload.ts';
 import type { UploadRoot } from '../storage/upload-plan.ts';
@@ -80,7 +81,9 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
       for (const { path } of result.damaged) missing.push(`${path} (damaged in the cache)`);
       for (const { path, reason } of result.failed) failed.push({ path, reason });
       needsRepair ||= result.damaged.length > 0;
-      if (history?.head !== undefined && unsent === 0) notePushedCommit(named.folder, moment, history.head);
+      // Where history is cut, what a commit leads to was not looked at; the clone may get it later.
+      const isWhole = workspace.layout !== undefined && !isShallow(workspace.layout);
+      if (history?.head !== undefined && unsent === 0 && isWhole) notePushedCommit(named.folder, moment, history.head);
     } finally {
       named.remote.close();
     }

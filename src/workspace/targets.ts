@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
@@ -30,7 +30,7 @@ const GLOB = /[*?[\]{}]/;
 
 /**
  * A path that a person typed, as a path of the project. Symlinks on the way are not followed out of it. Throws `path-outside`,
- * `path-beyond-symlink`, `path-invalid`.
+ * `path-beyond-symlink`, `path-in-repository`, `path-invalid`.
  */
 export function resolveTarget(workspace: Workspace, cwd: string, target: string): RepoPath {
   const absolute = join(realFolder(dirname(resolve(cwd, target))), basename(resolve(cwd, target)));
@@ -47,7 +47,25 @@ export function resolveTarget(workspace: Workspace, cwd: string, target: string)
       hint: `Copy the data into the project first, or let mlv do it: "mlv add ${target} -o DEST".`,
     });
   }
-  return inside === '' ? REPO_ROOT : parseRepoPath(inside);
+  if (inside === '') return REPO_ROOT;
+  const path = parseRepoPath(inside);
+  requireOwnRepository(workspace, path);
+  return path;
+}
+
+/** A submodule, or whatever other repository lies in this one, has its own pointers, which this one's Git cannot hold. */
+function requireOwnRepository({ root }: Workspace, path: RepoPath): void {
+  const segments = path.split('/');
+  for (let depth = 1; depth < segments.length; depth++) {
+    const folder = segments.slice(0, depth).join('/');
+    if (!existsSync(join(root, folder, '.git'))) continue;
+    throw new MlvError({
+      code: 'path-in-repository',
+      kind: 'refused',
+      message: `${path} belongs to another Git repository, ${folder}`,
+      hint: `Run mlv in it: mlv -C ${join(root, folder)}`,
+    });
+  }
 }
 
 /** Everything tracked that the targets mean; everything there is when none is given. Throws `not-tracked` for one that means nothing. */

@@ -1,12 +1,14 @@
 /** A CI job: a shallow checkout of one commit, Node and no git, a key that may only read. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ciJobs } from '../support/ci-jobs.ts';
 import { asRead, manyFiles, readFolder, writeFiles } from '../support/folders.ts';
 import type { TestRepository } from '../support/git.ts';
 import type { MlvResult, MlvRig } from '../support/mlv.ts';
-import { makeMlvRig } from '../support/mlv.ts';
+import { BIN, makeMlvRig } from '../support/mlv.ts';
 import { OWNER, READER, startRig } from '../support/s3-server/rig.ts';
 import type { S3Server } from '../support/s3-server/server.ts';
 import type { Credential } from '../support/s3-server/signature.ts';
@@ -156,5 +158,101 @@ describe('with a key that may only read', () => {
     ]);
     const wrong = await runJob(root, ['pull'], { ...keys(READER), AWS_ACCESS_KEY_ID: 'SOMEBODY' });
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('does not accept the credentials')]);
+  });
+});
+
+describe('what the jobs in docs/ci.md do', () => {
+  const { github, gitlab } = ciJobs();
+
+  /** Runs the commands one by one, as a runner does, with a `mlv` in PATH, and an `npm` that notes what it was to install. */
+  async function runCommands(cwd: string, commands: readonly string[], env: Readonly<Record<string, string>>) {
+    const tools = join(rig.folder, 'tools');
+    mkdirSync(tools, { recursive: true });
+    const script = (name: string, ...lines: string[]): void =>
+      writeFileSync(join(tools, name), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
+    script('mlv', `exec node '${BIN}' "$@"`);
+    script('npm', 'echo "npm $*"');
+    const ran: { command: string; code: unknown; output: string }[] = [];
+    for (const command of commands) {
+      const child = spawn('/bin/sh', ['-e', '-c', command], {
+        cwd,
+        env: { ...rig.env, PATH: `${tools}:${onlyNode}`, CI: 'true', ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+      const [code] = (await once(child, 'close')) as unknown[];
+      ran.push({ command, code, output: output.replaceAll(/^(?:getting|checking out): .*\n/gm, '') });
+      if (code !== 0) break;
+    }
+    return ran;
+  }
+
+  /** What a system checks out of a pull request: the merge of both, which is on no branch, and nothing else. */
+  function checkOutMerge(name: string, commit: string): string {
+    const { git } = project;
+    const tree = git('rev-parse', `${commit}^{tree}`);
+    return checkOut(name, git('commit-tree', tree, '-p', commits.first, '-p', commit, '-m', 'Merge the request'));
+  }
+
+  describe.each([
+    ['GitHub', github.commands, {}],
+    ['GitLab', gitlab.commands, { AWS_TOKEN: 'token of the job' }],
+  ] as const)('of %s', (system, commands, more) => {
+    test('gives the data of a merge whose data was pushed, and from a cache what was got before', async () => {
+      const root = checkOutMerge(`${system} pushed`, commits.second);
+      const ran = await runCommands(root, commands, { ...keys(READER), ...more });
+      expect(ran.map(({ command, code }) => [command, code])).toEqual(commands.map((command) => [command, 0]));
+      expect(ran[0]?.output).toBe('npm install -g ./tools/mlv-0.1.0.tgz\n');
+      expect(ran.at(-2)?.output).toMatch(/^store  s3:\/\/data\/team  complete: .* no data read\n$/);
+      expect(readFolder(join(root, 'data'))).toEqual(asRead(SECOND));
+      // The next run has the cache, and no more of .git.
+      const next = checkOutMerge(`${system} next`, commits.second);
+      cpSync(join(root, '.git/mlv/cache'), join(next, '.git/mlv/cache'), { recursive: true });
+      const again = await runCommands(next, commands, { ...keys(READER), ...more });
+      expect(again.at(-1)).toEqual({
+        command: 'mlv pull',
+        code: 0,
+        output: 'store  s3://data/team  up to date\ndata  302 files written, 9.4 MB\n',
+      });
+      expect(readFolder(join(next, 'data'))).toEqual(asRead(SECOND));
+    });
+
+    test('fails at the check where data was not pushed, and names it', async () => {
+      const root = checkOutMerge(`${system} unpushed`, commits.unpushed);
+      const ran = await runCommands(root, commands, { ...keys(READER), ...more });
+      const last = ran.at(-1);
+      expect([last?.command, last?.code]).toEqual(['mlv verify --quick --rev HEAD', 1]);
+      expect(
+        last?.output
+          .replace(/[0-9a-f]{10}\b/, 'COMMIT')
+          .split('\n')
+          .slice(1),
+      ).toEqual([
+        '',
+        'missing: 302 files that should be in store',
+        '  data (as of COMMIT): 302 files',
+        '',
+        'hint: Push it from the clone that has it: mlv push',
+        '',
+      ]);
+    });
+  });
+
+  test('as data for programs', async () => {
+    const ask = (root: string) => runJob(root, ['--json', 'verify', '--quick', '--rev', 'HEAD'], keys(READER));
+    const good = await ask(checkOutMerge('json pushed', commits.second));
+    expect([good.code, JSON.parse(good.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ clean: true, missing: [], missingFiles: 0 }),
+    ]);
+    const bad = await ask(checkOutMerge('json unpushed', commits.unpushed));
+    const path = expect.stringMatching(/^data \(as of [0-9a-f]{10}\)$/);
+    const missing = [{ path, digest: expect.stringMatching(/^[0-9a-f]{64}$/), files: 302 }];
+    expect([bad.code, JSON.parse(bad.stdout)]).toEqual([
+      1,
+      expect.objectContaining({ clean: false, missing, missingFiles: 302 }),
+    ]);
   });
 });
