@@ -36,7 +36,7 @@ export interface IncompleteVersion {
   readonly path: string;
   readonly commit: string;
   readonly remote: string;
-  /** Files that are missing; those that several versions miss are counted with the newest. */
+  /** Files that are missing; one that several versions miss is counted once. */
   readonly files: number;
 }
 
