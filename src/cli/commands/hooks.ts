@@ -43,7 +43,7 @@ export const hooksStatus = defineCommand({
   ],
   positionals: {},
   options: {},
-  example: { command: 'mlv hooks', about: 'Lists the hooks' },
+  example: { command: 'mlv hooks status', about: 'Lists the hooks' },
   async run(_args, { open, cwd }) {
     const result = await readHooksStatus(await open());
     const { hooks, autoPush, program } = result;

@@ -74,7 +74,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'hooks install',
-    summary: 'let Git check data before it pushes, and bring it after a switch',
+    summary: 'let git push and git switch look after data',
     load: async () => (await import('./hooks.ts')).hooksInstall,
   },
   {
