@@ -143,6 +143,16 @@ describe('git push', () => {
     expect(git(root, ['ls-remote', 'origin', 'blob']).output).toContain('refs/tags/blob');
   });
 
+  test('does not look up again what mlv push has just sent', async () => {
+    const { root, record } = await project('just-sent');
+    await told(rig, root, ['push']);
+    // Whoever looked would find nothing.
+    rmSync(join(root, '../store/index'), { recursive: true });
+    quietly(root, ['push', 'origin', 'main']);
+    await record({ a: '2' });
+    expect(git(root, ['push', 'origin', 'main']).code).toBe(1);
+  });
+
   test('is refused where nobody can tell: no remote, or one that is not to be reached', async () => {
     const repository = await project('unreachable');
     const { root } = repository;
