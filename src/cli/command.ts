@@ -69,6 +69,10 @@ export interface Context {
   readonly isVerbose: boolean;
   /** Asks for a yes or no, on stderr; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;
+  /** All that comes on standard input. */
+  input(): Promise<string>;
+  /** The program itself: Node, and the script that it runs. */
+  readonly program: readonly [node: string, script: string];
   /** Progress and interruption, to be handed to the verb. */
   readonly verb: VerbOptions;
   /** For verbs that open no project: how to wait for locks. */

@@ -4,7 +4,7 @@ import { MlvError } from '../domain/errors.ts';
 const ELSEWHERE: Readonly<Record<string, string>> = {
   branch: "Branches are Git's: git branch",
   clone: 'git clone URL, then mlv pull in the clone',
-  install: 'There is nothing to install: mlv init is all a project needs',
+  install: 'mlv hooks install',
   list: 'mlv status lists what is tracked',
   ls: 'mlv status lists what is tracked',
   merge: 'git merge, then mlv checkout',

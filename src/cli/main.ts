@@ -78,6 +78,12 @@ async function main(): Promise<void> {
     stderr: lazyStream(() => process.stderr),
     signal: abort.signal,
     ask,
+    async input() {
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString('utf8');
+    },
+    program: [process.execPath, process.argv[1] ?? ''],
   });
 }
 

@@ -29,6 +29,10 @@ export interface Surroundings {
   readonly signal: AbortSignal;
   /** Asks for a yes or no; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;
+  /** All that comes on standard input. */
+  input(): Promise<string>;
+  /** The program itself: Node, and the script that it runs. */
+  readonly program: readonly [node: string, script: string];
 }
 
 /** Runs one command line and prints what comes of it. Returns the exit code; never rejects. */
@@ -100,6 +104,8 @@ async function execute(
       progress.stop();
       return globals.isJson ? Promise.resolve(undefined) : surroundings.ask(question);
     },
+    input: surroundings.input,
+    program: surroundings.program,
     locks,
     async open() {
       const { openWorkspace } = await import('../workspace/open.ts');

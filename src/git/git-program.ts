@@ -1,3 +1,4 @@
+import { resolve as resolvePath } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -272,6 +273,11 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
       const candidates = paths.filter((path) => excluded.has(`./${path}`));
       const tracked = candidates.length === 0 ? new Set() : withAncestors(await trackedAt(candidates));
       return candidates.filter((path) => !tracked.has(path));
+    },
+
+    async hooksFolder() {
+      const output = await git.run(['rev-parse', '--git-path', 'hooks']);
+      return resolvePath(layout.workTree, output.toString('utf8').replace(/\r?\n$/, ''));
     },
 
     close: () => objects.close(),

@@ -111,6 +111,11 @@ export interface GitRepository {
   tracked(paths: readonly string[]): Promise<string[]>;
   /** Those of `paths` (files or folders, existing or not) that Git's ignore rules exclude; what is tracked, or has tracked files in it, is not. */
   ignored(paths: readonly string[]): Promise<string[]>;
+  /**
+   * The folder that Git runs hooks from (`core.hooksPath`, whatever file says so), existing or not; absolute, symbolic links as they
+   * are. Throws `git-program-needed` where this engine cannot tell.
+   */
+  hooksFolder(): Promise<string>;
   /** Ends child processes. */
   close(): Promise<void>;
 }

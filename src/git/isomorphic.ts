@@ -212,12 +212,11 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
     },
 
     async remoteRefs() {
-      throw new MlvError({
-        code: 'git-program-needed',
-        kind: 'unsupported',
-        message: 'what the remotes of this repository have can only be asked by the git program',
-        hint: 'Install Git.',
-      });
+      throw programNeeded('what the remotes of this repository have can only be asked by the git program');
+    },
+
+    async hooksFolder() {
+      throw programNeeded('hooks are run by the git program, and only it knows from where');
     },
 
     async *fileVersions({ tips, exclude, accept }) {
@@ -297,4 +296,8 @@ function notFound(id: string): (error: unknown) => never {
 /** isomorphic-git's errors carry their class's name as `code`. */
 function isNamed(error: unknown, name: string): boolean {
   return hasErrorCode(error, name);
+}
+
+function programNeeded(message: string): MlvError {
+  return new MlvError({ code: 'git-program-needed', kind: 'unsupported', message, hint: 'Install Git.' });
 }

@@ -1,6 +1,5 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { findProgram } from '../platform/find-program.ts';
 import type { GitRepository } from './git.ts';
 import { openGitProgram } from './git-program.ts';
 import type { Environment } from './git-process.ts';
@@ -22,7 +21,7 @@ export interface OpenGitOptions {
  */
 export async function openGit(layout: GitLayout, options: OpenGitOptions): Promise<GitRepository> {
   const { program = 'auto', env, excludesFile } = options;
-  const executable = program === 'isomorphic-git' ? undefined : findGit(env['PATH'] ?? '');
+  const executable = program === 'isomorphic-git' ? undefined : findProgram('git', env['PATH'] ?? '');
   if (executable !== undefined) return openGitProgram(layout, { executable, env });
   if (program !== 'git') return openIsomorphicGit(layout, { excludesFile });
   throw new MlvError({
@@ -31,23 +30,4 @@ export async function openGit(layout: GitLayout, options: OpenGitOptions): Promi
     message: 'No git program in PATH',
     hint: 'Install git, or correct PATH',
   });
-}
-
-function findGit(path: string): string | undefined {
-  const name = delimiter === ';' ? 'git.exe' : 'git';
-  // An empty entry would mean the current folder, which nobody should run programs from.
-  return path
-    .split(delimiter)
-    .filter((folder) => folder !== '')
-    .map((folder) => join(folder, name))
-    .find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -1,16 +1,10 @@
 import { existsSync } from 'node:fs';
-import { makeFolderDurably } from '../platform/durable-write.ts';
 import { join } from 'node:path';
-import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { findCollisions } from '../domain/name-collisions.ts';
 import { readEntries } from '../domain/tree-reader.ts';
-import { probeNames } from '../platform/disk-probe.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
-import type { TreeEntry } from '../domain/tree.ts';
-import type { CheckoutStep } from '../domain/three-way.ts';
-import type { CheckoutRecord, Selection } from './checkout-record.ts';
+import type { CheckoutRecord } from './checkout-record.ts';
 import {
   joinSelections,
   readCheckoutRecord,
@@ -20,11 +14,11 @@ import {
 } from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { completeRoots } from './complete-roots.ts';
+import type { Examined } from './checkout-conflicts.ts';
+import { findLosses, refuseConflicts, requireDistinctNames } from './checkout-conflicts.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
-import { changesType, openPlan } from './checkout-plan.ts';
 import { applyPlan } from './checkout-apply.ts';
 import type { Workspace } from './open.ts';
-import { isOnOneDisk } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { purgedLine } from './purge-record.ts';
 import { requireHeld } from './require-held.ts';
@@ -55,13 +49,24 @@ export interface CheckoutResult {
   readonly purged: readonly string[];
 }
 
-export interface CheckoutOptions extends Targets, VerbOptions {
+/** How to check out, whatever is selected. */
+interface CheckoutManner extends VerbOptions {
   /** Overwrite local edits of tracked files. */
   readonly force?: boolean | undefined;
   /** Make again, with the link types now set, what is right already. */
   readonly relink?: boolean | undefined;
   /** Lists of files that are needed to tell edits are fetched where the cache lacks them. */
   readonly mayFetch?: boolean | undefined;
+}
+
+export type CheckoutOptions = Targets & CheckoutManner;
+
+/** What a checkout did, and what it could not do. */
+export interface CheckoutOutcome extends CheckoutResult {
+  /** With `onConflict: 'skip'`: paths that are as they were, because both sides changed. */
+  readonly conflicts: readonly MlvError[];
+  /** What the cache lacks, or stands in the way: a line for each. */
+  readonly failed: readonly string[];
 }
 
 /**
@@ -71,16 +76,32 @@ export interface CheckoutOptions extends Targets, VerbOptions {
  */
 export async function checkout(workspace: Workspace, options: CheckoutOptions): Promise<CheckoutResult> {
   const selected = await selectTracked(workspace, options);
+  const { failed, conflicts: _none, ...result } = await checkoutSelected(workspace, selected, options);
+  if (failed.length > 0) throw incomplete(failed);
+  return result;
+}
+
+/** The same for these tracked paths; with `onConflict: 'skip'` those where both sides changed are left alone, and the rest is done. */
+export async function checkoutSelected(
+  workspace: Workspace,
+  selected: readonly Selected[],
+  options: CheckoutManner & { readonly onConflict?: 'skip' },
+): Promise<CheckoutOutcome> {
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     const failed: string[] = [];
-    /** What the cache lacks of one path's list of files stops that path, and no other. */
-    async function attempt<T>(path: RepoPath, work: () => T | Promise<T>): Promise<T | undefined> {
+    const conflicts: MlvError[] = [];
+    /** What the cache lacks of one path's list of files stops that path, and no other; so does a conflict that is to be skipped. */
+    async function attempt<T>(path: string, work: () => T | Promise<T>): Promise<T | undefined> {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof MlvError) || (error.code !== 'blob-missing' && error.code !== 'blob-corrupt'))
-          throw error;
+        if (!(error instanceof MlvError)) throw error;
+        if (error.kind === 'conflict' && options.onConflict === 'skip') {
+          conflicts.push(error);
+          return undefined;
+        }
+        if (error.code !== 'blob-missing' && error.code !== 'blob-corrupt') throw error;
         failed.push(
           `${path}: ${error.code === 'blob-missing' ? 'its list of files is not, or not whole, in the cache' : error.message}`,
         );
@@ -97,12 +118,20 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
         else examined.push(found);
       });
     }
-    const overwritten = refuseConflicts(examined, options.force === true);
+    const isForced = options.force === true;
+    const clear: Examined[] = [];
+    const overwritten: string[] = [];
+    // What is refused together is told together.
+    for (const lot of options.onConflict === 'skip' ? examined.map((each) => [each]) : [examined])
+      await attempt(lot[0]?.situation.path ?? '', () => {
+        overwritten.push(...refuseConflicts(lot, isForced));
+        clear.push(...lot);
+      });
     requireRoomToCheckOut(
       workspace,
-      examined.map(({ situation }) => situation),
+      clear.map(({ situation }) => situation),
     );
-    for (const { situation } of examined) {
+    for (const { situation } of clear) {
       const applied = await attempt(situation.path, () =>
         applyPlan(workspace, situation, { tasks, ...progressOptions(options) }),
       );
@@ -110,12 +139,9 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
       items.push(applied.item);
       for (const problem of applied.problems) failed.push(problem);
     }
-    if (failed.length > 0) {
-      completeRoots(workspace).forget();
-      throw incomplete(failed);
-    }
-    const purged = selected.flatMap((each) => purgedLines(workspace, each));
-    return { items: items.sort((a, b) => (a.path < b.path ? -1 : 1)), overwritten, purged };
+    if (failed.length > 0) completeRoots(workspace).forget();
+    const purged = failed.length > 0 ? [] : selected.flatMap((each) => purgedLines(workspace, each));
+    return { items: items.sort((a, b) => (a.path < b.path ? -1 : 1)), overwritten, purged, conflicts, failed };
   } catch (error) {
     // A tree object that was taken to be there: the next fetch looks again.
     if (error instanceof MlvError && (error.code === 'blob-missing' || error.kind === 'corrupt'))
@@ -130,7 +156,7 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
 async function assess(
   workspace: Workspace,
   { tracked, selection, isNamed, record }: Selected & { readonly record: CheckoutRecord },
-  options: CheckoutOptions,
+  options: CheckoutManner,
   tasks: StorageTasks,
 ): Promise<CheckoutSituation | undefined> {
   const { path } = tracked;
@@ -169,26 +195,6 @@ async function assess(
   };
 }
 
-/** On a disk that ignores case or normalisation, two entries of one name would overwrite each other. */
-function requireDistinctNames(workspace: Workspace, { path, content, selected }: CheckoutSituation): void {
-  if (content?.type !== 'dir') return;
-  const { root, ownFolder } = workspace;
-  // A trial file that a killed command leaves is to be nothing that Git would add.
-  makeFolderDurably(ownFolder);
-  const { ignoresCase, ignoresNormalisation } = probeNames(isOnOneDisk(ownFolder, root) ? ownFolder : root);
-  if (!ignoresCase && !ignoresNormalisation) return;
-  const entries = selectedEntries(workspace, content.hash, selected);
-  const collisions = findCollisions(entries);
-  if (collisions.length === 0) return;
-  throw new MlvError({
-    code: 'checkout-names-collide',
-    kind: 'conflict',
-    message: `${path} holds names that are one and the same on this disk`,
-    items: collisions.map((group) => group.map((name) => `${path}/${name}`).join(' = ')),
-    hint: 'Nothing was changed. Rename them where case matters, or check out a part: "mlv checkout PATH/INSIDE".',
-  });
-}
-
 /** What of a version was purged, and would be here. */
 function purgedLines(workspace: Workspace, { tracked: { path, pointer }, selection: asked }: Selected): string[] {
   const record = workspace.purged();
@@ -211,26 +217,11 @@ function purgedLines(workspace: Workspace, { tracked: { path, pointer }, selecti
   return lines;
 }
 
-function* selectedEntries(workspace: Workspace, root: Digest, selected: Selection): Generator<string> {
-  for (const below of selected === 'all' ? [undefined] : selected) {
-    for (const entry of readEntries(root, workspace.cache().read, below)) yield treePathToText(entry.path);
-  }
-}
-
-/** A situation, and what carrying it out would lose. */
-interface Examined {
-  readonly situation: CheckoutSituation;
-  /** Paths that both sides changed. */
-  readonly conflicts: readonly string[];
-  /** With force: paths whose edits will be overwritten. */
-  readonly overwritten: readonly string[];
-}
-
 /** Undefined where nothing is to be done. Throws `blob-missing` where the tree that is to come is not whole. */
 async function examine(
   workspace: Workspace,
   selected: Selected,
-  options: CheckoutOptions,
+  options: CheckoutManner,
   tasks: StorageTasks,
 ): Promise<Examined | undefined> {
   const { path } = selected.tracked;
@@ -253,67 +244,6 @@ async function examine(
     // Without the tree of what was there, all that is not as it is to be counts as an edit.
     return examineWith({ ...onDisk, base: undefined });
   }
-}
-
-/** `unsaved` are paths that are not edited, and whose content only the workspace has. */
-function findLosses(
-  workspace: Workspace,
-  situation: CheckoutSituation,
-): Omit<Examined, 'situation'> & { unsaved: string[] } {
-  const conflicts: string[] = [];
-  const overwritten: string[] = [];
-  const unsaved: string[] = [];
-  const { snapshot, record, restore } = situation;
-  // Nothing is here, and nothing that was deleted is to stay so.
-  if (snapshot.content === undefined && (record.base === undefined || restore === 'all'))
-    return { conflicts, overwritten, unsaved };
-  const plan = openPlan(workspace, situation);
-  for (const step of plan.steps()) {
-    const path = pathOf(situation, step);
-    if (step.action === 'conflict') conflicts.push(path);
-    else if (plan.losesEdit(step)) overwritten.push(path);
-    else if (step.action !== 'keep' && step.found !== undefined && !isSaved(workspace, step.found)) unsaved.push(path);
-  }
-  return { conflicts, overwritten, unsaved };
-}
-
-function isSaved(workspace: Workspace, { kind, digest }: TreeEntry): boolean {
-  return kind === 'd' || workspace.purged().has(digest) || workspace.cache().has(digest);
-}
-
-/** Stops before anything is changed. With force, returns the paths whose edits will be overwritten. */
-function refuseConflicts(examined: readonly Examined[], isForced: boolean): string[] {
-  for (const { situation } of examined) requireFreeFolder(situation);
-  const conflicts = examined.flatMap((each) => each.conflicts);
-  if (conflicts.length === 0) return examined.flatMap((each) => each.overwritten);
-  throw new MlvError({
-    code: 'checkout-conflict',
-    kind: 'conflict',
-    message: `${conflicts.length} ${conflicts.length === 1 ? 'path was' : 'paths were'} changed both here and in the version to check out`,
-    items: conflicts,
-    hint: isForced
-      ? "Files and folders stand in each other's place there: move your own away. Nothing was changed."
-      : 'Nothing was changed. Copy your versions elsewhere, or overwrite them with "mlv checkout --force".',
-  });
-}
-
-/** A folder may not take the place of a file that is nobody's, nor the other way round. */
-function requireFreeFolder({ path, content, snapshot, record }: CheckoutSituation): void {
-  if (content === undefined || snapshot.content === undefined || snapshot.content.type === content.type) return;
-  if (record.base?.type === snapshot.content.type) return;
-  throw new MlvError({
-    code: 'checkout-conflict',
-    kind: 'conflict',
-    message: `${path} is a ${snapshot.content.type === 'dir' ? 'folder' : 'file'} here and a ${content.type === 'dir' ? 'folder' : 'file'} in the version to check out`,
-    items: [path],
-    hint: 'Nothing was changed. Move yours away, then run "mlv checkout" again.',
-  });
-}
-
-function pathOf(situation: CheckoutSituation, step: CheckoutStep): string {
-  const { path, content, record } = situation;
-  const type = changesType(situation) ? record.base?.type : content?.type;
-  return type === 'file' ? path : `${path}/${treePathToText(step.path)}`;
 }
 
 function incomplete(items: readonly string[]): MlvError {

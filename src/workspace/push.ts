@@ -9,6 +9,7 @@ import type { UploadRoot } from '../storage/upload-plan.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
+import type { VerbOptions } from './progress.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { learnPurges } from './purge-record.ts';
 import { pointerPath } from './tracked.ts';
@@ -58,6 +59,25 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
   const groups = groupByRemote(workspace, versions, options.remote);
   // Earlier commits may name data of the default remote even when the workspace names none.
   if (groups.size === 0 && isDefault) groups.set(remoteNameFor(workspace, undefined, options.remote), []);
+  return pushGroups(workspace, groups, { ...options, withHistory: isDefault });
+}
+
+/** Sends these versions to the remotes they belong to. */
+export async function pushVersions(
+  workspace: Workspace,
+  versions: readonly WantedVersion[],
+  verb: VerbOptions,
+): Promise<PushResult> {
+  const groups = groupByRemote(workspace, versions, undefined);
+  return pushGroups(workspace, groups, { ...verb, targets: [], cwd: workspace.root, withHistory: false });
+}
+
+async function pushGroups(
+  workspace: Workspace,
+  groups: ReadonlyMap<string, readonly WantedVersion[]>,
+  options: TransferOptions & { readonly withHistory: boolean },
+): Promise<PushResult> {
+  const { withHistory } = options;
   const remotes: PushedRemote[] = [];
   const missing: string[] = [];
   let needsRepair = false;
@@ -66,7 +86,7 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
     const named = await openNamedRemote(workspace, name, options);
     try {
       const moment = { tombstones: named.remote.tombstones(), day: Math.floor(Date.now() / DAY_MS) };
-      const history = isDefault ? await unpushedHistory(workspace, named, { ...options, moment }) : undefined;
+      const history = withHistory ? await unpushedHistory(workspace, named, { ...options, moment }) : undefined;
       const wanted = [...group, ...(history?.versions ?? [])];
       const result = await send(workspace, named, wanted, {
         ...options,

@@ -35,6 +35,23 @@ describeEngines(({ isProgram, openAt, expectReadable }) => {
       expect(repo.git('show', ':a.mlv')).toBe('solved');
     });
 
+    it('hooks are run from where any settings file says, where the program is there to ask', async () => {
+      const repo = makeRepository(freshPath());
+      repo.commit({ a: '1' });
+      repo.git('worktree', 'add', '--quiet', '../hooked');
+      const linked = join(repo.root, '../hooked');
+      if (!isProgram) {
+        await expect((await openAt(repo.root)).hooksFolder()).rejects.toThrow(failing('git-program-needed'));
+        return;
+      }
+      const folders = async (): Promise<string[]> =>
+        Promise.all([repo.root, linked].map(async (root) => (await openAt(root)).hooksFolder()));
+      expect(await folders()).toEqual([join(repo.root, '.git/hooks'), join(repo.root, '.git/hooks')]);
+      writeFileSync(join(repo.root, '.git/included'), '[core]\n\thooksPath = .my hooks\n');
+      repo.git('config', 'include.path', 'included');
+      expect(await folders()).toEqual([join(repo.root, '.my hooks'), join(repo.root, '../hooked/.my hooks')]);
+    });
+
     it('a linked work tree has its own HEAD and index, and the shared refs and objects', async () => {
       const main = makeBranchyRepository(freshPath());
       main.git('worktree', 'add', '--quiet', '../linked', 'side');

@@ -73,6 +73,27 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fetch.ts')).fetch,
   },
   {
+    name: 'hooks install',
+    summary: 'let git push and git switch look after data',
+    load: async () => (await import('./hooks.ts')).hooksInstall,
+  },
+  {
+    name: 'hooks status',
+    isStandard: true,
+    summary: 'which hooks are installed',
+    load: async () => (await import('./hooks.ts')).hooksStatus,
+  },
+  {
+    name: 'hooks remove',
+    summary: "take mlv's part out of the hooks",
+    load: async () => (await import('./hooks.ts')).hooksRemove,
+  },
+  {
+    name: 'hooks run',
+    summary: 'what the hooks call; not meant to be typed',
+    load: async () => (await import('./hooks-run.ts')).hooksRun,
+  },
+  {
     name: 'verify',
     summary: 'whether data is whole, here or on a remote',
     load: async () => (await import('./verify.ts')).verify,
