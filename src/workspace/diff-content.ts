@@ -29,7 +29,7 @@ export interface FileContent {
 }
 
 /** Content that is on no disk here is fetched up to this many bytes, all of one comparison together. */
-export const FETCHED_BYTES = 64 << 20;
+const FETCHED_BYTES = 64 << 20;
 
 const PIECE = 256 << 10;
 
