@@ -9,7 +9,7 @@ export const log = defineCommand({
   ],
   streams: true,
   positionals: {
-    path: { value: 'PATH', about: 'a tracked path, one inside it, or a folder; everything when none is given' },
+    path: { value: 'PATH', about: 'a tracked path, one inside it, or a folder; else all' },
   },
   options: {
     rev: { type: 'string', value: 'REV', about: 'the versions that lead to this revision, instead of HEAD' },
