@@ -37,8 +37,10 @@ export async function readDiffWords(workspace: Workspace, { words, paths, cwd }:
   if (git === undefined) throw noGit();
   const revisions: Revision[] = [];
   let rest = 0;
-  for (const word of words) {
-    const revision = await readRevision(git, word);
+  // Two are looked up at once: each asks another process. What is wrong with the second is told when it is its turn.
+  const first = words.slice(0, 2).map((word) => settled(readRevision(git, word)));
+  for (const [index, word] of words.entries()) {
+    const revision = await (first[index]?.then((take) => take()) ?? readRevision(git, word));
     if (revision === undefined) break;
     if (paths === undefined && isPath(word, cwd)) throw isBoth(word);
     revisions.push(revision);
@@ -48,6 +50,16 @@ export async function readDiffWords(workspace: Workspace, { words, paths, cwd }:
   for (const word of pathWords)
     if (paths !== undefined || !isPathOrInside(word, cwd, workspace.root)) throw isNeither(word);
   return { ...(await sidesOf(git, revisions)), paths: [...pathWords, ...(paths ?? [])] };
+}
+
+/** What a promise came to, to be taken later. */
+function settled<T>(promise: Promise<T>): Promise<() => T> {
+  return promise.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
 }
 
 type Revision =

@@ -18,7 +18,7 @@ import type { VerbOptions } from './progress.ts';
 import { adoptPointer, progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
 import { contentOf, listTracked, type Tracked } from './tracked.ts';
-import { pointersAt, readPointers } from './version-at.ts';
+import { type PointerAt, pointersAt, readPointers } from './version-at.ts';
 
 /** A tracked path as one side of a comparison has it. */
 export interface DiffVersion {
@@ -58,10 +58,12 @@ interface Given extends VerbOptions {
 export async function* differingDatasets(workspace: Workspace, given: Given): AsyncGenerator<DatasetPair> {
   const { before, after, paths } = given;
   const accept = (path: RepoPath): boolean => selectionOf(path, paths).length > 0;
-  const old = before.kind === 'commit' ? await pointersAt(workspace, before.commit, accept) : [];
+  // Each asks another process.
+  const pointersOf = async (side: DiffSide): Promise<PointerAt[]> =>
+    side.kind === 'commit' ? pointersAt(workspace, side.commit, accept) : [];
+  const [old, now] = await Promise.all([pointersOf(before), pointersOf(after)]);
   const oldBlobs = new Map(old.map(({ path, blob }) => [path, blob]));
   if (after.kind === 'commit') {
-    const now = await pointersAt(workspace, after.commit, accept);
     const nowBlobs = new Map(now.map(({ path, blob }) => [path, blob]));
     const changed = old.filter(({ path, blob }) => nowBlobs.get(path) !== blob);
     const befores = before.kind === 'commit' ? await readPointers(workspace, before.commit, changed) : [];

@@ -3,6 +3,7 @@ import { MlvError } from '../domain/errors.ts';
 import { MAX_POINTER_BYTES, type Pointer } from '../domain/pointer.ts';
 import { meet, parseRepoPath, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
 import { selectiveCursor } from '../domain/three-way.ts';
+import { countChanges, type ChangeCounts } from '../domain/count-changes.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import { EMPTY_CURSOR, openTree, type LoadObject, type TreeCursor } from '../domain/tree-reader.ts';
@@ -29,7 +30,7 @@ export interface LogVersion {
   readonly size: number;
   readonly files: number;
   /** How many files came, changed and went, in the part that was asked for; undefined where its tree is not in the cache. */
-  readonly changes: { readonly added: number; readonly modified: number; readonly deleted: number } | undefined;
+  readonly changes: ChangeCounts | undefined;
 }
 
 export interface LogResult {
@@ -179,7 +180,7 @@ function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) 
         if (side === undefined) continue;
         const inner = relativeRepoPath(path, dataset) ?? '';
         const selection: Selection = path === '' || inner === '' ? 'all' : [treePathFromText(inner)];
-        const changes = countChanges({ before, after, selection, load });
+        const changes = changesOf({ before, after, selection, load });
         const isTouched = changes === undefined || changes.added + changes.modified + changes.deleted > 0;
         // Of a pointer, its remote or description may have changed alone; it is a version of its data only where that did.
         if (!isTouched || sameContent(before && contentOf(before), after && contentOf(after))) continue;
@@ -193,7 +194,7 @@ function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) 
 }
 
 /** Undefined where the trees are not in the cache. Of what came or went as a whole no tree is read. */
-function countChanges(given: {
+function changesOf(given: {
   readonly before: Pointer | undefined;
   readonly after: Pointer | undefined;
   readonly selection: Selection;
@@ -205,6 +206,8 @@ function countChanges(given: {
   if (selection === 'all' && after === undefined) return { ...counts, deleted: before?.files ?? 1 };
   if (before?.type === 'file' && after?.type === 'file') return { ...counts, modified: 1 };
   try {
+    if (selection === 'all' && before?.type === 'dir' && after?.type === 'dir')
+      return countChanges(before.hash, after.hash, load);
     const cursor = (pointer: Pointer | undefined): TreeCursor =>
       pointer?.type === 'dir' ? selected(openTree(pointer.hash, load), selection) : EMPTY_CURSOR;
     for (const change of diffTrees(cursor(before), cursor(after))) {
