@@ -45,11 +45,9 @@ function comparePages(
   counts: { added: number; modified: number; deleted: number },
 ): void {
   const start = sharedStart(before, after);
-  const [old, now] = [linesFrom(before, start), linesFrom(after, start)];
-  while (old.length > 0 && now.length > 0 && old.at(-1) === now.at(-1)) {
-    old.pop();
-    now.pop();
-  }
+  const end = sharedEnd(before, after, start);
+  const old = linesBetween(before, start, before.length - end);
+  const now = linesBetween(after, start, after.length - end);
   const kept = new Set(old);
   const came = new Set<string>();
   for (const line of now) if (!kept.delete(line)) came.add(pathIn(line));
@@ -68,8 +66,21 @@ function sharedStart(a: Buffer, b: Buffer): number {
   return same === 0 ? 0 : a.lastIndexOf(0x0a, same - 1) + 1;
 }
 
-function linesFrom(page: Buffer, start: number): string[] {
-  return page.toString('latin1', start).split('\n');
+/** Bytes of the last lines that are the same in both, as far as they begin after `start`. */
+function sharedEnd(a: Buffer, b: Buffer, start: number): number {
+  let [same, other] = [0, Math.min(a.length, b.length) - start];
+  while (same < other) {
+    const middle = (same + other + 1) >> 1;
+    if (a.compare(b, b.length - middle, b.length, a.length - middle) === 0) same = middle;
+    else other = middle - 1;
+  }
+  const line = a.indexOf(0x0a, a.length - same);
+  return line === -1 || same === 0 ? 0 : a.length - line - 1;
+}
+
+/** Whole lines. */
+function linesBetween(page: Buffer, start: number, end: number): string[] {
+  return page.toString('latin1', start, end).split('\n').slice(0, -1);
 }
 
 /** What follows hash, size and mode. */
