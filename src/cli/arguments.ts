@@ -35,8 +35,11 @@ export function parseArguments(name: string, command: Command, words: readonly s
     if (value === undefined) continue;
     args[key] = option.type === 'number' ? wholeNumber(name, flagName(key), value) : value;
   }
-  const rest = [...parsed._.map(String), ...(end === -1 ? [] : words.slice(end + 1))];
-  return { ...args, ...assign(name, command, rest) };
+  const plain = parsed._.map(String);
+  const dashed = end === -1 ? [] : words.slice(end + 1);
+  const [apart] = Object.entries(command.positionals).find(([, { afterDashes }]) => afterDashes) ?? [];
+  if (apart === undefined) return { ...args, ...assign(name, command, [...plain, ...dashed]) };
+  return { ...args, ...assign(name, command, plain), ...(end === -1 ? {} : { [apart]: dashed }) };
 }
 
 function yargsOption(option: Command['options'][string]): YargsOptions {
@@ -78,6 +81,7 @@ function assign(name: string, command: Command, words: readonly string[]): Recor
   const args: Record<string, unknown> = {};
   let at = 0;
   for (const [key, positional] of Object.entries(command.positionals)) {
+    if (positional.afterDashes) continue;
     const taken = words.slice(at, positional.many ? undefined : at + 1);
     at += taken.length;
     if (positional.required && taken.length === 0) throw wrong(name, `mlv ${name} needs ${article(positional.value)}`);

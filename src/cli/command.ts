@@ -18,6 +18,8 @@ export interface Positional {
   readonly required?: boolean;
   /** Takes all that are left; only the last one may. */
   readonly many?: boolean;
+  /** Takes what follows `--`, and nothing else; undefined where there is no `--`. */
+  readonly afterDashes?: boolean;
   /** What stands for it in the help: `PATH`. */
   readonly value: string;
   readonly about: string;
@@ -32,11 +34,15 @@ type OptionValues<O extends Options> = {
 };
 
 type PositionalValues<P extends Positionals> = {
+  readonly [K in keyof P as P[K] extends { afterDashes: true } ? K : never]?: readonly string[];
+} & {
   readonly [K in keyof P as P[K] extends { many: true } ? K : never]: readonly string[];
 } & {
   readonly [K in keyof P as P[K] extends { many: true } ? never : P[K] extends { required: true } ? K : never]: string;
 } & {
-  readonly [K in keyof P as P[K] extends { many: true } | { required: true } ? never : K]?: string;
+  readonly [
+    K in keyof P as P[K] extends { many: true } | { required: true } | { afterDashes: true } ? never : K
+  ]?: string;
 };
 
 /** What a command hands back; one place prints it. */

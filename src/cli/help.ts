@@ -28,6 +28,7 @@ export function overviewHelp(entries: readonly CommandEntry[], next: readonly st
 const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] = [
   ['Start', ['init', 'remote', 'config']],
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
+  ['Look at versions', ['diff', 'log']],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
   ['Look after it', ['verify', 'du', 'gc', 'purge']],
   ['About this installation', ['doctor', 'version', 'root']],
@@ -77,7 +78,8 @@ function globalRows(style: Style): string[][] {
 }
 
 function usageOf(positionals: Positionals): string[] {
-  return Object.values(positionals).map(({ value, required, many }) => {
+  return Object.values(positionals).map(({ value, required, many, afterDashes }) => {
+    if (afterDashes) return `[-- ${value}…]`;
     const word = many ? `${value}…` : value;
     return required ? word : `[${word}]`;
   });

@@ -40,6 +40,11 @@ export function isInside(child: RepoPath, parent: RepoPath): boolean {
   return parent === '' ? child !== '' : child.startsWith(`${parent}/`);
 }
 
+/** True when one of two paths is the other, or lies somewhere below it. */
+export function meet(a: RepoPath, b: RepoPath): boolean {
+  return a === b || isInside(a, b) || isInside(b, a);
+}
+
 /** `child` as seen from `parent`, '' when they are the same. Undefined when it lies elsewhere. */
 export function relativeRepoPath(child: RepoPath, parent: RepoPath): RepoPath | undefined {
   if (child === parent) return REPO_ROOT;

@@ -1,10 +1,10 @@
 import { resolve as resolvePath } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { objectMissing, objectReader } from './cat-file.ts';
-import type { CommitId, GitFile, GitFileVersion, GitRef, GitRemoteRef, GitRepository } from './git.ts';
-import { gitRunner, zeroTerminated, type GitChild, type GitProgramOptions } from './git-process.ts';
+import { asCommit, programHistory } from './git-history.ts';
+import type { CommitId, GitFile, GitRef, GitRemoteRef, GitRepository } from './git.ts';
+import { gitRunner, zeroTerminated, type GitProgramOptions } from './git-process.ts';
 import type { GitLayout } from './layout.ts';
 import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
 import { cannotBeRevision, revisionAmbiguous, revisionUnknown } from './revision.ts';
@@ -187,33 +187,7 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
       return refs;
     },
 
-    async *fileVersions({ tips, exclude, accept, pathspecs }) {
-      const known = await Promise.all(exclude.map(async (id) => ((await objects.read(id)) === undefined ? [] : [id])));
-      const missing = (await Promise.all(tips.map(async (id) => ((await objects.read(id)) ? [] : [id])))).flat()[0];
-      if (missing !== undefined) throw objectMissing(missing);
-      if (tips.length === 0) return;
-      // Plumbing, because the settings of `git log` change what it prints. --full-history: side branches that a merge dropped.
-      const listArgs = ['rev-list', '--full-history', '--stdin'];
-      const treeArgs = ['diff-tree', '--stdin', '-r', '-m', '-z', '--root', '--', ...pathspecs];
-      const list = git.start(listArgs);
-      const trees = git.start(treeArgs);
-      try {
-        const request = [...tips, ...known.flat().map((id) => `^${id}`), '--', ...pathspecs];
-        list.process.stdin.end(`${request.join('\n')}\n`);
-        // How either of them ended is looked at below.
-        pipeline(list.process.stdout, trees.process.stdin).catch(() => undefined);
-        yield* introducedVersions(zeroTerminated(trees.process.stdout), accept);
-        for (const [child, args] of [
-          [list, listArgs],
-          [trees, treeArgs],
-        ] satisfies [GitChild, string[]][]) {
-          if ((await child.ended) !== 0) throw git.failure(args, child.stderr());
-        }
-      } finally {
-        list.process.kill();
-        trees.process.kill();
-      }
-    },
+    ...programHistory(git, objects),
 
     async reflogCommits() {
       const stash = asCommit(await git.run(['rev-parse', '--quiet', '--verify', 'refs/stash'], { accept: [0, 1] }));
@@ -282,34 +256,4 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
 
     close: () => objects.close(),
   };
-}
-
-/** Reads the output of `diff-tree --stdin -z`: a commit, then what it changed, each change followed by its path. */
-async function* introducedVersions(
-  output: AsyncIterable<string>,
-  accept: (path: string) => boolean,
-): AsyncGenerator<GitFileVersion> {
-  const seen = new Set<string>();
-  let commit: CommitId | undefined;
-  let change: string[] | undefined;
-  for await (const record of output) {
-    if (change !== undefined) {
-      const [, mode = '', , blob = ''] = change;
-      const key = `${blob} ${record}`;
-      if (commit !== undefined && isRegularFile(mode) && accept(record) && !seen.has(key)) {
-        seen.add(key);
-        yield { path: record, blob, commit };
-      }
-      change = undefined;
-    } else if (record.startsWith(':')) {
-      change = record.split(' ');
-    } else {
-      commit = record as CommitId;
-    }
-  }
-}
-
-function asCommit(output: Buffer): CommitId | undefined {
-  const text = output.toString('utf8').trim();
-  return /^[0-9a-f]{40,64}$/.test(text) ? (text as CommitId) : undefined;
 }

@@ -21,6 +21,26 @@ export interface GitFileVersion extends GitFile {
   readonly commit: CommitId;
 }
 
+/** A file that a commit has otherwise than its first parent; a side that lacks it is undefined. */
+export interface GitFileChange {
+  readonly path: string;
+  /** Object ids of the blobs. */
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** A commit that changed files. */
+export interface GitHistoryEntry {
+  readonly commit: CommitId;
+  readonly author: { readonly name: string; readonly email: string };
+  /** When the author made it, in their own time zone: `2024-01-31T12:00:00+01:00`. */
+  readonly date: string;
+  /** The first paragraph of the message, in one line. */
+  readonly subject: string;
+  /** Sorted by path. */
+  readonly changes: readonly GitFileChange[];
+}
+
 export interface GitRef {
   /** Full name: `refs/heads/main`. */
   readonly name: string;
@@ -82,6 +102,19 @@ export interface GitRepository {
     /** For an engine that can narrow by itself: Git pathspecs that match at least what `accept` does. */
     readonly pathspecs: readonly string[];
   }): AsyncIterable<GitFileVersion>;
+  /**
+   * The commits reachable from `tip` that changed files the predicate accepts, newest first, as `git log -- PATH` shows them: where
+   * a merge took all of them from one parent, its other parents are not followed. In a shallow clone: what is there. Throws
+   * `git-object-missing`.
+   */
+  history(options: {
+    readonly tip: CommitId;
+    readonly accept: (path: string) => boolean;
+    /** For an engine that can narrow by itself: Git pathspecs that match what `accept` does, other files' names aside. */
+    readonly pathspecs: readonly string[];
+  }): AsyncIterable<GitHistoryEntry>;
+  /** The newest of the best common ancestors of two commits; undefined where they have none. Throws `git-object-missing`. */
+  mergeBase(a: CommitId, b: CommitId): Promise<CommitId | undefined>;
   /**
    * The commits that reflogs name, before and after each step: those of all refs, and those that each linked work tree has
    * for itself; and what stashes are made of (the parents of every commit in the reflog of `refs/stash`, and of the one it

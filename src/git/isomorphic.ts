@@ -8,6 +8,7 @@ import { readIndexFile } from './index-file.ts';
 import { isomorphicFiles, packCache } from './isomorphic-files.ts';
 import { refuseUnknownFormats } from './isomorphic-formats.ts';
 import { introducedFiles, reachable, treeFiles, type History } from './isomorphic-history.ts';
+import { bestCommonAncestor, changingCommits, isoDate, subjectOf } from './isomorphic-log.ts';
 import { reflogCommits } from './isomorphic-reflogs.ts';
 import { stageIsomorphic } from './isomorphic-stage.ts';
 import { kindOf, type GitLayout } from './layout.ts';
@@ -230,6 +231,17 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
         yield { path, blob, commit };
       }
     },
+
+    async *history({ tip, accept }) {
+      for await (const { commit, changes } of changingCommits(history, tip, accept)) {
+        const { author, message } = (await git.readCommit({ ...access(), oid: commit })).commit;
+        const { name, email, timestamp, timezoneOffset } = author;
+        const date = isoDate(timestamp, timezoneOffset);
+        yield { commit, author: { name, email }, date, subject: subjectOf(message), changes };
+      }
+    },
+
+    mergeBase: (a, b) => bestCommonAncestor(history, a, b),
 
     async reflogCommits() {
       const parentsOf = async (id: CommitId) => (await history.commit(id)).parents;

@@ -80,7 +80,7 @@ export async function fetchPages(
  */
 export async function fetchDifferences(
   roots: readonly DownloadRoot[],
-  cache: LocalCache,
+  cache: Pick<LocalCache, 'has' | 'read'>,
   ensure: EnsureObjects,
 ): Promise<void> {
   const distinct = [...new Map(roots.map((root) => [root.digest, root])).values()];

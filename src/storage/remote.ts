@@ -105,7 +105,8 @@ export async function openRemote(options: {
       try {
         return await refreshOnce(signal);
       } catch (error) {
-        if (!mayPass(error) || attempt === ATTEMPTS) throw error;
+        if (!mayPass(error)) throw error;
+        if (attempt === ATTEMPTS) throw isMissing(error) ? everChanging(home.name, error) : error;
       }
     }
   }
@@ -272,6 +273,17 @@ export async function openRemote(options: {
 /** True for an object that was there and is no more, or never was. */
 export function isMissing(error: unknown): error is MlvError {
   return error instanceof MlvError && error.code === 'object-missing';
+}
+
+/** Indexes that were listed were replaced, each time, before they could be read. */
+function everChanging(name: string, cause: unknown): MlvError {
+  return new MlvError({
+    code: 'remote-changing',
+    kind: 'io',
+    message: `the indexes of ${name} were replaced by others while they were read, ${ATTEMPTS} times in a row`,
+    hint: 'Run the command again. If it stays so, "mlv verify --remote" tells what the remote has lost.',
+    cause,
+  });
 }
 
 /** True for an index that another client has merged away meanwhile, and for bytes that may have been altered on their way. */

@@ -190,7 +190,8 @@ function countChanges(
   return { ...counts, changes };
 }
 
-function isBelowAny(problems: StatusItem['problems'], path: string): boolean {
+/** True for a path that could not be read, and for what is inside of one. */
+export function isBelowAny(problems: StatusItem['problems'], path: string): boolean {
   return problems.some(
     (problem) => problem.path === '.' || path === problem.path || path.startsWith(`${problem.path}/`),
   );

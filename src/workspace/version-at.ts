@@ -11,6 +11,9 @@ import { isPointer, listTracked, parsePointerText, pointerPath, POINTER_SUFFIX }
 import type { WantedVersion } from './transfer-scope.ts';
 import { requireGit } from './transfer-scope.ts';
 
+/** How many pointers are asked for before the first answer is waited for. */
+const AT_ONCE = 256;
+
 /** A tracked path as it is, or was, and the place inside it that was asked for. */
 export interface VersionAround {
   readonly version: WantedVersion;
@@ -82,15 +85,51 @@ export async function versionsBelow(
     const tracked = (await listTracked(workspace)).filter(({ path }) => isInside(path, folder));
     return tracked.map(({ path, pointer }) => ({ path, pointer, selection: 'all', revision: undefined }));
   }
+  const pointers = await pointersAt(workspace, commit, (path) => isInside(path, folder));
+  return readPointers(workspace, commit, pointers);
+}
+
+/** A pointer as a commit has it. */
+export interface PointerAt {
+  /** What it tracks. */
+  readonly path: RepoPath;
+  /** Object id of its text. */
+  readonly blob: string;
+}
+
+/** The pointers of those tracked paths of a commit that the predicate accepts, unread, sorted by path. */
+export async function pointersAt(
+  workspace: Workspace,
+  commit: CommitId,
+  accept: (path: RepoPath) => boolean,
+): Promise<PointerAt[]> {
   const git = await requireGit(workspace);
   const under = inRepository(workspace, '');
   const files = await git.listFiles(commit, (path) => path.startsWith(under) && isPointer(path));
+  return files.map(({ path, blob }) => ({ path: trackedBy(workspace, path), blob })).filter(({ path }) => accept(path));
+}
+
+/** What pointers of a commit say, in their order. Throws what parsing a pointer does. */
+export async function readPointers(
+  workspace: Workspace,
+  commit: CommitId,
+  pointers: readonly PointerAt[],
+): Promise<WantedVersion[]> {
+  const git = await requireGit(workspace);
   const versions: WantedVersion[] = [];
-  for (const { path: full, blob } of files) {
-    const path = parseRepoPath(full.slice(under.length, -POINTER_SUFFIX.length));
-    if (isInside(path, folder)) versions.push(await readVersion(path, await git.readBlob(blob), { commit, full }));
+  for (let at = 0; at < pointers.length; at += AT_ONCE) {
+    const lot = pointers.slice(at, at + AT_ONCE).map(async ({ path, blob }) => {
+      const full = inRepository(workspace, pointerPath(path));
+      return readVersion(path, await git.readBlob(blob), { commit, full });
+    });
+    versions.push(...(await Promise.all(lot)));
   }
   return versions;
+}
+
+/** The path of the project that a pointer, as Git calls it, tracks. */
+export function trackedBy(workspace: Workspace, pointer: string): RepoPath {
+  return parseRepoPath(pointer.slice(inRepository(workspace, '').length, -POINTER_SUFFIX.length));
 }
 
 /** The error for a path that a revision does not track. */
@@ -104,7 +143,7 @@ export function notTrackedAt(path: string, revision: string): MlvError {
 }
 
 /** A path of the project as Git calls it; '' gives what every such path starts with. */
-function inRepository({ prefix }: Workspace, path: string): string {
+export function inRepository({ prefix }: Workspace, path: string): string {
   return prefix === '' ? path : `${prefix}/${path}`;
 }
 

@@ -12,6 +12,7 @@ import { WrongResult } from './harness/wrong-result.mjs';
 import { addLarge } from './workloads/add-large.mjs';
 import { addMany } from './workloads/add-many.mjs';
 import { checkoutMany } from './workloads/checkout-many.mjs';
+import { compareVersions } from './workloads/compare-versions.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
@@ -31,6 +32,7 @@ const WORKLOADS = {
   'status-many': statusMany,
   'million-files': millionFiles,
   'ten-million-blobs': tenMillionBlobs,
+  'compare-versions': compareVersions,
   dvc: againstDvc,
   's3-many': s3Many,
   's3-dvc': s3Dvc,

@@ -45,6 +45,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).status,
   },
   {
+    name: 'diff',
+    summary: 'what differs between versions, file by file and row by row',
+    load: async () => (await import('./diff.ts')).diff,
+  },
+  {
+    name: 'log',
+    summary: 'the versions of data, newest first',
+    load: async () => (await import('./log.ts')).log,
+  },
+  {
     name: 'commit',
     summary: 'record all edits of tracked data',
     load: async () => (await import('./commit.ts')).commit,
