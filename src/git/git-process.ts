@@ -39,12 +39,25 @@ export interface RunOptions {
   readonly accept?: readonly number[];
 }
 
+/** Runs `git` for a repository. */
 export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRunner {
-  const env = childEnvironment(layout, options.env);
+  return runnerIn(layout.workTree, { ...options, env: childEnvironment(layout, options.env) });
+}
+
+/** Runs `git` in a folder, whatever repository that is in. */
+export function gitRunnerIn(folder: string, options: GitProgramOptions): GitRunner {
+  return runnerIn(folder, { ...options, env: plainEnvironment(options.env) });
+}
+
+function runnerIn(
+  folder: string,
+  options: { readonly executable: string; readonly env: NodeJS.ProcessEnv },
+): GitRunner {
+  const { env } = options;
 
   const start: GitRunner['start'] = (args) => {
     const child = spawn(options.executable, args, {
-      cwd: layout.workTree,
+      cwd: folder,
       env,
       stdio: ['pipe', 'pipe', 'pipe'],
       windowsHide: true,
@@ -62,7 +75,7 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
     child.stdin.on('error', () => undefined);
     const ended = new Promise<number>((resolve, reject) => {
       child.on('error', (error) => {
-        reject(existsSync(layout.workTree) ? startFailure(options.executable, error) : error);
+        reject(existsSync(folder) ? startFailure(options.executable, error) : error);
       });
       child.on('close', (code, signal) => {
         if (code === null) reject(new Error(`git ${args[0] ?? ''} was ended by ${signal ?? 'a signal'}`));
@@ -74,7 +87,7 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
     return { process: child, ended, stderr: () => stderr };
   };
 
-  const failure: GitRunner['failure'] = (args, stderr) => describeFailure(layout, args, stderr);
+  const failure: GitRunner['failure'] = (args, stderr) => describeFailure(folder, args, stderr);
 
   const run: GitRunner['run'] = async (args, { input, accept = [0] } = {}) => {
     const child = start(args);
@@ -143,13 +156,18 @@ const REMOVED = [
 ];
 
 function childEnvironment(layout: GitLayout, given: Environment): Record<string, string> {
+  const env = plainEnvironment(given);
+  // Naming the repository would switch off Git's check of who owns it, so that is left to Git wherever Git finds it itself.
+  if (!isFoundByGit(layout)) Object.assign(env, { GIT_DIR: layout.gitDir, GIT_WORK_TREE: layout.workTree });
+  return env;
+}
+
+function plainEnvironment(given: Environment): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !REMOVED.includes(name)) env[name] = value;
   }
   Object.assign(env, { LC_ALL: 'C', GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0' });
-  // Naming the repository would switch off Git's check of who owns it, so that is left to Git wherever Git finds it itself.
-  if (!isFoundByGit(layout)) Object.assign(env, { GIT_DIR: layout.gitDir, GIT_WORK_TREE: layout.workTree });
   return env;
 }
 
@@ -172,10 +190,10 @@ function startFailure(executable: string, cause: Error): MlvError {
   });
 }
 
-function describeFailure(layout: GitLayout, args: readonly string[], stderr: string): MlvError {
+function describeFailure(folder: string, args: readonly string[], stderr: string): MlvError {
   if (/dubious ownership|unsafe repository/.test(stderr)) {
     // Not always this one: a remote may be in a folder.
-    const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? layout.workTree;
+    const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? folder;
     return new MlvError({
       code: 'git-unsafe-repository',
       kind: 'refused',
@@ -189,7 +207,7 @@ function describeFailure(layout: GitLayout, args: readonly string[], stderr: str
   return new MlvError({
     code: 'git-failed',
     kind: 'io',
-    message: `git ${args[0] ?? ''} failed in ${layout.workTree}: ${first === '' ? 'it gave no reason' : first}`,
+    message: `git ${args[0] ?? ''} failed in ${folder}: ${first === '' ? 'it gave no reason' : first}`,
     hint: 'Try the same with git itself: git status, git fsck',
   });
 }
