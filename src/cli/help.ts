@@ -29,6 +29,7 @@ const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] 
   ['Start', ['init', 'remote', 'config']],
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
   ['Share it', ['push', 'pull', 'fetch']],
+  ['Read any version', ['ls', 'cat', 'get']],
   ['Look after it', ['verify', 'du', 'gc', 'purge']],
   ['About this installation', ['doctor', 'version', 'root']],
 ];
