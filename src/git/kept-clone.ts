@@ -7,7 +7,7 @@ import type { LockWaiting } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
 import type { CommitId } from './git.ts';
 import { openGitProgram } from './git-program.ts';
-import type { Environment, GitRunner } from './git-process.ts';
+import type { Environment, GitProgramOptions, GitRunner } from './git-process.ts';
 import { gitRunner, gitRunnerIn } from './git-process.ts';
 import { explainUnreachable } from './unreachable.ts';
 import type { GitLayout } from './layout.ts';
@@ -71,29 +71,41 @@ export async function keptClone(options: KeptCloneOptions): Promise<KeptClone> {
   const program = { executable, env: limitProtocols(options.env) };
   const lock = { ...locks, waitMs: locks.waitMs ?? WAIT_MS, command: `reading from ${url}` };
   return withLock(join(dirname(folder), 'locks'), basename(folder), lock, async () => {
-    const layout = existsSync(folder) ? layoutOf(folder) : undefined;
-    if (layout !== undefined && FULL_ID.test(revision)) {
-      // Of a commit that no ref leads to it is not known whether all that belongs to it is here.
-      const own = await ownRefs(gitRunner(layout, program));
-      if ([...own.values()].includes(revision)) return { layout, commit: revision as CommitId };
-    }
-    mkdirSync(dirname(folder), { recursive: true });
-    const advertised = await listRefs(gitRunnerIn(dirname(folder), program), url);
-    if (advertised.refs.size === 0) throw unknownThere('HEAD', url);
-    const made = layout ?? (await makeClone(options, advertised, (at) => gitRunnerIn(at, program)));
-    const git = gitRunner(made, program);
-    const plan = planFetch(revision, advertised);
-    if (!(await isThere(git, plan, advertised))) await fetchPlanned(git, url, plan);
-    if (advertised.head !== undefined) await git.run(['update-ref', '--no-deref', 'HEAD', advertised.head]);
-    const repository = openGitProgram(made, program);
+    const there = existsSync(folder) ? layoutOf(folder) : undefined;
+    const isKnown = there !== undefined && (await isKept(gitRunner(there, program), revision));
+    const layout = isKnown ? there : await fetchInto(there, options, program);
+    const repository = openGitProgram(layout, program);
     try {
-      return { layout: made, commit: await repository.resolve(revision) };
+      return { layout, commit: await repository.resolve(revision) };
     } catch (error) {
       throw error instanceof MlvError && error.code === 'revision-unknown' ? unknownThere(revision, url, error) : error;
     } finally {
       await repository.close();
     }
   });
+}
+
+/** Gets what a revision needs into the clone, which is made where there is none. */
+async function fetchInto(
+  there: GitLayout | undefined,
+  options: KeptCloneOptions,
+  program: GitProgramOptions,
+): Promise<GitLayout> {
+  const { url, folder, revision } = options;
+  mkdirSync(dirname(folder), { recursive: true });
+  const advertised = await listRefs(gitRunnerIn(dirname(folder), program), url);
+  if (advertised.refs.size === 0) throw unknownThere('HEAD', url);
+  const layout = there ?? (await makeClone(options, advertised, (at) => gitRunnerIn(at, program)));
+  const git = gitRunner(layout, program);
+  const plan = planFetch(revision, advertised);
+  if (!(await isThere(git, plan, advertised))) {
+    // Nobody else fetches here: a killed process left it.
+    rmSync(join(layout.gitDir, 'shallow.lock'), { force: true });
+    await fetchPlanned(git, url, plan);
+  }
+  const own = (await ownRefs(git)).get(HEAD_REF);
+  if (own !== undefined) await git.run(['update-ref', '--no-deref', 'HEAD', own]);
+  return layout;
 }
 
 interface Advertised {
@@ -120,8 +132,10 @@ interface FetchPlan {
   readonly otherwise?: FetchPlan;
 }
 
+const HEAD_REF = 'refs/remotes/origin/HEAD';
+
 const EVERYTHING: FetchPlan = {
-  refspecs: ['+HEAD:refs/remotes/origin/HEAD', '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'],
+  refspecs: [`+HEAD:${HEAD_REF}`, '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'],
   depth: ALL,
 };
 
@@ -140,9 +154,7 @@ function planFetch(revision: string, { head, refs }: Advertised): FetchPlan {
           (name) => name.startsWith('refs/') && refs.has(name),
         );
   const refspecs =
-    base === 'HEAD' && head !== undefined
-      ? ['+HEAD:refs/remotes/origin/HEAD']
-      : names.map((name) => `+${name}:${name}`);
+    base === 'HEAD' && head !== undefined ? [`+HEAD:${HEAD_REF}`] : names.map((name) => `+${name}:${name}`);
   if (refspecs.length === 0) return everything;
   const depth = steps.reduce((sum, step) => sum + ('ancestor' in step ? step.ancestor : Math.min(1, step.parent)), 1);
   return { refspecs, depth: Math.min(depth, ALL) };
@@ -181,6 +193,11 @@ async function ownRefs(git: GitRunner): Promise<ReadonlyMap<string, string>> {
   const output = await git.run(['for-each-ref', '--format=%(refname) %(objectname)']);
   const lines = output.toString().split('\n').slice(0, -1);
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]));
+}
+
+/** True for the full id of a commit that a ref leads to: of others it is not known whether all that belongs to them is here. */
+async function isKept(git: GitRunner, revision: string): Promise<boolean> {
+  return FULL_ID.test(revision) && [...(await ownRefs(git)).values()].includes(revision);
 }
 
 /** True where the commits alone are wanted that the repository names, and they are here under the same names. */

@@ -14,6 +14,7 @@ import { addMany } from './workloads/add-many.mjs';
 import { checkoutMany } from './workloads/checkout-many.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
+import { readOne } from './workloads/read-one.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
 import { s3Latency } from './workloads/s3-latency.mjs';
 import { s3Dvc, s3Many } from './workloads/s3-many.mjs';
@@ -31,6 +32,7 @@ const WORKLOADS = {
   'status-many': statusMany,
   'million-files': millionFiles,
   'ten-million-blobs': tenMillionBlobs,
+  'read-one': readOne,
   dvc: againstDvc,
   's3-many': s3Many,
   's3-dvc': s3Dvc,

@@ -90,6 +90,11 @@ test('of a bare repository, or a URL, keeps a clone that is shallow and without 
 
 test('goes as deep as a revision needs, and looks again for names that move', async () => {
   expect(await cat(bare, '--rev', 'v1')).toBe('first\n');
+  const { git } = repositoryAt(clones()[0] ?? '');
+  expect(git('rev-list', '--count', '--all')).toBe('1');
+  expect(git('cat-file', '--batch-all-objects', '--batch-check').match(/ commit /g)).toHaveLength(1);
+  // As a killed process leaves it.
+  writeFileSync(join(clones()[0] ?? '', '.git/shallow.lock'), '');
   expect(await cat(bare, '--rev', 'main~1')).toBe('second\n');
   expect(await cat(bare, '--rev', first['id'] ?? '')).toBe('first\n');
   expect(await cat(bare, '--rev', (first['id'] ?? '').slice(0, 9))).toBe('first\n');
