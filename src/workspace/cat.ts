@@ -2,7 +2,7 @@ import { MlvError } from '../domain/errors.ts';
 import { streamVerified } from '../storage/read-verified.ts';
 import { fileAt } from './file-at.ts';
 import type { Place } from './place.ts';
-import { nothingAt, trackedAt } from './place.ts';
+import { flagsOf, nothingAt, trackedAt } from './place.ts';
 import type { VerbOptions } from './progress.ts';
 import { openVersion } from './read-version.ts';
 import { versionsBelow } from './version-at.ts';
@@ -30,7 +30,9 @@ export async function* cat(place: Place, options: VerbOptions): AsyncGenerator<B
   }
 }
 
-function isAFolder({ path, flags }: Place): MlvError {
+function isAFolder(place: Place): MlvError {
+  const { path } = place;
+  const flags = flagsOf(place);
   const name = path === '' ? '.' : path;
   return new MlvError({
     code: 'is-a-folder',

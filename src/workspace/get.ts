@@ -13,7 +13,7 @@ import { getTarget, putInPlace } from './get-target.ts';
 import { materialise } from './materialise.ts';
 import { canReflink } from './open.ts';
 import type { Place } from './place.ts';
-import { nothingAt, trackedAt } from './place.ts';
+import { flagsOf, nothingAt, trackedAt } from './place.ts';
 import type { VerbOptions } from './progress.ts';
 import { purgedLine } from './purge-record.ts';
 import type { VersionReader } from './read-version.ts';
@@ -152,13 +152,13 @@ function requireRoom(folder: string, need: { readonly files: number; readonly by
 
 /** The error for a place that is no tracked path, nor inside one. */
 async function notOne(place: Place): Promise<MlvError> {
-  const { workspace, commit, path, flags } = place;
+  const { workspace, commit, path } = place;
   if ((await versionsBelow(workspace, commit, path)).length === 0 && path !== '') return nothingAt(place);
   const name = path === '' ? '.' : path;
   return new MlvError({
     code: 'not-tracked',
     kind: 'missing',
     message: `${name} is not tracked itself: other tracked paths may be in it`,
-    hint: `"mlv ls ${name}${flags}" lists them. Get one of these.`,
+    hint: `"mlv ls ${name}${flagsOf(place)}" lists them. Get one of these.`,
   });
 }

@@ -59,7 +59,7 @@ export async function openOther(options: OtherOptions): Promise<Place> {
   if (layout === 'bare') return openAt(await openKept(options, folder, folder), options);
   if (layout === undefined) {
     const workspace = await openWorkspace({ cwd: folder, environment: withoutGit(environment), locks: options.locks });
-    return { ...(await placeIn(workspace, { cwd: folder, path, rev })), flags: flagsOf(options) };
+    return { ...(await placeIn(workspace, { cwd: folder, path, rev })), repo };
   }
   const below = relative(layout.workTree, folder).split(sep).join('/');
   const git = await openRepository(layout, environment);
@@ -105,7 +105,7 @@ async function openAt(opened: Opened, options: OtherOptions): Promise<Place> {
     );
     if (isKept) await learnPurges(workspace);
     const inside = relativeRepoPath(path, prefix) ?? path;
-    return { workspace, commit, path: withoutSuffix(inside), flags: flagsOf(options) };
+    return { workspace, commit, path: withoutSuffix(inside), rev: options.rev, repo: options.repo };
   } finally {
     await git.close();
   }
@@ -152,10 +152,6 @@ function pathIn(below: string, typed: string): RepoPath {
     });
   }
   return parseRepoPath(path === '.' ? '' : path);
-}
-
-function flagsOf({ repo, rev }: OtherOptions): string {
-  return `${rev === undefined ? '' : ` --rev ${rev}`} --repo ${repo}`;
 }
 
 function layoutAround(folder: string): GitLayout | 'bare' | undefined {

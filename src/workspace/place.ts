@@ -9,7 +9,7 @@ import { resolveTarget } from './targets.ts';
 import { notTracked, POINTER_SUFFIX } from './tracked.ts';
 import type { WantedVersion } from './transfer-scope.ts';
 import type { VersionAround } from './version-at.ts';
-import { resolveCommit, versionAround } from './version-at.ts';
+import { notTrackedAt, resolveCommit, versionAround } from './version-at.ts';
 
 /** A path of a project, this one or another, as its pointers in the workspace or at a commit have it. */
 export interface Place {
@@ -17,8 +17,14 @@ export interface Place {
   /** Undefined for the pointers in the workspace. */
   readonly commit: CommitId | undefined;
   readonly path: RepoPath;
-  /** The options that name this version, for commands in hints: ` --rev v1`. */
-  readonly flags: string;
+  /** The revision, and the other repository, as they were typed: for messages. */
+  readonly rev: string | undefined;
+  readonly repo: string | undefined;
+}
+
+/** The options that name a place's version, for commands in hints: ` --rev v1`. */
+export function flagsOf({ rev, repo }: Place): string {
+  return (rev === undefined ? '' : ` --rev ${rev}`) + (repo === undefined ? '' : ` --repo ${repo}`);
 }
 
 /** What a person means by a path, and maybe a revision, of the project they stand in. Throws as `resolveTarget` and `resolveCommit`. */
@@ -34,7 +40,8 @@ export async function placeIn(
     workspace,
     commit: rev === undefined ? undefined : await resolveCommit(workspace, rev),
     path: withoutSuffix(resolveTarget(workspace, cwd, path)),
-    flags: rev === undefined ? '' : ` --rev ${rev}`,
+    rev,
+    repo: undefined,
   };
 }
 
@@ -49,22 +56,23 @@ export async function trackedAt({ workspace, commit, path }: Place): Promise<Ver
 }
 
 /** The error for a place that nothing tracks. */
-export function nothingAt({ path, flags }: Place): MlvError {
-  if (flags === '') return notTracked(path);
+export function nothingAt(place: Place): MlvError {
+  const { path, rev, repo } = place;
+  if (repo === undefined) return rev === undefined ? notTracked(path) : notTrackedAt(path, rev);
   return new MlvError({
     code: 'not-tracked',
     kind: 'missing',
-    message: `${path} is not tracked by mlv there (${flags.trim()})`,
-    hint: `"mlv ls${flags}" lists what is.`,
+    message: `${path} is not tracked by mlv in ${repo} at ${rev ?? 'its HEAD'}`,
+    hint: `"mlv ls${flagsOf(place)}" lists what is.`,
   });
 }
 
 /** The error for a path that a version of a tracked path does not hold. */
-export function nothingInside({ path, revision }: WantedVersion, inner: TreePath, { flags }: Place): MlvError {
+export function nothingInside({ path, revision }: WantedVersion, inner: TreePath, place: Place): MlvError {
   return new MlvError({
     code: 'not-tracked',
     kind: 'missing',
     message: `${path} holds no ${treePathToText(inner)}${revision === undefined ? '' : ` as of ${revision}`}`,
-    hint: `"mlv ls ${path}${flags}" lists what it holds.`,
+    hint: `"mlv ls ${path}${flagsOf(place)}" lists what it holds.`,
   });
 }
