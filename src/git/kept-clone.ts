@@ -162,7 +162,8 @@ function planFetch(revision: string, { head, refs }: Advertised): FetchPlan {
 
 async function fetchPlanned(git: GitRunner, url: string, plan: FetchPlan): Promise<void> {
   // A server may know neither filters nor depths (the dumb protocol of HTTP has no depths).
-  const attempts = [[FILTER, `--depth=${plan.depth}`], [`--depth=${plan.depth}`], []];
+  // What was asked for once is asked for again, unless told not to.
+  const attempts = [[FILTER, `--depth=${plan.depth}`], ['--no-filter', `--depth=${plan.depth}`], ['--no-filter']];
   for (const [index, limits] of attempts.entries()) {
     try {
       await reach(git, url, [...FETCH, ...limits, '--', 'origin', ...plan.refspecs]);

@@ -37,7 +37,7 @@ export function explainUnreachable(url: string, stderr: string): MlvError | unde
   return new MlvError({
     code,
     kind: code === 'repo-missing' ? 'missing' : code === 'repo-unsupported' ? 'unsupported' : 'io',
-    message: `${url} ${meaning}${said === undefined ? '' : ` (${said})`}`,
+    message: `${url} ${meaning}${said === undefined ? '' : ` (${said.trim()})`}`,
     hint,
   });
 }

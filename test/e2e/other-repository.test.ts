@@ -115,6 +115,24 @@ test('goes as deep as a revision needs, and looks again for names that move', as
   project.git('reset', '--quiet', '--hard', 'HEAD~1');
 });
 
+test('a server that leaves nothing out is read all the same, and one of SHA-256', async () => {
+  const other = join(rig.folder, 'unfiltered.git');
+  project.git('clone', '--quiet', '--bare', '.', other);
+  expect(await cat(other)).toBe('third\n');
+  const { git } = repositoryAt(other);
+  git('config', 'uploadpack.allowFilter', 'true');
+  git('config', 'uploadpackfilter.allow', 'false');
+  rmSync(kept(), { recursive: true });
+  expect(await cat(other)).toBe('third\n');
+
+  const wide = rig.repository('sha256');
+  rmSync(join(wide.root, '.git'), { recursive: true });
+  wide.git('init', '--quiet', '--initial-branch=main', '--object-format=sha256');
+  const file = (path: string): string => project.git('show', `main:${path}`);
+  wide.commit({ '.mlv/config.yaml': `${file('.mlv/config.yaml')}\n`, 'data.mlv': `${file('data.mlv')}\n` });
+  expect(await cat(join(wide.root, '.git'))).toBe('third\n');
+});
+
 test('gets data without a project around', async () => {
   expect(await run(['get', 'data', '--repo', bare, '-o', 'got', '--rev', 'v1'])).toBe(
     'wrote data to got  2 files, 8 B\n',
