@@ -84,7 +84,7 @@ const KIBIBYTE = 1024;
  * Opens the project that `cwd` lies in: the nearest folder upwards with `.mlv/config.yaml`, not above the Git work tree.
  * Throws `not-a-project`, `local-folder-distrusted`, and what the settings and Git's layout throw.
  */
-export function openWorkspace(options: OpenOptions): Promise<Workspace> {
+export async function openWorkspace(options: OpenOptions): Promise<Workspace> {
   return openProject(findProject(options.cwd, options.environment), options);
 }
 
