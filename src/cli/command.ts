@@ -73,6 +73,7 @@ export interface Context {
   readonly cwd: string;
   readonly environment: Environment;
   readonly isVerbose: boolean;
+  readonly isJson: boolean;
   /** Asks for a yes or no, on stderr; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;
   /** All that comes on standard input. */

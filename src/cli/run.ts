@@ -99,6 +99,7 @@ async function execute(
     cwd,
     environment: surroundings.environment,
     isVerbose: globals.isVerbose,
+    isJson: globals.isJson,
     verb: { onProgress: progress.update, signal: surroundings.signal },
     ask(question) {
       progress.stop();

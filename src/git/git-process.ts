@@ -40,12 +40,25 @@ export interface RunOptions {
   readonly accept?: readonly number[];
 }
 
+/** Runs `git` for a repository. */
 export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRunner {
-  const env = childEnvironment(layout, options.env);
+  return runnerIn(layout.workTree, { ...options, env: childEnvironment(layout, options.env) });
+}
+
+/** Runs `git` in a folder, whatever repository that is in. */
+export function gitRunnerIn(folder: string, options: GitProgramOptions): GitRunner {
+  return runnerIn(folder, { ...options, env: plainEnvironment(options.env) });
+}
+
+function runnerIn(
+  folder: string,
+  options: { readonly executable: string; readonly env: NodeJS.ProcessEnv },
+): GitRunner {
+  const { env } = options;
 
   const start: GitRunner['start'] = (args) => {
     const child = spawn(options.executable, args, {
-      cwd: layout.workTree,
+      cwd: folder,
       env,
       stdio: ['pipe', 'pipe', 'pipe'],
       windowsHide: true,
@@ -63,7 +76,7 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
     child.stdin.on('error', () => undefined);
     const ended = new Promise<number>((resolve, reject) => {
       child.on('error', (error) => {
-        reject(existsSync(layout.workTree) ? startFailure(options.executable, error) : error);
+        reject(existsSync(folder) ? startFailure(options.executable, error) : error);
       });
       child.on('close', (code, signal) => {
         if (code === null) reject(new Error(`git ${args[0] ?? ''} was ended by ${signal ?? 'a signal'}`));
@@ -75,7 +88,7 @@ export function gitRunner(layout: GitLayout, options: GitProgramOptions): GitRun
     return { process: child, ended, stderr: () => stderr };
   };
 
-  const failure: GitRunner['failure'] = (args, stderr) => describeFailure(layout, args, stderr);
+  const failure: GitRunner['failure'] = (args, stderr) => describeFailure(folder, args, stderr);
 
   const run: GitRunner['run'] = async (args, { input, accept = [0] } = {}) => {
     const child = start(args);
@@ -144,6 +157,13 @@ const REMOVED = [
 ];
 
 function childEnvironment(layout: GitLayout, given: Environment): Record<string, string> {
+  const env = plainEnvironment(given);
+  // Naming the repository would switch off Git's check of who owns it, so that is left to Git wherever Git finds it itself.
+  if (!isFoundByGit(layout)) Object.assign(env, { GIT_DIR: layout.gitDir, GIT_WORK_TREE: layout.workTree });
+  return env;
+}
+
+function plainEnvironment(given: Environment): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !REMOVED.includes(name)) env[name] = value;
@@ -152,8 +172,6 @@ function childEnvironment(layout: GitLayout, given: Environment): Record<string,
   // A commit is what its id says, as for Git's own transfers and collections: replacements are this clone's alone, and data that
   // the others need would not be sent. isomorphic-git knows neither.
   Object.assign(env, { GIT_NO_REPLACE_OBJECTS: '1', GIT_GRAFT_FILE: devNull });
-  // Naming the repository would switch off Git's check of who owns it, so that is left to Git wherever Git finds it itself.
-  if (!isFoundByGit(layout)) Object.assign(env, { GIT_DIR: layout.gitDir, GIT_WORK_TREE: layout.workTree });
   return env;
 }
 
@@ -176,10 +194,10 @@ function startFailure(executable: string, cause: Error): MlvError {
   });
 }
 
-function describeFailure(layout: GitLayout, args: readonly string[], stderr: string): MlvError {
+function describeFailure(folder: string, args: readonly string[], stderr: string): MlvError {
   if (/dubious ownership|unsafe repository/.test(stderr)) {
     // Not always this one: a remote may be in a folder.
-    const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? layout.workTree;
+    const named = /safe\.directory ('[^'\n]*'|\S+)/.exec(stderr)?.[1] ?? folder;
     return new MlvError({
       code: 'git-unsafe-repository',
       kind: 'refused',
@@ -193,7 +211,7 @@ function describeFailure(layout: GitLayout, args: readonly string[], stderr: str
   return new MlvError({
     code: 'git-failed',
     kind: 'io',
-    message: `git ${args[0] ?? ''} failed in ${layout.workTree}: ${first === '' ? 'it gave no reason' : first}`,
+    message: `git ${args[0] ?? ''} failed in ${folder}: ${first === '' ? 'it gave no reason' : first}`,
     hint: 'Try the same with git itself: git status, git fsck',
   });
 }

@@ -158,7 +158,7 @@ function bare(gitDir: string): MlvError {
     code: 'git-bare',
     kind: 'refused',
     message: `${gitDir} is a Git folder without a work tree`,
-    hint: 'Run mlv in a work tree: where the repository is checked out, or made by git clone or git worktree add',
+    hint: `Run mlv in a work tree: where the repository is checked out, or made by git clone or git worktree add. To read from it: mlv ls --repo ${gitDir}`,
   });
 }
 

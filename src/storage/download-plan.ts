@@ -1,6 +1,7 @@
 import type { Digest } from '../domain/digest.ts';
 import type { TreeEntry, TreeNode } from '../domain/tree.ts';
 import { parseList, parsePage, parseRoot } from '../domain/tree-format.ts';
+import { isBelowLevel } from '../domain/tree-level.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import type { LocalCache } from './local-cache.ts';
 
@@ -14,6 +15,8 @@ export interface DownloadRoot {
   readonly name: string;
   /** Only these paths and what is inside them; everything when undefined. */
   readonly below?: readonly TreePath[] | undefined;
+  /** Of a folder's tree, only the pages that tell what is directly in this folder of it (undefined: at its top). */
+  readonly level?: { readonly folder: TreePath | undefined } | undefined;
 }
 
 /** A page that can hold wanted entries. */
@@ -26,8 +29,10 @@ export interface WantedPage {
 /** Gets objects into the cache where they are not there yet; `path` is for messages. */
 export type EnsureObjects = (objects: readonly { readonly digest: Digest; readonly path: string }[]) => Promise<void>;
 
-interface WantedList extends WantedPage {
+/** A list or page, and the path that everything in it comes after. */
+interface PlacedNode extends WantedPage {
   readonly level: number;
+  readonly after: string;
 }
 
 /**
@@ -41,7 +46,7 @@ export async function fetchPages(
 ): Promise<WantedPage[]> {
   await ensure(roots.map(({ digest, name }) => ({ digest, path: name })));
   const pages: WantedPage[] = [];
-  let lists: WantedList[] = [];
+  let lists: PlacedNode[] = [];
   const take = (
     root: DownloadRoot,
     found: { nodes: readonly TreeNode[]; level: number; isLast: boolean; after: string },
@@ -51,7 +56,7 @@ export async function fetchPages(
       const wanted = { root, node, isLast: found.isLast && index === found.nodes.length - 1 };
       if (overlaps(root, after, node.lastPath)) {
         if (found.level === 0) pages.push(wanted);
-        else lists.push({ ...wanted, level: found.level });
+        else lists.push({ ...wanted, level: found.level, after });
       }
       after = node.lastPath;
     }
@@ -67,7 +72,7 @@ export async function fetchPages(
     for (const list of level) {
       if (!cache.has(list.node.digest)) continue;
       const nodes = parseList(cache.read(list.node.digest), list.level, list);
-      take(list.root, { nodes, level: list.level - 1, isLast: list.isLast, after: '' });
+      take(list.root, { nodes, level: list.level - 1, isLast: list.isLast, after: list.after });
     }
   }
   await ensure(pages.map(({ root, node }) => ({ digest: node.digest, path: root.name })));
@@ -109,11 +114,6 @@ export async function fetchDifferences(
   }
 }
 
-/** A list or page, and the path that everything in it comes after. */
-interface PlacedNode extends WantedList {
-  readonly after: string;
-}
-
 function placed(
   root: DownloadRoot,
   { nodes, level, isLast, after }: { nodes: readonly TreeNode[]; level: number; isLast: boolean; after: string },
@@ -147,7 +147,8 @@ export function isWanted({ below }: DownloadRoot, path: TreePath): boolean {
 }
 
 /** True when paths after `after`, up to `last`, can be wanted. */
-export function overlaps({ below }: DownloadRoot, after: string, last: TreePath): boolean {
+export function overlaps({ below, level }: DownloadRoot, after: string, last: TreePath): boolean {
+  if (level !== undefined && isBelowLevel(level.folder, after, last)) return false;
   // '0' follows '/': what is inside a folder comes before `folder0`.
   return below === undefined || below.some((folder) => last >= folder && after < `${folder}0`);
 }

@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { hashEngine } from '../platform/hash.ts';
@@ -10,6 +11,7 @@ import { openPackFile } from './trash.ts';
 
 /** So much of a pack is read at once where blobs are asked for in its order: a read of 4 KiB costs a third of this. */
 const AHEAD_BYTES = 128 << 10;
+const PIECE_BYTES = 1 << 20;
 
 let scratch: Buffer | undefined;
 
@@ -20,6 +22,32 @@ export function readVerified(location: BlobLocation, digest: Digest): Buffer {
   const bytes = location.isPacked ? readPacked(location, target) : readLoose(location, target);
   if (digestFromBytes(hashEngine().hash(bytes)) !== digest) throw corrupt(digest, location);
   return bytes;
+}
+
+/**
+ * The bytes of a blob, in pieces that are good until the next is asked for: a small one whole, once it was compared with its digest;
+ * of a large one, that they are not what the digest says is told after the last piece. Throws `blob-corrupt`.
+ */
+export async function* streamVerified(location: BlobLocation, digest: Digest): AsyncGenerator<Buffer> {
+  if (location.isPacked || location.length < LARGE_FILE_BYTES) {
+    yield readVerified(location, digest);
+    return;
+  }
+  const source = await open(location.path, 'r');
+  try {
+    const hasher = hashEngine().createHasher();
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (;;) {
+      const { bytesRead } = await source.read(piece, 0, piece.length, null);
+      if (bytesRead === 0) break;
+      const bytes = piece.subarray(0, bytesRead);
+      hasher.update(bytes);
+      yield bytes;
+    }
+    if (digestFromBytes(hasher.digest()) !== digest) throw corrupt(digest, location);
+  } finally {
+    await source.close();
+  }
 }
 
 /** Appends the bytes of a blob to a file, compared with their digest (`blob-corrupt`). */

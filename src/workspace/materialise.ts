@@ -2,6 +2,7 @@ import { rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DIGEST_BYTES, writeDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
+import type { LinkType } from '../domain/setting-table.ts';
 import { EMPTY_DIGEST } from '../domain/tree.ts';
 import type { CheckoutStep } from '../domain/three-way.ts';
 import type { TreePath } from '../domain/tree-path.ts';
@@ -21,6 +22,10 @@ export interface MaterialiseOptions extends VerbOptions {
   readonly workspace: Workspace;
   /** Absolute path that the steps' paths are relative to. */
   readonly root: string;
+  /** The real folder below which no symlink is followed; the project's root unless told otherwise. */
+  readonly boundary?: string;
+  /** How files get their bytes; as the settings say unless told otherwise. */
+  readonly links?: readonly LinkType[];
   /** Gives the steps, in order, each time it is asked. */
   readonly steps: () => Iterable<CheckoutStep>;
   /** Opens the scan's records of what is there, for paths in order. */
@@ -50,7 +55,7 @@ export interface MaterialiseSummary {
 /** Carries out a plan, in threads where it is long. What cannot be done is told, and the rest is done all the same. */
 export async function materialise(options: MaterialiseOptions): Promise<MaterialiseSummary> {
   const { workspace, root, tasks, onProgress, signal, totalFiles } = options;
-  const links = workspace.settings.values['cache.links'];
+  const { boundary = workspace.root, links = workspace.settings.values['cache.links'] } = options;
   const umask = process.umask();
   const sum = { written: 0, removed: 0, bytes: 0 };
   const problems: MaterialiseSummary['problems'][number][] = [];
@@ -68,7 +73,7 @@ export async function materialise(options: MaterialiseOptions): Promise<Material
     const paths = steps.map((step) => step.path).join('\0');
     const result = await tasks.run({
       type: 'materialise',
-      boundary: workspace.root,
+      boundary,
       root,
       paths,
       kinds,

@@ -103,8 +103,19 @@ async function openHome(
     const engine = createRequestEngine({ name: settings.url, ...(jobs !== undefined && { most: jobs }) });
     return openS3Home({ ...parsed, settings, environment, folder, engine });
   }
-  const bases = { absolute: '/', home: environment['HOME'] ?? homedir(), repository: workspace.root };
-  const path = resolve(bases[parsed.base], parsed.path);
+  const bases = { absolute: '/', home: environment['HOME'] ?? homedir(), repository: workspace.remoteBase };
+  const base = bases[parsed.base];
+  if (base === undefined) throw remoteElsewhere(settings.url);
+  const path = resolve(base, parsed.path);
   const most = Math.min(jobs ?? FOLDER.most, FOLDER.most);
   return withEngine(openFolderHome(path), createRequestEngine({ ...FOLDER, name: path, most }));
+}
+
+function remoteElsewhere(url: string): MlvError {
+  return new MlvError({
+    code: 'remote-relative',
+    kind: 'missing',
+    message: `the data is on a remote that is a folder beside the repository, which is not on this machine: ${url}`,
+    hint: 'Clone the repository to where that folder can be reached, and name the clone: --repo FOLDER.',
+  });
 }

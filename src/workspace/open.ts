@@ -40,6 +40,8 @@ export interface ProjectFolders {
   readonly sharedFolder: string;
   /** This work tree's own: `<git dir>/mlv`, or `.mlv/local`. */
   readonly ownFolder: string;
+  /** What the relative paths of remotes start from; undefined where a project that was read from a URL has no such place here. */
+  readonly remoteBase: string | undefined;
   readonly settingsFiles: SettingsFiles;
 }
 
@@ -82,10 +84,28 @@ const KIBIBYTE = 1024;
  * Opens the project that `cwd` lies in: the nearest folder upwards with `.mlv/config.yaml`, not above the Git work tree.
  * Throws `not-a-project`, `local-folder-distrusted`, and what the settings and Git's layout throw.
  */
-export async function openWorkspace({ cwd, environment, locks = {} }: OpenOptions): Promise<Workspace> {
-  const folders = findProject(cwd, environment);
-  const settings = await readSettings(folders, environment);
-  const cacheFolder = cacheFolderOf(folders, settings, environment);
+export async function openWorkspace(options: OpenOptions): Promise<Workspace> {
+  return openProject(findProject(options.cwd, options.environment), options);
+}
+
+export interface OpenProjectOptions extends Omit<OpenOptions, 'cwd'> {
+  /** What stands for the tracked settings file: its text at a commit. */
+  readonly trackedSettings?: SettingsText;
+  /** Where the cache is, whatever the settings say. */
+  readonly cacheFolder?: string;
+}
+
+/** A settings file's text, and what messages call it. */
+interface SettingsText {
+  readonly text: string;
+  readonly name: string;
+}
+
+/** Opens the project in these folders. Throws what the settings do. */
+export async function openProject(folders: ProjectFolders, options: OpenProjectOptions): Promise<Workspace> {
+  const { environment, locks = {}, trackedSettings } = options;
+  const settings = await readSettings(folders, environment, trackedSettings);
+  const cacheFolder = options.cacheFolder ?? cacheFolderOf(folders, settings, environment);
   let cache: LocalCache | undefined;
   let threshold: number | undefined;
   let repository: Promise<GitRepository | undefined> | undefined;
@@ -165,6 +185,7 @@ export function foldersOf(root: string, layout: GitLayout | undefined, environme
     prefix: layout === undefined ? '' : relative(layout.workTree, root).split(sep).join('/'),
     sharedFolder,
     ownFolder: layout === undefined ? local : join(layout.gitDir, 'mlv'),
+    remoteBase: root,
     settingsFiles: {
       user: userSettingsFile(environment),
       tracked: join(root, PROJECT_FILE),
@@ -186,11 +207,19 @@ export function cacheFolderOf(folders: ProjectFolders, settings: Settings, envir
   return isAtHome ? join(homeOf(environment), configured.slice(1)) : resolve(folders.root, configured);
 }
 
-/** What the settings files and the environment say, laid over each other. */
-export async function readSettings(folders: ProjectFolders, environment: Environment): Promise<Settings> {
+/** What the settings files, or what stands for the tracked one, and the environment say, laid over each other. */
+export async function readSettings(
+  folders: ProjectFolders,
+  environment: Environment,
+  tracked?: SettingsText,
+): Promise<Settings> {
   const layers: SettingsLayer[] = [settingsFromEnvironment(environment)];
   for (const scope of ['user', 'tracked', 'clone'] as const) {
-    layers.push(await readSettingsFile(folders.settingsFiles[scope], scope, folders.root));
+    layers.push(
+      scope === 'tracked' && tracked !== undefined
+        ? await parseSettingsText(tracked, scope)
+        : await readSettingsFile(folders.settingsFiles[scope], scope, folders.root),
+    );
   }
   return resolveSettings(layers);
 }
@@ -198,8 +227,12 @@ export async function readSettings(folders: ProjectFolders, environment: Environ
 /** What one settings file says; nothing where there is none. */
 export async function readSettingsFile(path: string, scope: FileScope, root?: string): Promise<SettingsLayer> {
   const text = readSettingsText(path);
-  if (text === undefined) return [];
-  const name = root === undefined ? path : nameOf(path, root);
+  return text === undefined
+    ? []
+    : parseSettingsText({ text, name: root === undefined ? path : nameOf(path, root) }, scope);
+}
+
+async function parseSettingsText({ text, name }: SettingsText, scope: FileScope): Promise<SettingsLayer> {
   // `yaml` is slow to load, and most files are as simple as mlv writes them.
   return (
     parsePlainSettings(text, scope, name) ??

@@ -15,6 +15,7 @@ import { checkoutMany } from './workloads/checkout-many.mjs';
 import { compareVersions } from './workloads/compare-versions.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
+import { readOne } from './workloads/read-one.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
 import { s3Latency } from './workloads/s3-latency.mjs';
 import { s3Dvc, s3Many } from './workloads/s3-many.mjs';
@@ -33,6 +34,7 @@ const WORKLOADS = {
   'million-files': millionFiles,
   'ten-million-blobs': tenMillionBlobs,
   'compare-versions': compareVersions,
+  'read-one': readOne,
   dvc: againstDvc,
   's3-many': s3Many,
   's3-dvc': s3Dvc,

@@ -104,6 +104,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./hooks-run.ts')).hooksRun,
   },
   {
+    name: 'ls',
+    summary: 'list what is tracked, at any revision, in any repository',
+    load: async () => (await import('./ls.ts')).ls,
+  },
+  {
+    name: 'cat',
+    summary: 'print a tracked file, likewise',
+    load: async () => (await import('./cat.ts')).cat,
+  },
+  {
+    name: 'get',
+    summary: 'write a tracked file or folder to another place, likewise',
+    load: async () => (await import('./get.ts')).get,
+  },
+  {
     name: 'verify',
     summary: 'whether data is whole, here or on a remote',
     load: async () => (await import('./verify.ts')).verify,
