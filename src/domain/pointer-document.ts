@@ -56,7 +56,8 @@ export function updatePointer(text: string, changes: PointerChanges, path: strin
   return changed ? formatYamlFile(file.document, text) : text;
 }
 
-function openPointer(text: string, path: string): YamlFile {
+/** Parses it as YAML, no further. Throws `pointer-conflict`, `pointer-invalid`. */
+export function openPointer(text: string, path: string): YamlFile {
   if (text.length > MAX_POINTER_BYTES) {
     throw new MlvError({
       code: 'pointer-invalid',
