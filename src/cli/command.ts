@@ -63,6 +63,8 @@ export interface Context {
   emit(row: Row): Promise<void>;
   /** Prints bytes as they are, likewise. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Prints a line for people that is no result, on stderr. */
+  note(text: string): void;
   /** Absolute. */
   readonly cwd: string;
   readonly environment: Environment;

@@ -69,6 +69,8 @@ export function openPointer(text: string, path: string): YamlFile {
     path,
     kind: 'pointer',
     hint: 'Restore it with Git, or delete it and "mlv add" the data again.',
+    conflictHint:
+      '"mlv status" lists what is in conflict, "mlv checkout --ours PATH" or "--theirs" chooses a side, for all or file by file.',
   });
 }
 

@@ -9,28 +9,21 @@ import type { MergeSide } from './tree-merge.ts';
 import type { YamlFile } from './yaml-document.ts';
 import { formatYamlFile, keyOf } from './yaml-document.ts';
 
-export interface PointerTextMerge {
-  /** What the data is told to be is that of our side, still. */
-  readonly text: string;
-  /** Keys that both sides changed, and not in the same way. */
-  readonly conflicts: readonly string[];
-}
-
 /** What tells which data it is: merged by looking at that. */
 const DATA_KEYS: readonly string[] = ['type', 'hash', 'size', 'files', 'exec'];
 
 /**
  * Merges the texts of three pointers key by key (`base` is undefined where there is no ancestor), comments with the key they
- * belong to. `side` is taken where both sides changed a key. Throws what `parsePointer` throws, for any of them.
+ * belong to; what they say of which data it is stays ours. `choose` tells what to take of a key that both sides changed, and not
+ * alike. Throws `pointer-conflict`, `pointer-invalid`, for any of them.
  */
 export function mergePointerTexts(
   texts: { readonly base: string | undefined; readonly ours: string; readonly theirs: string },
-  { path, side }: { readonly path: string; readonly side: MergeSide },
-): PointerTextMerge {
+  { path, choose }: { readonly path: string; readonly choose: (key: string) => MergeSide },
+): string {
   const base = texts.base === undefined ? undefined : openPointer(texts.base, path);
   const ours = openPointer(texts.ours, path);
   const theirs = openPointer(texts.theirs, path);
-  const conflicts: string[] = [];
   let isChanged = false;
   const order = [ours, theirs, ...(base === undefined ? [] : [base])].flatMap(({ map }) => map.items.map(keyOf));
   for (const key of new Set(order)) {
@@ -40,21 +33,21 @@ export function mergePointerTexts(
     let taken: MergeSide = 'ours';
     if (here !== there && before !== there) {
       if (before === here) taken = 'theirs';
-      else if (valueOf(ours, found.ours) !== valueOf(theirs, found.theirs)) {
-        conflicts.push(key);
-        taken = side;
-      }
+      else if (valueOf(ours, found.ours) !== valueOf(theirs, found.theirs)) taken = choose(key);
     }
     if (taken === 'ours') continue;
     isChanged = true;
     setPair(ours, theirs, { key, pair: found[taken] });
   }
-  for (const place of ['commentBefore', 'comment'] as const) {
-    if (base?.document[place] !== ours.document[place] || theirs.document[place] === ours.document[place]) continue;
-    isChanged = true;
-    ours.document[place] = theirs.document[place] ?? null;
+  for (const part of ['document', 'map'] as const) {
+    for (const place of ['commentBefore', 'comment'] as const) {
+      const there = theirs[part][place] ?? null;
+      if (base?.[part][place] !== ours[part][place] || there === (ours[part][place] ?? null)) continue;
+      isChanged = true;
+      ours[part][place] = there;
+    }
   }
-  return { text: isChanged ? formatYamlFile(ours.document, texts.ours) : texts.ours, conflicts };
+  return isChanged ? formatYamlFile(ours.document, texts.ours) : texts.ours;
 }
 
 function pairOf(file: YamlFile | undefined, key: string): Pair | undefined {

@@ -1,17 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import type { GitFile } from './git.ts';
-
-export interface IndexEntry extends GitFile {
-  /** As Git writes it: `100644`. */
-  readonly mode: string;
-  /** 0, or 1 to 3 for the sides of a conflict. */
-  readonly stage: number;
-}
+import type { StagedFile } from './unmerged.ts';
 
 export interface IndexFile {
   readonly version: number;
-  readonly entries: readonly IndexEntry[];
+  readonly entries: readonly StagedFile[];
 }
 
 /**
@@ -42,7 +35,7 @@ function parse(bytes: Buffer, path: string): IndexFile {
   const version = bytes.readUInt32BE(4);
   if (bytes.toString('latin1', 0, 4) !== 'DIRC') throw damaged(path);
   if (version < 2 || version > 4) throw unsupportedIndex(path, `is of version ${version}`);
-  const entries: IndexEntry[] = [];
+  const entries: StagedFile[] = [];
   let at = 12;
   let previous = Buffer.alloc(0);
   for (let count = bytes.readUInt32BE(8); count > 0; count--) {

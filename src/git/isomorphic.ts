@@ -11,6 +11,7 @@ import { introducedFiles, reachable, treeFiles, type History } from './isomorphi
 import { reflogCommits } from './isomorphic-reflogs.ts';
 import { stageIsomorphic } from './isomorphic-stage.ts';
 import { kindOf, type GitLayout } from './layout.ts';
+import { unmergedFiles } from './unmerged.ts';
 import { folderOf, isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
 import {
   cannotBeRevision,
@@ -175,6 +176,10 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
     async listIndex(accept) {
       const entries = readIndexFile(indexPath).entries.filter(({ mode, path }) => isRegularFile(mode) && accept(path));
       return sortByPath(entries.map(({ path, blob }) => ({ path, blob })));
+    },
+
+    async unmerged(accept) {
+      return unmergedFiles(readIndexFile(indexPath).entries, accept);
     },
 
     readBlob,

@@ -33,7 +33,8 @@ export async function openGit(layout: GitLayout, options: OpenGitOptions): Promi
   });
 }
 
-function findGit(path: string): string | undefined {
+/** The git program that PATH names first; undefined without one. */
+export function findGit(path: string): string | undefined {
   const name = delimiter === ';' ? 'git.exe' : 'git';
   // An empty entry would mean the current folder, which nobody should run programs from.
   return path

@@ -1,7 +1,7 @@
 import type { GitFile } from './git.ts';
 
 /** Files by path (code units); the order of files with one path is kept. */
-export function sortByPath<File extends GitFile>(files: File[]): File[] {
+export function sortByPath<File extends Pick<GitFile, 'path'>>(files: File[]): File[] {
   return files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 

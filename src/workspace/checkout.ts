@@ -69,10 +69,14 @@ export interface CheckoutOptions extends Targets, VerbOptions {
  * (`checkout-incomplete`).
  */
 export async function checkout(workspace: Workspace, options: CheckoutOptions): Promise<CheckoutResult> {
-  const selected = await selectTracked(workspace, options);
+  const failed: string[] = [];
+  const selected = await selectTracked(workspace, options, (path) =>
+    failed.push(
+      `${path}: a merge left a conflict in it; "mlv checkout --ours ${path}" or "--theirs", or file by file, resolves it`,
+    ),
+  );
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
-    const failed: string[] = [];
     /** What the cache lacks of one path's list of files stops that path, and no other. */
     async function attempt<T>(path: RepoPath, work: () => T | Promise<T>): Promise<T | undefined> {
       try {

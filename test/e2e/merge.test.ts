@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readFolder } from '../support/folders.ts';
+import { join } from 'node:path';
+import { makeMergeProject } from '../support/merge-rig.ts';
+import type { MlvRig } from '../support/mlv.ts';
+import { makeMlvRig } from '../support/mlv.ts';
+import { told } from '../support/told.ts';
+let rig: MlvRig;
+beforeAll(() => {
+  rig = makeMlvRig();
+});
+afterAll(() => rig.dispose());
+test('try', async () => {
+  const p = await makeMergeProject(rig, 'x');
+  console.log(p.git('config', '--local', '--list'));
+  await p.record('data', { a: '1', b: '1', c: '1' });
+  p.git('switch', '-qc', 'topic');
+  await p.record('data', { a: '2', b: '2', c: '1', d: 't' });
+  p.git('switch', '-q', 'main');
+  await p.record('data', { a: '1', b: '3', e: '1' });
+  console.log(p.tryGit('merge', 'topic'));
+  console.log(p.git('status', '--short'), p.git('diff'));
+  console.log(readFolder(p.root, ['.git', '.mlv']));
+  console.log((await rig.mlv(p.root, ['status'])));
+  console.log((await rig.mlv(p.root, ['checkout', '--theirs', 'data/b'])));
+  console.log(await told(rig, p.root, ['status']));
+  console.log(p.git('status', '--short'));
+  p.git('commit', '-qm', 'merge');
+  console.log(readFolder(p.root, ['.git', '.mlv']));
+  console.log(p.git('log', '-p', '-2'));
+});
