@@ -45,7 +45,7 @@ export function mergeProject(rig: MlvRig, repository: TestRepository): MergeProj
       rmSync(join(root, folder), { recursive: true, force: true });
       writeFiles(root, under(folder, files));
       await told(rig, root, ['add', folder]);
-      git('commit', '--quiet', '-m', message);
+      git('commit', '--quiet', '--allow-empty', '-m', message);
     },
     tryGit(...args) {
       const { status, stdout, stderr } = spawnSync('git', args, { cwd: root, env: rig.env, encoding: 'utf8' });
