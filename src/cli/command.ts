@@ -105,6 +105,8 @@ export interface CommandEntry {
   readonly name: string;
   /** Does for the first word of its name alone: `remote` lists. */
   readonly isStandard?: boolean;
+  /** Run by Git, not by people: the overview leaves it out. */
+  readonly isForGit?: boolean;
   readonly summary: string;
   readonly load: () => Promise<Command>;
 }

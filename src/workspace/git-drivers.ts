@@ -22,7 +22,7 @@ export interface DriverOptions {
   readonly program: readonly string[];
 }
 
-export const ATTRIBUTES_FILE = '.gitattributes';
+const ATTRIBUTES_FILE = '.gitattributes';
 
 /** `union`: lines that two branches add to the same place are no conflict. */
 const ATTRIBUTES = ['*.mlv merge=mlv diff=mlv', 'mlv.lock merge=mlv-lock', '.gitignore merge=union'];

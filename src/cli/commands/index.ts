@@ -95,21 +95,25 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'driver pointer',
+    isForGit: true,
     summary: 'for Git: merge two versions of a pointer',
     load: async () => (await import('./driver.ts')).driverPointer,
   },
   {
     name: 'driver ancestor',
+    isForGit: true,
     summary: 'for Git: merge two ancestors of a pointer',
     load: async () => (await import('./driver.ts')).driverAncestor,
   },
   {
     name: 'driver lock',
+    isForGit: true,
     summary: 'for Git: merge two versions of mlv.lock',
     load: async () => (await import('./driver.ts')).driverLock,
   },
   {
     name: 'driver textconv',
+    isForGit: true,
     summary: 'for Git: what a pointer names, as lines to compare',
     load: async () => (await import('./driver.ts')).driverTextconv,
   },
