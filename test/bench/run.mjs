@@ -13,6 +13,7 @@ import { addLarge } from './workloads/add-large.mjs';
 import { addMany } from './workloads/add-many.mjs';
 import { checkoutMany } from './workloads/checkout-many.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
+import { mergeMany } from './workloads/merge-many.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
 import { s3Latency } from './workloads/s3-latency.mjs';
@@ -30,6 +31,7 @@ const WORKLOADS = {
   'checkout-many': checkoutMany,
   'status-many': statusMany,
   'million-files': millionFiles,
+  'merge-many': mergeMany,
   'ten-million-blobs': tenMillionBlobs,
   dvc: againstDvc,
   's3-many': s3Many,
