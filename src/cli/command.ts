@@ -69,6 +69,8 @@ export interface Context {
   emit(row: Row): Promise<void>;
   /** Prints bytes as they are, likewise. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Prints a line for people that is no result, on stderr. */
+  note(text: string): void;
   /** Absolute. */
   readonly cwd: string;
   readonly environment: Environment;
@@ -114,6 +116,8 @@ export interface CommandEntry {
   readonly name: string;
   /** Does for the first word of its name alone: `remote` lists. */
   readonly isStandard?: boolean;
+  /** Run by Git, not by people: the overview leaves it out. */
+  readonly isForGit?: boolean;
   readonly summary: string;
   readonly load: () => Promise<Command>;
 }

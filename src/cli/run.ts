@@ -96,6 +96,9 @@ async function execute(
       progress.stop();
       return output.write(bytes);
     },
+    note(text) {
+      progress.interject(() => output.note(visible(text)));
+    },
     cwd,
     environment: surroundings.environment,
     isVerbose: globals.isVerbose,

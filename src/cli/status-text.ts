@@ -1,19 +1,30 @@
 import type { StatusItem, StatusResult } from '../workspace/status.ts';
-import { columns, countOf, formatBytes, formatCount, type Style, visible } from './format.ts';
+import { columns, countOf, formatBytes, formatCount, shorten, type Style, visible } from './format.ts';
 import { changeCounts } from './recorded-text.ts';
 
 const MAX_CHANGES = 5;
+const MAX_CONFLICTS = 20;
 const INDENT = '    ';
 
 /** What `status` tells people: each path that is not as it should be, what differs in it, and what to do. */
 export function statusLines(result: StatusResult, style: Style, isVerbose: boolean): string[] {
-  const { items } = result;
-  if (items.length === 0)
+  const { items, merges } = result;
+  if (items.length === 0 && merges.length === 0)
     return ['Nothing is tracked yet', ...columns([[style.command('mlv add PATH'), 'tracks files and folders']], '  ')];
   const notable = items.filter(isNotable);
   const unchanged = items.filter((item) => !isNotable(item));
   const width = notable.reduce((longest, { path }) => Math.max(longest, visible(path).length), 0);
   const lines: string[] = [];
+  for (const merge of merges) {
+    const { path, left, conflicts } = merge;
+    const where = left > 0 ? `merge conflict in ${countOf(left, 'place')}` : 'pointer holds the marks of a merge';
+    lines.push(`${visible(path)}  ${style.bad(where)}`);
+    const shown = columns(
+      conflicts.map((each) => [visible(each.path), visible(each.reason)]),
+      INDENT,
+    );
+    for (const line of shorten(shown, isVerbose ? Infinity : MAX_CONFLICTS, style, INDENT)) lines.push(line);
+  }
   for (const item of notable) {
     lines.push(`${visible(item.path).padEnd(width)}  ${findings(item, style).join(', ')}`);
     for (const line of changeLines(item, style, isVerbose ? Infinity : MAX_CHANGES)) lines.push(line);
@@ -26,7 +37,7 @@ export function statusLines(result: StatusResult, style: Style, isVerbose: boole
       `${notable.length === 0 ? style.good(what) : style.faint(what)} ${style.faint(`(${countOf(files, 'file')}, ${formatBytes(bytes)})`)}`,
     );
   }
-  const steps = nextSteps(notable, style);
+  const steps = [...mergeSteps(merges, style), ...nextSteps(notable, style)];
   return steps.length === 0 ? lines : [...lines, '', ...columns(steps, '  ')];
 }
 
@@ -71,6 +82,20 @@ function changeLines(item: StatusItem, style: Style, limit: number): string[] {
   return shown.length < total
     ? [...lines, style.faint(`${INDENT}… and ${formatCount(total - shown.length)} more`)]
     : lines;
+}
+
+function mergeSteps(merges: StatusResult['merges'], style: Style): string[][] {
+  const steps: string[][] = [];
+  if (merges.some(({ left }) => left > 0)) {
+    steps.push([
+      style.command('mlv checkout --ours PATH'),
+      'keeps our side of a conflict, in a file or all that is left',
+    ]);
+    steps.push([style.command('mlv checkout --theirs PATH'), 'takes the other side']);
+  }
+  if (merges.some(({ left }) => left === 0))
+    steps.push([style.command('git checkout --merge -- PATH.mlv'), 'brings back a conflict that was staged as it was']);
+  return steps;
 }
 
 function nextSteps(items: readonly StatusItem[], style: Style): string[][] {

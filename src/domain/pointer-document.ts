@@ -56,7 +56,8 @@ export function updatePointer(text: string, changes: PointerChanges, path: strin
   return changed ? formatYamlFile(file.document, text) : text;
 }
 
-function openPointer(text: string, path: string): YamlFile {
+/** Parses it as YAML, no further. Throws `pointer-conflict`, `pointer-invalid`. */
+export function openPointer(text: string, path: string): YamlFile {
   if (text.length > MAX_POINTER_BYTES) {
     throw new MlvError({
       code: 'pointer-invalid',
@@ -68,6 +69,8 @@ function openPointer(text: string, path: string): YamlFile {
     path,
     kind: 'pointer',
     hint: 'Restore it with Git, or delete it and "mlv add" the data again.',
+    conflictHint:
+      '"mlv status" lists what is in conflict, "mlv checkout --ours PATH" or "--theirs" chooses a side, for all or file by file.',
   });
 }
 

@@ -22,9 +22,11 @@ export interface YamlFileOptions {
   /** Named in errors. */
   readonly path: string;
   /** What it is; error codes start with it. */
-  readonly kind: 'pointer' | 'config';
+  readonly kind: 'pointer' | 'config' | 'lock';
   /** What to do about a file that is not valid. */
   readonly hint: string;
+  /** What to do about one with conflict markers, other than choosing a side with Git. */
+  readonly conflictHint?: string;
 }
 
 /** Nodes from the top, entries of maps counted too: what is read so is walked through again, by calls within calls. */
@@ -44,7 +46,9 @@ export function parseYamlFile(text: string, options: YamlFileOptions): YamlFile 
       code: `${kind}-conflict`,
       kind: 'conflict',
       message: `${path}: holds conflict markers of a merge`,
-      hint: `Choose a side, "git checkout --ours -- ${path}" or "--theirs", or edit it; then "git add ${path}".`,
+      hint:
+        options.conflictHint ??
+        `Choose a side, "git checkout --ours -- ${path}" or "--theirs", or edit it; then "git add ${path}".`,
     });
   }
   const lines = new LineCounter();

@@ -9,6 +9,7 @@ import type { GitLayout } from './layout.ts';
 import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
 import { cannotBeRevision, revisionAmbiguous, revisionUnknown } from './revision.ts';
 import { distinctFiles, parseTree, type TreeSource } from './trees.ts';
+import { unmergedFiles, type StagedFile } from './unmerged.ts';
 
 /**
  * The repository through the `git` executable, which is started when the first answer needs it. Throws `git-missing`,
@@ -62,11 +63,11 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
     return asCommit(output);
   }
 
-  async function* indexEntries(): AsyncGenerator<GitFile & { readonly mode: string }> {
-    for await (const record of records(['ls-files', '--stage', '-z'])) {
+  async function* indexEntries(option = '--stage'): AsyncGenerator<StagedFile> {
+    for await (const record of records(['ls-files', option, '-z'])) {
       const tab = record.indexOf('\t');
-      const [mode = '', blob = ''] = record.slice(0, tab).split(' ');
-      yield { path: record.slice(tab + 1), blob, mode };
+      const [mode = '', blob = '', stage = ''] = record.slice(0, tab).split(' ');
+      yield { path: record.slice(tab + 1), blob, mode, stage: Number(stage) };
     }
   }
 
@@ -130,6 +131,12 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
         if (isRegularFile(mode) && accept(path)) files.push({ path, blob });
       }
       return sortByPath(files);
+    },
+
+    async unmerged(accept) {
+      const entries: StagedFile[] = [];
+      for await (const entry of indexEntries('--unmerged')) entries.push(entry);
+      return unmergedFiles(entries, accept);
     },
 
     async readBlob(blob) {

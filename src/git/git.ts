@@ -41,6 +41,14 @@ export interface GitHistoryEntry {
   readonly changes: readonly GitFileChange[];
 }
 
+/** A file that a merge left unresolved: object ids of its versions, undefined where there is none. */
+export interface GitUnmerged {
+  readonly path: string;
+  readonly base: string | undefined;
+  readonly ours: string | undefined;
+  readonly theirs: string | undefined;
+}
+
 export interface GitRef {
   /** Full name: `refs/heads/main`. */
   readonly name: string;
@@ -75,6 +83,8 @@ export interface GitRepository {
   listFiles(commit: CommitId, accept: (path: string) => boolean): Promise<GitFile[]>;
   /** All files in the index that the predicate accepts (stage 0; for unmerged paths every stage). */
   listIndex(accept: (path: string) => boolean): Promise<GitFile[]>;
+  /** The files in the index that a merge left unresolved and the predicate accepts, sorted by path. */
+  unmerged(accept: (path: string) => boolean): Promise<GitUnmerged[]>;
   /** Content of a blob by object id. Throws `git-object-missing`. */
   readBlob(blob: string): Promise<Buffer>;
   /** Content of a file in a commit; undefined when the commit does not have it. */

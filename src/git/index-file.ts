@@ -1,12 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import type { GitFile } from './git.ts';
+import type { StagedFile } from './unmerged.ts';
 
-export interface IndexEntry extends GitFile {
-  /** As Git writes it: `100644`. */
-  readonly mode: string;
-  /** 0, or 1 to 3 for the sides of a conflict. */
-  readonly stage: number;
+export interface IndexEntry extends StagedFile {
   /** True where Git does not expect it on disk: left out by a sparse checkout, or marked `--skip-worktree`. */
   readonly isSkipped: boolean;
 }

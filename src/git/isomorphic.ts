@@ -12,6 +12,7 @@ import { bestCommonAncestor, changingCommits, isoDate, subjectOf } from './isomo
 import { reflogCommits } from './isomorphic-reflogs.ts';
 import { stageIsomorphic } from './isomorphic-stage.ts';
 import { kindOf, type GitLayout } from './layout.ts';
+import { unmergedFiles } from './unmerged.ts';
 import { folderOf, isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
 import {
   cannotBeRevision,
@@ -180,6 +181,10 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
     async listIndex(accept) {
       const entries = readIndexFile(indexPath).entries.filter(({ mode, path }) => isRegularFile(mode) && accept(path));
       return sortByPath(entries.map(({ path, blob }) => ({ path, blob })));
+    },
+
+    async unmerged(accept) {
+      return unmergedFiles(readIndexFile(indexPath).entries, accept);
     },
 
     readBlob,

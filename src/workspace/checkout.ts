@@ -75,9 +75,15 @@ export interface CheckoutOutcome extends CheckoutResult {
  * (`checkout-incomplete`).
  */
 export async function checkout(workspace: Workspace, options: CheckoutOptions): Promise<CheckoutResult> {
-  const selected = await selectTracked(workspace, options);
+  const unresolved: string[] = [];
+  const selected = await selectTracked(workspace, options, (path) =>
+    unresolved.push(
+      `${path}: a merge left a conflict in it; "mlv checkout --ours ${path}" or "--theirs", or file by file, resolves it`,
+    ),
+  );
   const { failed, conflicts: _none, ...result } = await checkoutSelected(workspace, selected, options);
-  if (failed.length > 0) throw incomplete(failed);
+  const left = [...unresolved, ...failed];
+  if (left.length > 0) throw incomplete(left);
   return result;
 }
 

@@ -50,8 +50,18 @@ export interface StatusItem {
   readonly remote?: { readonly name: string; readonly missing: boolean };
 }
 
+export interface StatusMerge {
+  readonly path: RepoPath;
+  /** Those that nothing was chosen for, the first `MAX_CHANGES`; none where Git knows nothing of a conflict any more. */
+  readonly conflicts: readonly { readonly path: string; readonly reason: string }[];
+  /** How many those are. */
+  readonly left: number;
+}
+
 export interface StatusResult {
   readonly items: readonly StatusItem[];
+  /** What a merge left to be resolved; these paths have no item where their pointer holds its marks. */
+  readonly merges: readonly StatusMerge[];
   /** True when nothing is to be added, checked out or, where asked for, pushed. */
   readonly clean: boolean;
 }
@@ -66,7 +76,13 @@ export async function status(
   workspace: Workspace,
   options: Targets & { readonly remote?: true | string | undefined } & VerbOptions,
 ): Promise<StatusResult> {
-  const selected = await selectTracked(workspace, options);
+  const marked: RepoPath[] = [];
+  const selected = await selectTracked(workspace, options, (path) => marked.push(path));
+  const merges = await findMerges(
+    workspace,
+    marked,
+    selected.map(({ tracked }) => tracked.path),
+  );
   const tasks = createStorageTasks(workspace.cache(), options.signal);
   try {
     let items: StatusItem[] = [];
@@ -76,10 +92,24 @@ export async function status(
       const { addRemoteState } = await import('./remote-state.ts');
       items = await addRemoteState(workspace, { items, selected, remote: options.remote });
     }
-    return { items, clean: items.every(isClean) };
+    return { items, merges, clean: merges.length === 0 && items.every(isClean) };
   } finally {
     await tasks.close();
   }
+}
+
+/** Git is asked only where pointers hold the marks of a merge, or it is in the middle of one. */
+async function findMerges(
+  workspace: Workspace,
+  marked: readonly RepoPath[],
+  selected: readonly RepoPath[],
+): Promise<StatusMerge[]> {
+  const { isMergeUnderWay, readMergeStates } = await import('./merge-conflicts.ts');
+  if (marked.length === 0 && !isMergeUnderWay(workspace)) return [];
+  const found = new Map<RepoPath, StatusMerge>(marked.map((path) => [path, { path, conflicts: [], left: 0 }]));
+  for (const { path, conflicts } of await readMergeStates(workspace, [...marked, ...selected]))
+    found.set(path, { path, conflicts: conflicts.slice(0, MAX_CHANGES), left: conflicts.length });
+  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function isClean(item: StatusItem): boolean {

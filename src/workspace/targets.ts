@@ -8,7 +8,7 @@ import { treePathFromText } from '../domain/tree-path.ts';
 import type { Selection } from './checkout-record.ts';
 import { joinSelections } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
-import type { Tracked } from './tracked.ts';
+import type { OnConflict, Tracked } from './tracked.ts';
 import { listTracked, POINTER_SUFFIX, readTracked } from './tracked.ts';
 
 /** What a person named: tracked paths, relative to the folder they stand in. */
@@ -68,10 +68,17 @@ function requireOwnRepository({ root }: Workspace, path: RepoPath): void {
   }
 }
 
-/** Everything tracked that the targets mean; everything there is when none is given. Throws `not-tracked` for one that means nothing. */
-export async function selectTracked(workspace: Workspace, { targets, cwd }: Targets): Promise<Selected[]> {
+/**
+ * Everything tracked that the targets mean; everything there is when none is given, but for what `onConflict` takes. Throws
+ * `not-tracked` for one that means nothing.
+ */
+export async function selectTracked(
+  workspace: Workspace,
+  { targets, cwd }: Targets,
+  onConflict?: OnConflict,
+): Promise<Selected[]> {
   if (targets.length === 0) {
-    return (await listTracked(workspace)).map((tracked) => ({ tracked, selection: 'all', isNamed: false }));
+    return (await listTracked(workspace, onConflict)).map((tracked) => ({ tracked, selection: 'all', isNamed: false }));
   }
   const found = new Map<RepoPath, Selected>();
   const unknown: string[] = [];

@@ -20,12 +20,20 @@ export interface Tracked {
   readonly text: string;
 }
 
+/** Takes the tracked paths whose pointers hold the marks of a merge, which otherwise is an error. */
+export type OnConflict = (path: RepoPath) => void;
+
 /** Everything tracked in the project, sorted by path. One walk, which does not enter tracked directories or what Git ignores. */
-export async function listTracked(workspace: Workspace): Promise<Tracked[]> {
+export async function listTracked(workspace: Workspace, onConflict?: OnConflict): Promise<Tracked[]> {
   const tracked: Tracked[] = [];
   for (const path of listPointers(workspace)) {
-    const one = await readTracked(workspace, path);
-    if (one !== undefined) tracked.push(one);
+    try {
+      const one = await readTracked(workspace, path);
+      if (one !== undefined) tracked.push(one);
+    } catch (error) {
+      if (onConflict === undefined || !(error instanceof MlvError) || error.code !== 'pointer-conflict') throw error;
+      onConflict(path);
+    }
   }
   return tracked;
 }

@@ -60,7 +60,8 @@ async function readAll(workspace: Workspace, problems: Problem[]): Promise<Wante
         reason: error.message,
         blobs: 0,
         paths: [path],
-        hint: `Take it back from Git: git restore ${file}`,
+        hint:
+          (error.code === 'pointer-conflict' ? error.hint : undefined) ?? `Take it back from Git: git restore ${file}`,
       });
     }
   }

@@ -14,6 +14,7 @@ import { addMany } from './workloads/add-many.mjs';
 import { checkoutMany } from './workloads/checkout-many.mjs';
 import { compareVersions } from './workloads/compare-versions.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
+import { mergeMany } from './workloads/merge-many.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
 import { readOne } from './workloads/read-one.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
@@ -32,6 +33,7 @@ const WORKLOADS = {
   'checkout-many': checkoutMany,
   'status-many': statusMany,
   'million-files': millionFiles,
+  'merge-many': mergeMany,
   'ten-million-blobs': tenMillionBlobs,
   'compare-versions': compareVersions,
   'read-one': readOne,

@@ -74,7 +74,8 @@ test('mlv alone shows the commands and the next step', async () => {
   const { code, stdout } = await rig.mlv(rig.folder, []);
   const lines = stdout.split('\n');
   expect(code).toBe(0);
-  for (const { name } of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name.split(' ')[0] ?? ''} `, 'm'));
+  for (const { name, isForGit } of COMMANDS)
+    expect(new RegExp(`^  ${name.split(' ')[0] ?? ''} `, 'm').test(stdout)).toBe(isForGit !== true);
   expect(lines.filter((line) => line.length > 80)).toEqual([]);
   expect(lines.at(-2)).toBe('This is no Git repository. Next: git init, then mlv init');
   const { root } = rig.repository('repository');

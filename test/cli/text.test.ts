@@ -33,7 +33,7 @@ function item(path: string, differing: Partial<StatusItem> = {}): StatusItem {
 }
 
 const status = (items: StatusItem[], isVerbose = false): string =>
-  statusLines({ items, clean: false }, plain, isVerbose).join('\n');
+  statusLines({ items, merges: [], clean: false }, plain, isVerbose).join('\n');
 
 test('status tells each thing that differs, and what to do about it', () => {
   const changes = Array.from({ length: 16 }, (_, index) => ({

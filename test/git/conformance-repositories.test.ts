@@ -28,9 +28,13 @@ describeEngines(({ isProgram, openAt, expectReadable }) => {
       const sides = [base, 'main', 'theirs'].map((commit) => repo.git('rev-parse', `${commit}:a.mlv`));
       const other = { path: 'b.mlv', blob: repo.git('rev-parse', 'HEAD:b.mlv') };
       expect(await git.listIndex(anything)).toEqual([...sides.map((blob) => ({ path: 'a.mlv', blob })), other]);
+      const [before, ours, theirs] = sides;
+      expect(await git.unmerged(anything)).toEqual([{ path: 'a.mlv', base: before, ours, theirs }]);
+      expect(await git.unmerged((path) => path !== 'a.mlv')).toEqual([]);
       expect(await git.tracked(['a.mlv'])).toEqual(['a.mlv']);
       repo.write({ 'a.mlv': 'solved' });
       await git.stage(['a.mlv']);
+      expect(await git.unmerged(anything)).toEqual([]);
       expect(repo.git('ls-files', '--unmerged')).toBe('');
       expect(repo.git('show', ':a.mlv')).toBe('solved');
     });

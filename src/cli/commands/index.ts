@@ -139,6 +139,30 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'what this machine, disk and project can do',
     load: async () => (await import('./doctor.ts')).doctor,
   },
+  {
+    name: 'driver pointer',
+    isForGit: true,
+    summary: 'for Git: merge two versions of a pointer',
+    load: async () => (await import('./driver.ts')).driverPointer,
+  },
+  {
+    name: 'driver ancestor',
+    isForGit: true,
+    summary: 'for Git: merge two ancestors of a pointer',
+    load: async () => (await import('./driver.ts')).driverAncestor,
+  },
+  {
+    name: 'driver lock',
+    isForGit: true,
+    summary: 'for Git: merge two versions of mlv.lock',
+    load: async () => (await import('./driver.ts')).driverLock,
+  },
+  {
+    name: 'driver textconv',
+    isForGit: true,
+    summary: 'for Git: what a pointer names, as lines to compare',
+    load: async () => (await import('./driver.ts')).driverTextconv,
+  },
   { name: 'version', summary: 'the version of mlv', load: async () => (await import('./version.ts')).version },
   { name: 'root', summary: 'the folder of the project', load: async () => (await import('./root.ts')).root },
 ];
