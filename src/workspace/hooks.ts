@@ -5,6 +5,8 @@ import { fsyncFolder, makeFolderDurably, removeFileDurably, writeFileDurably } f
 import { findProgram } from '../platform/find-program.ts';
 import { ioError } from '../platform/io-error.ts';
 import { statsAt } from '../platform/stats-at.ts';
+import type { DriverStatus } from './git-drivers.ts';
+import { installDrivers, readDriverStatus, removeDrivers } from './git-drivers.ts';
 import type { HookFile, HooksFolder } from './hook-files.ts';
 import { findHooksFolder, readHook } from './hook-files.ts';
 import type { BlockOptions, HookName } from './hook-script.ts';
@@ -26,6 +28,8 @@ export interface ChangedHooks {
   /** True where Git brings the files to others, once they are committed. */
   readonly isShared: boolean;
   readonly hooks: readonly ChangedHook[];
+  /** True where `.gitattributes` is other than before, and so to be committed. */
+  readonly attributesChanged: boolean;
 }
 
 export type HookState =
@@ -41,6 +45,7 @@ export interface HooksStatus {
   readonly isShared: boolean;
   readonly hooks: readonly { readonly hook: HookName; readonly path: string; readonly state: HookState }[];
   readonly autoPush: boolean;
+  readonly drivers: DriverStatus;
   /** The mlv that hooks find; undefined where PATH has none. */
   readonly program: string | undefined;
 }
@@ -53,38 +58,43 @@ export interface InstallOptions {
 }
 
 /**
- * Puts mlv's part into this clone's hooks, before what is there. What is no shell script is put aside, and runs after ours. Throws
- * before anything is changed: `hooks-folder-outside`, `hook-not-a-file`, `hook-not-executable`, `hook-block-broken`, `hook-aside-exists`,
+ * Puts mlv's part into this clone's hooks, before what is there, and sets up the merge and diff drivers. What is no shell script is put
+ * aside, and runs after ours. Throws before anything is changed: what `installDrivers` throws, `hooks-folder-outside`, `hook-not-a-file`, `hook-not-executable`, `hook-block-broken`, `hook-aside-exists`,
  * `git-program-needed`, `no-git`.
  */
 export async function installHooks(workspace: Workspace, options: InstallOptions): Promise<ChangedHooks> {
   const place = await findHooksFolder(await requireGit(workspace));
   const files = HOOKS.map((hook) => readHook(place, hook));
   for (const file of files) requireUsable(file);
+  const drivers = await installDrivers(workspace, { program: options.fallback });
   try {
     makeFolderDurably(place.folder);
   } catch (error) {
     throw ioError(error, 'write', place.folder);
   }
-  return { ...told(place), hooks: files.map((file) => install(file, { ...options, place })) };
+  return { ...told(place), ...drivers, hooks: files.map((file) => install(file, { ...options, place })) };
 }
 
-/** Takes mlv's part out of the hooks, so that the rest is byte for byte what it was, or has become since. Throws `hook-edited`. */
+/** Takes the drivers away, and mlv's part out of the hooks, so that the rest is byte for byte what it was, or has become since. Throws `hook-edited`. */
 export async function removeHooks(workspace: Workspace): Promise<ChangedHooks> {
   const place = await findHooksFolder(await requireGit(workspace));
   const files = HOOKS.map((hook) => readHook(place, hook));
   for (const file of files) requireRemovable(file);
-  return { ...told(place), hooks: files.map(remove) };
+  return { ...told(place), ...(await removeDrivers(workspace)), hooks: files.map(remove) };
 }
 
-/** Looks at this clone's hooks. */
-export async function readHooksStatus(workspace: Workspace): Promise<HooksStatus> {
+/** Looks at this clone's hooks and drivers. */
+export async function readHooksStatus(
+  workspace: Workspace,
+  { fallback }: Pick<InstallOptions, 'fallback'>,
+): Promise<HooksStatus> {
   const place = await findHooksFolder(await requireGit(workspace));
   const files = HOOKS.map((hook) => readHook(place, hook));
   return {
     ...told(place),
     hooks: files.map((file) => ({ hook: file.hook, path: file.path, state: stateOf(file) })),
     autoPush: files.some(({ hook, block }) => hook === 'pre-push' && block?.autoPush === true),
+    drivers: await readDriverStatus(workspace, { program: fallback }),
     program: findProgram('mlv', workspace.environment['PATH'] ?? ''),
   };
 }

@@ -53,11 +53,7 @@ export async function versionAround(
 }
 
 /** What a commit's pointer of a tracked path says; undefined where it has none. Throws what parsing a pointer does. */
-export async function versionAt(
-  workspace: Workspace,
-  commit: CommitId,
-  path: RepoPath,
-): Promise<WantedVersion | undefined> {
+async function versionAt(workspace: Workspace, commit: CommitId, path: RepoPath): Promise<WantedVersion | undefined> {
   const git = await requireGit(workspace);
   const full = inRepository(workspace, pointerPath(path));
   const bytes = await git.readFile(commit, full);
