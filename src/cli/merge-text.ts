@@ -7,7 +7,7 @@ const MAX_CONFLICTS = 20;
 export function mergeLines(result: ResolveResult, style: Style, limit: number = MAX_CONFLICTS): string[] {
   const lines = result.resolved.map(
     ({ path, isRemoved }) =>
-      `${visible(path)}  ${style.good(isRemoved ? 'resolved: tracked no more, staged in Git; the data stays' : 'resolved, staged in Git')}`,
+      `${visible(path)}  ${style.good(isRemoved ? 'resolved: tracked no more, staged in Git; the data stays' : 'resolved, staged in Git. Next: git commit')}`,
   );
   for (const { path, conflicts } of result.remaining) {
     lines.push(`${visible(path)}  ${style.bad(`merge conflict in ${countOf(conflicts.length, 'place')} left`)}`);

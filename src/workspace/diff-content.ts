@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TableComparison, TableFormat } from '../domain/compare-tables.ts';
-import { compareTables, tableFormat } from '../domain/compare-tables.ts';
+import type { TableComparison, TableFormat } from './compare-tables.ts';
+import { compareTables, tableFormat } from './compare-tables.ts';
 import type { RowReader } from '../domain/csv-reader.ts';
 import type { Digest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';

@@ -85,7 +85,7 @@ function isStored(value: unknown): value is StoredChoices {
     typeof value === 'object' &&
     value !== null &&
     'version' in value &&
-    value.version === 0 &&
+    value.version === 1 &&
     'paths' in value &&
     typeof value.paths === 'object' &&
     value.paths !== null

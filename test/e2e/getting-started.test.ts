@@ -25,6 +25,12 @@ test('docs/getting-started.md does what it says', { timeout: 120_000 }, () => {
   follow(blocks);
 });
 
+test('docs/branches.md does what it says', { timeout: 120_000 }, () => {
+  const blocks = pageBlocks('docs/branches.md');
+  expect(blocks.length).toBeGreaterThan(30);
+  follow(blocks);
+});
+
 test('the first session in README.md does what it says', { timeout: 120_000 }, () => {
   const blocks = pageBlocks('README.md').filter(({ section }) => section === 'A first session');
   expect(blocks.length).toBeGreaterThan(4);

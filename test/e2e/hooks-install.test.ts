@@ -72,19 +72,23 @@ test('install, status, remove: in a clone without hooks', async () => {
   const repository = project('plain');
   const { root, hooks } = repository;
   const before = contentsOf(hooks);
+  const files = ['.git/config', '.gitattributes'].map((name) => join(root, name));
+  const readFiles = () => files.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : undefined));
+  const filesBefore = readFiles();
   expect(await states(repository)).toEqual(all('missing'));
   expect(await told(rig, root, ['hooks', 'install'])).toBe(
-    HOOKS.map((hook) => `installed  ${hook.padEnd(13)}  .git/hooks/${hook}\n`).join(''),
+    HOOKS.map((hook) => `installed  ${hook.padEnd(13)}  .git/hooks/${hook}\n`).join('') +
+      '\ninstalled  merge and diff drivers, named in .gitattributes. Next: git commit\n',
   );
   const installed = contentsOf(hooks);
   expect(await told(rig, root, ['hooks', 'install'])).toMatch(/^(unchanged .*\n){5}$/);
   expect(contentsOf(hooks)).toEqual(installed);
   expect(await told(rig, root, ['hooks'], { env: { PATH: `${path}:/bin` } })).toBe(
-    HOOKS.map((hook) => `${hook.padEnd(13)}  installed  .git/hooks/${hook}\n`).join('') +
-      `auto-push      off\nmlv            ${path}/mlv\n`,
+    HOOKS.map((hook) => `${hook.padEnd(14)}  installed  .git/hooks/${hook}\n`).join('') +
+      `merge and diff  installed\nauto-push       off\nmlv             ${path}/mlv\n`,
   );
   expect(await told(rig, root, ['hooks', 'install', '--auto-push'])).toContain('updated    pre-push');
-  expect(await told(rig, root, ['hooks', 'status'])).toContain('auto-push      on\n');
+  expect(await told(rig, root, ['hooks', 'status'])).toContain('auto-push       on\n');
   writeFileSync(
     join(hooks, 'pre-push'),
     readFileSync(join(hooks, 'pre-push'), 'utf8').replace('exit "$mlv_code"', ':'),
@@ -99,6 +103,7 @@ test('install, status, remove: in a clone without hooks', async () => {
   expect(contentsOf(hooks)).toEqual(installed);
   await told(rig, root, ['hooks', 'remove']);
   expect(contentsOf(hooks)).toEqual(before);
+  expect(readFiles()).toEqual(filesBefore);
   expect(await told(rig, root, ['hooks', 'remove'])).toMatch(/^(absent .*\n){5}$/);
 });
 

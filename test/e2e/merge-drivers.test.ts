@@ -134,7 +134,9 @@ describe('the drivers', () => {
       expect([isDone, output]).toEqual([false, expect.stringContaining('CONFLICT (content)')]);
       expect(readFileSync(join(root, 'data.mlv'), 'utf8')).toMatch(/^<{7} [\s\S]*^={7}$[\s\S]*^>{7} /m);
       // Whoever sets it up then, or had not, resolves it all the same: there is nothing left to choose.
-      expect(await told(rig, root, ['checkout', '--ours', 'data'])).toContain('data  resolved, staged in Git\n');
+      expect(await told(rig, root, ['checkout', '--ours', 'data'])).toContain(
+        'data  resolved, staged in Git. Next: git commit\n',
+      );
       expect(readFolder(join(root, 'data'))).toEqual(asRead({ a: '2', b: '2' }));
       git('reset', '--quiet', '--hard');
       await told(rig, root, ['checkout']);

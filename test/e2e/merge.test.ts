@@ -218,7 +218,7 @@ describe('what both sides changed is a conflict, by file', () => {
     const { isDone, output } = project.tryGit('merge', 'topic');
     expect(isDone).toBe(false);
     expect(output.split('\n').filter((line) => !/^(?:Auto-merging|CONFLICT|Automatic)/.test(line))).toEqual([
-      'error: data.mlv: both sides changed the same in 6 places',
+      'error: data.mlv: merge conflict in 6 places',
       ...all.map((line) => `  ${line}`),
       'hint: Choose a side, for all or file by file: "mlv checkout --ours PATH" or "mlv checkout --theirs PATH". "mlv status" lists what is left.',
       '',
@@ -243,7 +243,7 @@ describe('what both sides changed is a conflict, by file', () => {
     expect(await left(project)).toEqual([all[0], all[3]]);
     await told(rig, join(root, 'data'), ['checkout', '--theirs', 'moved']);
     expect(await told(rig, root, ['checkout', '--ours', 'data'])).toMatch(
-      /^data {2}resolved, staged in Git\ndata {2}5 files written, .*; 2 files removed\n$/,
+      /^data {2}resolved, staged in Git\. Next: git commit\ndata {2}5 files written, .*; 2 files removed\n$/,
     );
     const merged = {
       added: '2',

@@ -1,4 +1,5 @@
 /** What Git runs, set up by `mlv hooks install`: merge drivers and the diff driver of gitattributes(5). */
+import { countOf } from '../format.ts';
 import { defineCommand, type Context, type Report } from '../command.ts';
 import { MlvError } from '../../domain/errors.ts';
 import type { DriverFiles, DriverOutcome } from '../../workspace/merge-driver.ts';
@@ -91,7 +92,7 @@ async function reportOf(
   throw new MlvError({
     code: 'merge-conflict',
     kind: 'conflict',
-    message: `${path}: both sides changed ${lines.length === 1 ? 'the same' : `the same in ${lines.length} places`}`,
+    message: `${path}: merge conflict in ${countOf(lines.length, 'place')}`,
     items: lines,
     hint: 'Choose a side, for all or file by file: "mlv checkout --ours PATH" or "mlv checkout --theirs PATH". "mlv status" lists what is left.',
   });

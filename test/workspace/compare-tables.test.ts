@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { TableComparison, TableFormat } from '../../src/domain/compare-tables.ts';
-import { compareTables, tableFormat } from '../../src/domain/compare-tables.ts';
+import type { TableComparison, TableFormat } from '../../src/workspace/compare-tables.ts';
+import { compareTables, tableFormat } from '../../src/workspace/compare-tables.ts';
 import { createCsvReader } from '../../src/domain/csv-reader.ts';
 
 /** Compares two texts that come in pieces of so many bytes. Rejects with what a reader says is wrong. */

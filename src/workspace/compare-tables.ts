@@ -1,7 +1,7 @@
-import { createCsvReader, type RowReader } from './csv-reader.ts';
-import { createJsonLinesReader } from './json-lines-reader.ts';
-import { finishHash, hashFields, mixIn, newHash, type HashedRow, type HashState } from './row-hash.ts';
-import { createRowTally, type RowDifference, type Side } from './row-tally.ts';
+import { createCsvReader, type RowReader } from '../domain/csv-reader.ts';
+import { createJsonLinesReader } from '../domain/json-lines-reader.ts';
+import { finishHash, hashFields, mixIn, newHash, type HashedRow, type HashState } from '../domain/row-hash.ts';
+import { createRowTally, type RowDifference, type Side } from '../domain/row-tally.ts';
 
 export type TableFormat = 'csv' | 'tsv' | 'jsonl';
 
