@@ -139,7 +139,7 @@ describe('linked work trees', () => {
     ] as const) {
       linked.gitFailing(...start);
       const { code, stderr } = await rig.mlv(at, ['checkout']);
-      expect([code, stderr]).toEqual([1, expect.stringContaining('model.mlv: holds conflict markers of a merge')]);
+      expect([code, stderr]).toEqual([1, expect.stringContaining('model: a merge left a conflict in it')]);
       expect(await told(rig, main.root, ['status'])).toMatch(unchanged);
       await told(rig, main.root, ['gc', '--yes']);
       linked.git('checkout', '--theirs', '--', 'model.mlv');

@@ -1,4 +1,6 @@
 import { diff as compare } from '../../workspace/diff.ts';
+import { type Digest, formatDigest } from '../../domain/digest.ts';
+import type { Difference } from '../../workspace/diff-rows.ts';
 import { defineCommand } from '../command.ts';
 import { differenceLines, diffSummaryLines } from '../diff-text.ts';
 
@@ -29,7 +31,7 @@ export const diff = defineCommand({
       paths,
       cwd,
       content: noContent !== true,
-      emit: (difference) => emit({ data: difference, text: (style) => differenceLines(difference, style) }),
+      emit: (difference) => emit({ data: written(difference), text: (style) => differenceLines(difference, style) }),
       ...verb,
     });
     return {
@@ -40,3 +42,9 @@ export const diff = defineCommand({
     };
   },
 });
+
+/** For programs: digests as pointers have them. */
+function written(difference: Difference): unknown {
+  const side = (found: { readonly hash: Digest } | undefined) => found && { ...found, hash: formatDigest(found.hash) };
+  return { ...difference, before: side(difference.before), after: side(difference.after) };
+}

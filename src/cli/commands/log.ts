@@ -1,4 +1,5 @@
 import { log as versionsOf } from '../../workspace/log.ts';
+import { formatDigest } from '../../domain/digest.ts';
 import { defineCommand } from '../command.ts';
 import { logSummaryLines, versionLines } from '../log-text.ts';
 
@@ -25,7 +26,10 @@ export const log = defineCommand({
       signal: verb.signal,
       async emit(versions) {
         for (const [index, version] of versions.entries())
-          await emit({ data: version, text: (style) => versionLines(version, index === 0, style) });
+          await emit({
+            data: { ...version, hash: formatDigest(version.hash) },
+            text: (style) => versionLines(version, index === 0, style),
+          });
       },
     });
     return { data: result, text: (style) => logSummaryLines(result, style), isAnswer: true };
