@@ -4,7 +4,7 @@ const END = '# mlv: end';
 /** Beside the first comment, where the line before it had no end. */
 const JOINED = ' (the line above had no end)';
 
-const BLOCK = new RegExp(`(\\n?)^${BEGIN}(${escape(JOINED)})?\\n([\\s\\S]*?)^${END}(?:\\n|$)`, 'm');
+const BLOCK = new RegExp(`(\\n?)^${BEGIN}(${escape(JOINED)})?\\n((?:(?!${BEGIN})[^\\n]*\\n)*?)^${END}(?:\\n|$)`, 'm');
 
 /** The lines of the block; undefined where there is none. */
 export function markedBlock(text: string): string | undefined {

@@ -8,7 +8,8 @@ export type RepositoryPlace =
 /** What Git may use to reach a repository: no helper programs that a URL names (`ext::`). */
 export const GIT_PROTOCOLS = ['file', 'git', 'http', 'https', 'ssh'] as const;
 
-const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;
+/** As Git has it: a digit may come first. */
+const SCHEME = /^([A-Za-z0-9][A-Za-z0-9+.-]*):\/\//;
 const HELPER = /^[^/]*::/;
 /** `git@host:path`; a colon after a slash is part of a folder's name. */
 const SCP_LIKE = /^[^/:]+:./;

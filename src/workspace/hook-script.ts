@@ -101,7 +101,7 @@ export function findBlock(script: string): FoundBlock | undefined {
     end: match.index + whole.length,
     isIntact: checksum(body) === sum,
     autoPush: / --auto-push /.test(body),
-    aside: /^\[ ! -x .* \|\| exec "\$\(dirname "\$0"\)\/(\S+)" "\$@"$/m.exec(body)?.[1],
+    aside: /^\[ ! -x .* \|\| exec "\$\(dirname "\$0"\)\/([\w-]+\.before-mlv)" "\$@"$/m.exec(body)?.[1],
     ownsFile: body.includes(`${OWNS_FILE}\n`),
     body,
   };

@@ -4,7 +4,7 @@ import { markedBlock, withMarkedBlock, withoutMarkedBlock } from '../../src/doma
 
 test('a block comes and goes, and all else stays as it is', () => {
   const text = fc
-    .array(fc.constantFrom('a\n', '\n', '# mlv\n', '\r\n', 'b'), { maxLength: 6 })
+    .array(fc.constantFrom('a\n', '\n', '# mlv\n', '# mlv: begin', '# mlv: begin\n', '\r\n', 'b'), { maxLength: 6 })
     .map((all) => all.join(''));
   const lines = fc.array(fc.constantFrom('x\n', 'y $& \n', '\n'), { maxLength: 3 }).map((all) => all.join(''));
   fc.assert(

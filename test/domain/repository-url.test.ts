@@ -32,6 +32,7 @@ test.each([
   ['fd::17', 'repo-unsupported'],
   ['https::https://example.org', 'repo-unsupported'],
   ['ftp://example.org/a', 'repo-unsupported'],
+  ['9p://example.org/a', 'repo-unsupported'],
   ['s3://bucket/a', 'repo-unsupported'],
   ['https://ada:secret@example.org/a', 'repo-credentials'],
   ['https://:secret@example.org/a', 'repo-credentials'],

@@ -21,7 +21,7 @@ const require = (isRight, what) => {
 };
 
 // Remote: every row of every index, without those of dead keys.
-require(JSON.parse(readFileSync(join(remote, 'mlv.json'), 'utf8')).version === 0, 'mlv.json: another version');
+require(JSON.parse(readFileSync(join(remote, 'mlv.json'), 'utf8')).version === 1, 'mlv.json: another version');
 const dead = new Set();
 const rows = new Map();
 const roots = new Set();
@@ -37,7 +37,7 @@ for (const name of names.filter((each) => /^[0-9a-f]{64}$/.test(each)))
   readIndex(name, readFileSync(join(remote, 'index', name)));
 
 function readIndex(name, bytes) {
-  require(bytes.toString('latin1', 0, 8) === 'mlvindex' && bytes.readUInt32LE(8) === 0, `${name}: another format`);
+  require(bytes.toString('latin1', 0, 8) === 'mlvindex' && bytes.readUInt32LE(8) === 1, `${name}: another format`);
   const [rowCount, keyCount, rootCount, replaced] = [20, 24, 28, 32].map((at) => bytes.readUInt32LE(at));
   const blocks = Math.ceil((rowCount + keyCount + rootCount) / 128);
   const fences = 64 + 32 * replaced;
@@ -181,7 +181,7 @@ function checkTarget(link, path) {
 }
 
 const field = (name) => new RegExp(`^${name}: (.*)$`, 'm').exec(readFileSync(pointerFile, 'utf8'))?.[1];
-require(field('version') === '0', 'a pointer of another format');
+require(field('version') === '1', 'a pointer of another format');
 const digest = field('hash').replace(/^b3:/, '');
 const mode = (kind) => (kind === 'x' ? 0o755 : 0o644);
 const total = { files: 0, bytes: 0 };

@@ -83,7 +83,7 @@ export function gitTargets({ scratch }: Surroundings): Target[] {
       words: ['~', '^', '^{}', '^{commit}', '@{', '..', ':'],
       run(input) {
         const found = parseRevision(input.toString('utf8'));
-        check(found === undefined || !/^-|[~^:?*[\\\s\x00-\x1f]/.test(found.base), 'a base is a name');
+        check(found === undefined || !/^-|[~^:?*[\\ \x00-\x1f\x7f]/.test(found.base), 'a base is a name');
       },
     },
     {

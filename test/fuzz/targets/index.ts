@@ -1,6 +1,7 @@
 import type { Surroundings, Target } from '../target.ts';
 import { answerTargets } from './answers.ts';
 import { gitTargets } from './git.ts';
+import { historyTargets } from './history.ts';
 import { indexTargets } from './indexes.ts';
 import { noteTargets } from './notes.ts';
 import { packTargets } from './packs.ts';
@@ -25,5 +26,6 @@ export function allTargets(surroundings: Surroundings): Target[] {
     noteTargets,
     statCacheTargets,
     gitTargets,
+    historyTargets,
   ].flatMap((targets) => targets(surroundings));
 }
