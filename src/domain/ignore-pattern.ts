@@ -1,4 +1,4 @@
-import { foldCase, matchGlob, parseGlob } from './glob.ts';
+import { foldCase, matchGlob, parseGlob, type Glob } from './glob.ts';
 
 /** One line of a `.gitignore` or `.mlvignore`, as Git reads it (`parse_path_pattern` and `match_pathname` in its dir.c). */
 export interface IgnorePattern {
@@ -30,11 +30,30 @@ export function parseIgnorePattern(line: string, ignoreCase: boolean): IgnorePat
   if (text === '') return undefined;
   const common = { isNegated, isForFolders, isForNames };
   if (!SPECIAL.test(relative)) return { ...common, matches: ignoreCase ? foldCase(relative) : relative };
-  const glob = parseGlob(relative, ignoreCase);
-  if (glob === undefined) return undefined;
-  const names = glob.map((name) => (name === '**' ? undefined : name.literal));
+  const globs: Glob[] = [];
+  for (const each of isForNames ? [relative] : spelledOut(relative)) {
+    const glob = parseGlob(each, ignoreCase);
+    if (glob === undefined) return undefined;
+    globs.push(glob);
+  }
+  const names = globs.length > 1 ? [undefined] : globs.flat().map((name) => (name === '**' ? undefined : name.literal));
   if (!names.includes(undefined)) return { ...common, matches: names.join('/') };
-  return { ...common, matches: (path) => matchGlob(glob, isForNames ? [path] : path.split('/')) };
+  return {
+    ...common,
+    matches(path) {
+      const parts = isForNames ? [path] : path.split('/');
+      return globs.some((glob) => matchGlob(glob, parts));
+    },
+  };
+}
+
+/**
+ * Git compares what comes before the first wildcard by itself, and so takes what follows for the beginning of a pattern: `**` then stands
+ * for folders, too, where a name comes before it. `a**` + `/b` is `ab`, or b in a folder that begins with a, at any depth.
+ */
+function spelledOut(pattern: string): string[] {
+  const [, start, rest] = /^([^*?[\\]*[^*?[\\/])\*{2,}\/(.*)$/s.exec(pattern) ?? [];
+  return start === undefined || rest === undefined ? [pattern] : [`${start}${rest}`, `${start}*/**/${rest}`];
 }
 
 /** Spaces at the end count only after a backslash. */

@@ -60,6 +60,30 @@ describe('random patterns', () => {
     )
     .map(([start, pieces, end]) => [start, ...pieces, end].join(''));
 
+  test.each([
+    'd**//',
+    'd**/a',
+    'd**//a',
+    'd/e**/f',
+    '/d**/b',
+    'D**/a',
+    'd?**/a',
+    '*d**/a',
+    'd/**/a',
+    '!d**/a',
+    'd**/**/a',
+    'd***/',
+  ])('stars after a name: %s ignores what it does for Git', (pattern) => {
+    for (const ignoreCase of [false, true]) {
+      const text = `*\n!*/\n${pattern}`;
+      for (const each of [pattern, text]) {
+        writeFileSync(join(repository.root, 't/.gitignore'), each);
+        const rules = rulesOf(each, ignoreCase);
+        expect(PATHS.filter((path) => rules.ignores(path, false))).toEqual(ignoredByGit(ignoreCase));
+      }
+    }
+  });
+
   test('ignore what Git ignores, with and without case', () => {
     fc.assert(
       fc.property(fc.array(line, { minLength: 1, maxLength: 4 }), fc.boolean(), (lines, ignoreCase) => {
