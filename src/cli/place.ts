@@ -31,8 +31,8 @@ export async function atPlace<T>(
 ): Promise<T> {
   if (repo !== undefined) {
     const { openOther } = await import('../workspace/other-repository.ts');
-    const { cwd, environment, locks, verb: options } = context;
-    const place = await openOther({ repo, path, rev, cwd, environment, locks, ...options });
+    const { cwd, environment, locks } = context;
+    const place = await openOther({ repo, path, rev, cwd, environment, locks });
     try {
       return await verb(place);
     } finally {

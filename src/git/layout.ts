@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { isTrue, readGitConfigFile } from './config-file.ts';
@@ -140,6 +140,12 @@ export function keepsFileModes({ commonDir }: GitLayout): boolean {
 /** True for a clone whose history is cut: some commits have parents that are not there. */
 export function isShallow({ commonDir }: GitLayout): boolean {
   return (statSync(join(commonDir, 'shallow'), { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** Whether Git is in the middle of something that leaves conflicts: a few looks at the disk. */
+export function isMergeUnderWay({ gitDir }: GitLayout): boolean {
+  const traces = ['MERGE_HEAD', 'CHERRY_PICK_HEAD', 'REVERT_HEAD', 'rebase-merge', 'rebase-apply'];
+  return traces.some((name) => existsSync(join(gitDir, name)));
 }
 
 /** What is at a path, symbolic links followed; undefined for nothing, or something else. */

@@ -1,5 +1,5 @@
 import { MlvError } from '../domain/errors.ts';
-import { meet, parseRepoPath, type RepoPath } from '../domain/repo-path.ts';
+import { meet, type RepoPath } from '../domain/repo-path.ts';
 import { diffTrees, type TreeChange } from '../domain/tree-diff.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { EMPTY_CURSOR } from '../domain/tree-reader.ts';
@@ -22,7 +22,7 @@ import type { VerbOptions } from './progress.ts';
 import { isBelowAny } from './status.ts';
 import { createStorageTasks } from './task-runner.ts';
 import { resolveTarget } from './targets.ts';
-import { listPointers, POINTER_SUFFIX } from './tracked.ts';
+import { listPointers, pointedAt } from './tracked.ts';
 import { notTrackedAt, pointersAt } from './version-at.ts';
 
 export interface DiffResult extends DiffCounts {
@@ -52,7 +52,7 @@ const MOST_CANDIDATES = 100_000;
 export async function diff(workspace: Workspace, options: DiffOptions): Promise<DiffResult> {
   const { signal, emit } = options;
   const question = await readDiffWords(workspace, options);
-  const paths = question.paths.map((path) => targetOf(workspace, options.cwd, path));
+  const paths = question.paths.map((path) => pointedAt(resolveTarget(workspace, options.cwd, path)));
   await requireTracked(workspace, question, paths);
   const tasks = createStorageTasks(workspace.cache(), signal);
   const compareContent = options.content ? createContentComparer(workspace, signal) : undefined;
@@ -107,11 +107,6 @@ export async function diff(workspace: Workspace, options: DiffOptions): Promise<
 
 function nameOf(side: DiffSide): string | undefined {
   return side.kind === 'commit' ? side.name : undefined;
-}
-
-function targetOf(workspace: Workspace, cwd: string, path: string): RepoPath {
-  const target = resolveTarget(workspace, cwd, path);
-  return target.endsWith(POINTER_SUFFIX) ? parseRepoPath(target.slice(0, -POINTER_SUFFIX.length)) : target;
 }
 
 /** Throws `not-tracked` for a path that neither side tracks anything at. */

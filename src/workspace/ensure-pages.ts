@@ -14,6 +14,7 @@ import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
 import type { Snapshot, SnapshotOptions } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { unavailable, unreadable } from './unavailable.ts';
 import type { Tracked } from './tracked.ts';
 
 /**
@@ -60,9 +61,10 @@ async function fetchTrees(
         signal,
       });
       const [failed] = result.failed;
-      if (failed !== undefined) throw unreadable(failed.path, named.name, failed.reason);
+      if (failed !== undefined)
+        throw unreadable('tree-unavailable', { what: listOf(failed.path), remote: named.name, reason: failed.reason });
       const [lost] = [...result.missing, ...result.damaged];
-      if (lost !== undefined && names.size === 1) throw unavailable(lost.path, named.name);
+      if (lost !== undefined && names.size === 1) throw unavailable('tree-unavailable', listOf(lost.path), named.name);
     } finally {
       named.remote.close();
     }
@@ -137,8 +139,9 @@ async function fetchPages(
       treesOnly: true,
       signal,
     });
-    if (failed[0] !== undefined) throw unreadable(path, named.name, failed[0].reason);
-    if (missing.length + damaged.length > 0) throw unavailable(path, named.name);
+    if (failed[0] !== undefined)
+      throw unreadable('tree-unavailable', { what: listOf(path), remote: named.name, reason: failed[0].reason });
+    if (missing.length + damaged.length > 0) throw unavailable('tree-unavailable', listOf(path), named.name);
   };
   try {
     if (attempt === 'all') return await fetch(undefined);
@@ -152,20 +155,6 @@ async function fetchPages(
   }
 }
 
-function unreadable(path: string, remote: string, reason: string): MlvError {
-  return new MlvError({
-    code: 'tree-unavailable',
-    kind: 'io',
-    message: `the list of what ${path} holds could not be fetched from remote ${remote}: ${reason}`,
-    hint: 'Try again later.',
-  });
-}
-
-function unavailable(path: string, remote: string): MlvError {
-  return new MlvError({
-    code: 'tree-unavailable',
-    kind: 'missing',
-    message: `the list of what ${path} holds is neither in the cache nor, whole, on remote ${remote}`,
-    hint: 'Push it from where it is: "mlv push" in the clone that recorded it.',
-  });
+function listOf(path: string): string {
+  return `the list of what ${path} holds`;
 }

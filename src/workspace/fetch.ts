@@ -7,6 +7,7 @@ import { completeRoots } from './complete-roots.ts';
 import { readCheckoutRecord, selectionToBe } from './checkout-record.ts';
 import { selectedPaths } from './targets.ts';
 import type { Workspace } from './open.ts';
+import { whileFetching } from './progress.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote } from './open-remote.ts';
 import type { FailedPath } from './push.ts';
@@ -139,7 +140,7 @@ function receive(
   workspace: Workspace,
   { remote }: NamedRemote,
   { versions, complete }: { readonly versions: readonly WantedVersion[]; readonly complete: ReadonlySet<Digest> },
-  { signal, onProgress }: TransferOptions,
+  options: TransferOptions,
 ): Promise<DownloadResult> {
   return download({
     remote,
@@ -152,15 +153,7 @@ function receive(
       below: selectedPaths(selection),
     })),
     complete: checkedOutRoots(workspace, versions).filter((root) => complete.has(root)),
-    signal,
-    onProgress:
-      onProgress &&
-      (({ blobs, bytes, totalBlobs, totalBytes }) =>
-        onProgress({
-          phase: 'fetching',
-          files: blobs,
-          bytes,
-          ...(totalBlobs > 0 && { totalFiles: totalBlobs, totalBytes }),
-        })),
+    signal: options.signal,
+    onProgress: whileFetching(options),
   });
 }

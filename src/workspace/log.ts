@@ -1,7 +1,7 @@
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { MAX_POINTER_BYTES, type Pointer } from '../domain/pointer.ts';
-import { meet, parseRepoPath, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
+import { meet, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
 import { selectiveCursor } from '../domain/three-way.ts';
 import { countChanges, type ChangeCounts } from '../domain/count-changes.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
@@ -11,7 +11,7 @@ import type { CommitId, GitFileChange, GitHistoryEntry, GitRepository } from '..
 import { isSelected, mayHoldSelected, sameContent, type Selection } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget } from './targets.ts';
-import { contentOf, isPointer, listPointers, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { contentOf, isPointer, listPointers, parsePointerText, pointedAt, POINTER_SUFFIX } from './tracked.ts';
 import { requireGit } from './transfer-scope.ts';
 import { inRepository, notTrackedAt, trackedBy } from './version-at.ts';
 
@@ -64,7 +64,7 @@ const AT_ONCE = 64;
 export async function log(workspace: Workspace, options: LogOptions): Promise<LogResult> {
   const git = await requireGit(workspace);
   const tip = options.rev === undefined ? await git.head() : await git.resolve(options.rev);
-  const path = options.path === undefined ? REPO_ROOT : targetOf(workspace, options.cwd, options.path);
+  const path = options.path === undefined ? REPO_ROOT : pointedAt(resolveTarget(workspace, options.cwd, options.path));
   const totals = { commits: 0, versions: 0, unknown: 0 };
   const reader = createReader(workspace, git, path);
   let isKnown = false;
@@ -102,11 +102,6 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
   if (!isKnown && path !== '' && !listPointers(workspace).some((each) => meet(path, each)))
     throw notTrackedAt(path, options.rev ?? 'HEAD');
   return totals;
-}
-
-function targetOf(workspace: Workspace, cwd: string, path: string): RepoPath {
-  const target = resolveTarget(workspace, cwd, path);
-  return target.endsWith(POINTER_SUFFIX) ? parseRepoPath(target.slice(0, -POINTER_SUFFIX.length)) : target;
 }
 
 /** The pointers of a path, of the folders it is in, and of all below it. */

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, parseRepoPath } from '../domain/repo-path.ts';
@@ -40,13 +38,6 @@ export async function listConflicted(workspace: Workspace, git: GitRepository): 
     if (stages.ours === undefined && stages.theirs === undefined) return [];
     return [{ path: parseRepoPath(stages.path.slice(prefix.length, -POINTER_SUFFIX.length)), stages }];
   });
-}
-
-/** Whether Git is in the middle of something that leaves conflicts: two or three looks at the disk. */
-export function isMergeUnderWay({ layout }: Workspace): boolean {
-  if (layout === undefined) return false;
-  const traces = ['MERGE_HEAD', 'CHERRY_PICK_HEAD', 'REVERT_HEAD', 'rebase-merge', 'rebase-apply'];
-  return traces.some((name) => existsSync(join(layout.gitDir, name)));
 }
 
 /**

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
@@ -14,6 +13,7 @@ import { openRemote } from '../storage/remote.ts';
 import { createRequestEngine } from '../storage/request-engine.ts';
 import { withEngine } from '../storage/with-engine.ts';
 import type { Workspace } from './open.ts';
+import { homeOf } from './open.ts';
 import { forgetPushedCommits } from './pushed-commits.ts';
 
 /** A disk gets slower from too many at once, and an error of its that stays for seconds stays. */
@@ -103,7 +103,7 @@ async function openHome(
     const engine = createRequestEngine({ name: settings.url, ...(jobs !== undefined && { most: jobs }) });
     return openS3Home({ ...parsed, settings, environment, folder, engine });
   }
-  const bases = { absolute: '/', home: environment['HOME'] ?? homedir(), repository: workspace.remoteBase };
+  const bases = { absolute: '/', home: homeOf(environment), repository: workspace.remoteBase };
   const base = bases[parsed.base];
   if (base === undefined) throw remoteElsewhere(settings.url);
   const path = resolve(base, parsed.path);

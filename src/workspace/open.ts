@@ -251,7 +251,8 @@ export function nameOf(path: string, root: string): string {
   return name.startsWith('..') ? path : name;
 }
 
-function homeOf(environment: Environment): string {
+/** The user's own folder. */
+export function homeOf(environment: Environment): string {
   return environment['HOME'] || homedir();
 }
 

@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { isAbsolute, join, posix, relative, resolve, sep } from 'node:path';
 import { realpathSync, statSync } from 'node:fs';
 import { MlvError } from '../domain/errors.ts';
@@ -13,10 +12,11 @@ import { discoverLayout } from '../git/layout.ts';
 import { hashEngine } from '../platform/hash.ts';
 import type { LockWaiting } from '../platform/lock.ts';
 import type { Environment } from './open.ts';
-import { foldersOf, openProject, openRepository, openWorkspace, PROJECT_FILE } from './open.ts';
+import { foldersOf, homeOf, openProject, openRepository, openWorkspace, PROJECT_FILE } from './open.ts';
 import type { Place } from './place.ts';
-import { placeIn, withoutSuffix } from './place.ts';
+import { placeIn } from './place.ts';
 import { learnPurges } from './purge-record.ts';
+import { pointedAt } from './tracked.ts';
 
 export interface OtherOptions {
   /** A URL, or a folder, as it was typed. */
@@ -105,7 +105,7 @@ async function openAt(opened: Opened, options: OtherOptions): Promise<Place> {
     );
     if (isKept) await learnPurges(workspace);
     const inside = relativeRepoPath(path, prefix) ?? path;
-    return { workspace, commit, path: withoutSuffix(inside), rev: options.rev, repo: options.repo };
+    return { workspace, commit, path: pointedAt(inside), rev: options.rev, repo: options.repo };
   } finally {
     await git.close();
   }
@@ -176,7 +176,7 @@ function realFolder(folder: string, repo: string): string {
 /** As the XDG base directories have it: relative paths do not count. */
 function realCacheHome(environment: Environment): string {
   const given = environment['XDG_CACHE_HOME'];
-  return given !== undefined && isAbsolute(given) ? given : join(environment['HOME'] || homedir(), '.cache');
+  return given !== undefined && isAbsolute(given) ? given : join(homeOf(environment), '.cache');
 }
 
 /** Which repository this is about, the caller has said. */

@@ -1,12 +1,11 @@
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { parseRepoPath } from '../domain/repo-path.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import type { CommitId } from '../git/git.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget } from './targets.ts';
-import { notTracked, POINTER_SUFFIX } from './tracked.ts';
+import { notTracked, pointedAt } from './tracked.ts';
 import type { WantedVersion } from './transfer-scope.ts';
 import type { VersionAround } from './version-at.ts';
 import { notTrackedAt, resolveCommit, versionAround } from './version-at.ts';
@@ -39,15 +38,10 @@ export async function placeIn(
   return {
     workspace,
     commit: rev === undefined ? undefined : await resolveCommit(workspace, rev),
-    path: withoutSuffix(resolveTarget(workspace, cwd, path)),
+    path: pointedAt(resolveTarget(workspace, cwd, path)),
     rev,
     repo: undefined,
   };
-}
-
-/** The path that a pointer, named in place of what it tracks, stands for. */
-export function withoutSuffix(path: RepoPath): RepoPath {
-  return path.endsWith(POINTER_SUFFIX) ? parseRepoPath(path.slice(0, -POINTER_SUFFIX.length)) : path;
 }
 
 /** The tracked path that a place is, or is inside of; undefined where nothing tracks it. */

@@ -1,3 +1,5 @@
+import type { DownloadProgress } from '../storage/download.ts';
+
 /** What a long operation says of itself; the screen decides what to show and when. */
 export interface Progress {
   /** Verb in the present: "hashing", "checking out", "uploading". */
@@ -14,4 +16,18 @@ export interface Progress {
 export interface VerbOptions {
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
+}
+
+/** What a download says of itself, said of a verb. */
+export function whileFetching({ onProgress }: VerbOptions): ((progress: DownloadProgress) => void) | undefined {
+  return (
+    onProgress &&
+    (({ blobs, bytes, totalBlobs, totalBytes }) =>
+      onProgress({
+        phase: 'fetching',
+        files: blobs,
+        bytes,
+        ...(totalBlobs > 0 && { totalFiles: totalBlobs, totalBytes }),
+      }))
+  );
 }

@@ -9,8 +9,10 @@ import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
+import { whileFetching } from './progress.ts';
 import { learnPurges } from './purge-record.ts';
 import type { WantedVersion } from './transfer-scope.ts';
+import { unavailable, unreadable } from './unavailable.ts';
 
 /** A part of a directory's tree: what lies at or below a path, or of that only what one level of it tells. */
 export interface TreePart {
@@ -37,8 +39,9 @@ export interface VersionReader {
 export function openVersion(
   workspace: Workspace,
   { path, pointer, revision }: WantedVersion,
-  { signal, onProgress }: VerbOptions,
+  options: VerbOptions,
 ): VersionReader {
+  const { signal } = options;
   const cache = workspace.cache();
   const name = revision === undefined ? path : `${path} (as of ${revision})`;
   const root: DownloadRoot = { digest: pointer.hash, type: pointer.type, size: pointer.size, name: path };
@@ -52,15 +55,7 @@ export function openVersion(
       wanted: [wanted],
       treesOnly,
       signal,
-      onProgress:
-        onProgress &&
-        (({ blobs, bytes, totalBlobs, totalBytes }) =>
-          onProgress({
-            phase: 'fetching',
-            files: blobs,
-            bytes,
-            ...(totalBlobs > 0 && { totalFiles: totalBlobs, totalBytes }),
-          })),
+      onProgress: whileFetching(options),
     });
     const what = treesOnly ? `the list of what ${name} holds` : wanted.type === 'file' ? wanted.name : name;
     const code = treesOnly ? 'tree-unavailable' : 'data-unavailable';
@@ -100,27 +95,6 @@ async function lacksTree(root: DownloadRoot, cache: LocalCache): Promise<boolean
     return Promise.resolve();
   });
   return isLacking;
-}
-
-function unreadable(
-  code: string,
-  { what, remote, reason }: { readonly what: string; readonly remote: string; readonly reason: string },
-): MlvError {
-  return new MlvError({
-    code,
-    kind: 'io',
-    message: `${what} could not be fetched from remote ${remote}: ${reason}`,
-    hint: 'Try again later.',
-  });
-}
-
-function unavailable(code: string, what: string, remote: string): MlvError {
-  return new MlvError({
-    code,
-    kind: 'missing',
-    message: `${what} is neither in the cache nor, whole, on remote ${remote}`,
-    hint: 'Push it from where it is: "mlv push" in the clone that recorded it.',
-  });
 }
 
 function damagedThere(what: string, remote: string): MlvError {

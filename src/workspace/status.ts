@@ -4,6 +4,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import type { TreeCursor } from '../domain/tree-reader.ts';
 import { treePathToText } from '../domain/tree-path.ts';
+import { isMergeUnderWay } from '../git/layout.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CheckoutRecord, Content, Selection } from './checkout-record.ts';
 import { isSelected, readCheckoutRecord, sameContent } from './checkout-record.ts';
@@ -104,8 +105,9 @@ async function findMerges(
   marked: readonly RepoPath[],
   selected: readonly RepoPath[],
 ): Promise<StatusMerge[]> {
-  const { isMergeUnderWay, readMergeStates } = await import('./merge-conflicts.ts');
-  if (marked.length === 0 && !isMergeUnderWay(workspace)) return [];
+  const { layout } = workspace;
+  if (marked.length === 0 && (layout === undefined || !isMergeUnderWay(layout))) return [];
+  const { readMergeStates } = await import('./merge-conflicts.ts');
   const found = new Map<RepoPath, StatusMerge>(marked.map((path) => [path, { path, conflicts: [], left: 0 }]));
   for (const { path, conflicts } of await readMergeStates(workspace, [...marked, ...selected]))
     found.set(path, { path, conflicts: conflicts.slice(0, MAX_CHANGES), left: conflicts.length });

@@ -9,7 +9,7 @@ import type { Selection } from './checkout-record.ts';
 import { joinSelections } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import type { OnConflict, Tracked } from './tracked.ts';
-import { listTracked, POINTER_SUFFIX, readTracked } from './tracked.ts';
+import { listTracked, pointedAt, readTracked } from './tracked.ts';
 
 /** What a person named: tracked paths, relative to the folder they stand in. */
 export interface Targets {
@@ -112,7 +112,7 @@ async function matchTarget(
 ): Promise<{ tracked: Tracked; selection: Selection }[]> {
   const { target, cwd, listed } = options;
   const typed = resolveTarget(workspace, cwd, target);
-  const path = typed.endsWith(POINTER_SUFFIX) ? parseRepoPath(typed.slice(0, -POINTER_SUFFIX.length)) : typed;
+  const path = pointedAt(typed);
   const around = path === '' ? undefined : await trackedAround(workspace, path);
   if (around !== undefined) {
     const inner = relativeRepoPath(path, around.path) ?? '';

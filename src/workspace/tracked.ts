@@ -82,6 +82,11 @@ export async function parsePointerText(text: string, path: string): Promise<Poin
   return parsePointer(text, path);
 }
 
+/** What a path means that a person named: what a pointer tracks, where it is one's. */
+export function pointedAt(path: RepoPath): RepoPath {
+  return path.endsWith(POINTER_SUFFIX) ? parseRepoPath(path.slice(0, -POINTER_SUFFIX.length)) : path;
+}
+
 export function pointerPath(path: RepoPath): RepoPath {
   return joinRepoPath(repoDirname(path), `${repoBasename(path)}${POINTER_SUFFIX}`);
 }
