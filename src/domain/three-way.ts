@@ -183,6 +183,7 @@ export function selectiveCursor(
       if (item !== undefined) after = item.type === 'node' ? item.node.lastPath : item.entry.path;
       cursor.skip();
     },
+    read: cursor.read,
     open: cursor.open,
   };
 }

@@ -9,27 +9,34 @@ export interface TreeChange {
   readonly after: TreeEntry | undefined;
 }
 
-/** The paths that differ between two trees, in order. Pages and lists that both have are passed over unread. */
+/**
+ * The paths that differ between two trees, in order. Pages and lists that both have are passed over unread, and where two pages end at the
+ * same path, as they mostly do, so are the lines that both have.
+ */
 export function* diffTrees(before: TreeCursor, after: TreeCursor): Generator<TreeChange> {
   for (;;) {
     const old = before.peek();
     const now = after.peek();
     if (old === undefined && now === undefined) return;
-    if (
-      old?.type === 'node' &&
-      now?.type === 'node' &&
-      old.level === now.level &&
-      old.node.digest === now.node.digest
-    ) {
-      before.skip();
-      after.skip();
+    if (old?.type === 'node' && now?.type === 'node' && old.level === now.level) {
+      if (old.node.digest === now.node.digest) {
+        before.skip();
+        after.skip();
+      } else if (old.level === 0 && old.node.lastPath === now.node.lastPath) {
+        const [oldPage, newPage] = [before.read(), after.read()];
+        before.open(newPage);
+        after.open(oldPage);
+      } else {
+        before.open();
+        after.open();
+      }
       continue;
     }
     const oldLevel = old?.type === 'node' ? old.level : -1;
     const newLevel = now?.type === 'node' ? now.level : -1;
     if (oldLevel >= 0 || newLevel >= 0) {
-      if (oldLevel >= newLevel) before.open();
-      if (newLevel >= oldLevel) after.open();
+      if (oldLevel > newLevel) before.open();
+      else after.open();
       continue;
     }
     const oldEntry = old?.type === 'entry' ? old.entry : undefined;

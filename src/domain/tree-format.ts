@@ -35,31 +35,37 @@ export interface Expected {
 
 /** Parses a page of entries and checks it against its parent's line. Paths are checked by the caller's order checker. */
 export function parsePage(bytes: Buffer, { node, isLast }: Expected): TreeEntry[] {
-  const entries: TreeEntry[] = [];
+  const entries = parseEntries(bytes, node.digest);
   let files = 0;
   let sum = 0;
-  readLines(bytes, 0, node.digest, (text, start, end) => {
+  for (const { kind, size } of entries) {
+    if (kind === 'd') continue;
+    files += 1;
+    sum += size;
+  }
+  checkSums(node, { files, bytes: sum, lastPath: entries.at(-1)?.path });
+  checkSplit(entries, { level: 0, isLast, bytes, digest: node.digest });
+  return entries;
+}
+
+/** Parses lines of the page that `digest` names, of which nothing else is checked. */
+export function parseEntries(lines: Buffer, digest: Digest): TreeEntry[] {
+  const entries: TreeEntry[] = [];
+  readLines(lines, 0, digest, (text, start, end) => {
     const size = text.indexOf(' ', start + 65);
     const kind = text[size + 1];
     if (size < 0 || size + 3 >= end || text[size + 2] !== ' ' || !isEntryKind(kind))
-      throw invalid(node.digest, 'a malformed line');
+      throw invalid(digest, 'a malformed line');
     const entry: TreeEntry = {
       digest: text.slice(start, start + 64) as Digest,
-      size: readNumber(bytes, { start: start + 65, end: size }, node.digest),
+      size: readNumber(lines, { start: start + 65, end: size }, digest),
       kind,
       path: text.slice(size + 3, end) as TreePath,
     };
-    if (kind === 'd') {
-      if (entry.size !== 0 || entry.digest !== EMPTY_DIGEST)
-        throw invalid(node.digest, 'an empty directory with content');
-    } else {
-      files += 1;
-      sum += entry.size;
-    }
+    if (kind === 'd' && (entry.size !== 0 || entry.digest !== EMPTY_DIGEST))
+      throw invalid(digest, 'an empty directory with content');
     entries.push(entry);
   });
-  checkSums(node, { files, bytes: sum, lastPath: entries.at(-1)?.path });
-  checkSplit(entries, { level: 0, isLast, bytes, digest: node.digest });
   return entries;
 }
 

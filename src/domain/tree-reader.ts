@@ -2,6 +2,7 @@ import type { Digest } from './digest.ts';
 import type { TreeEntry, TreeNode, TreeSummary } from './tree.ts';
 import type { TreeRoot } from './tree-format.ts';
 import { fitsRoot, invalid, parseList, parsePage, parseRoot, sumNodes } from './tree-format.ts';
+import { entriesUnlike } from './tree-lines.ts';
 import { createOrderChecker } from './tree-order.ts';
 import type { TreePath } from './tree-path.ts';
 
@@ -19,12 +20,22 @@ export interface TreeCursor {
   peek(): TreeItem | undefined;
   /** Passes over the entry or the whole node. */
   skip(): void;
-  /** Replaces the node by what it holds. Throws where it is malformed. */
-  open(): void;
+  /** The bytes of the node. */
+  read(): Buffer;
+  /**
+   * Replaces the node by what it holds; with another page, this page by the entries that do not stand in that one alike. Throws where it is
+   * malformed, as far as it was read.
+   */
+  open(unlike?: Buffer): void;
 }
 
 /** A cursor over no tree at all. */
-export const EMPTY_CURSOR: TreeCursor = { peek: () => undefined, skip: () => {}, open: () => {} };
+export const EMPTY_CURSOR: TreeCursor = {
+  peek: () => undefined,
+  skip: () => {},
+  read: notANode,
+  open: notANode,
+};
 
 interface Frame {
   readonly items: readonly TreeItem[];
@@ -38,6 +49,14 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
   const frames: Frame[] = [{ items: nodeItems(nodes, level, true), index: 0 }];
   /** What the root's lists hold together; undefined once one was passed over. */
   let inLists: { lines: number; bytes: number } | undefined = { lines: 0, bytes: 0 };
+
+  let last: { readonly digest: Digest; readonly bytes: Buffer } | undefined;
+
+  /** What was read last is mostly opened next. */
+  function read(digest: Digest): Buffer {
+    if (last?.digest !== digest) last = { digest, bytes: load(digest) };
+    return last.bytes;
+  }
 
   function peek(): TreeItem | undefined {
     for (;;) {
@@ -68,15 +87,21 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
       }
       frame.index += 1;
     },
-    open() {
+    read() {
+      const item = peek();
+      return item?.type === 'node' ? read(item.node.digest) : notANode();
+    },
+    open(unlike) {
       const item = peek();
       const frame = frames.at(-1);
-      if (item?.type !== 'node' || frame === undefined) throw new Error('only a node can be opened');
+      if (item?.type !== 'node' || frame === undefined) return notANode();
       frame.index += 1;
-      const bytes = load(item.node.digest);
+      const { digest, lastPath } = item.node;
+      const bytes = read(digest);
       if (item.level === 0) {
-        const entries = parsePage(bytes, item);
+        const entries = unlike === undefined ? parsePage(bytes, item) : entriesUnlike(bytes, unlike, digest);
         for (const entry of entries) order.next(entry.path);
+        if (entries.at(-1)?.path !== lastPath) order.skipTo(lastPath);
         frames.push({ items: entries.map((entry) => ({ type: 'entry', entry })), index: 0 });
       } else {
         const children = parseList(bytes, item.level, item);
@@ -87,6 +112,11 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
       }
     },
   };
+}
+
+/** Throws: what was asked of a node was asked of something else. */
+export function notANode(): never {
+  throw new Error('only a node can be read and opened');
 }
 
 /** Files and bytes that a root sums up. */

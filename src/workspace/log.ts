@@ -3,7 +3,6 @@ import { MlvError } from '../domain/errors.ts';
 import { MAX_POINTER_BYTES, type Pointer } from '../domain/pointer.ts';
 import { meet, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
 import { selectiveCursor } from '../domain/three-way.ts';
-import { countChanges, type ChangeCounts } from '../domain/count-changes.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import { EMPTY_CURSOR, openTree, type LoadObject, type TreeCursor } from '../domain/tree-reader.ts';
@@ -14,6 +13,12 @@ import { resolveTarget } from './targets.ts';
 import { contentOf, isPointer, listPointers, parsePointerText, pointedAt, POINTER_SUFFIX } from './tracked.ts';
 import { requireGit } from './transfer-scope.ts';
 import { inRepository, notTrackedAt, trackedBy } from './version-at.ts';
+
+export interface ChangeCounts {
+  readonly added: number;
+  readonly modified: number;
+  readonly deleted: number;
+}
 
 /** A version of a tracked path: a commit that changed it, and to what. */
 export interface LogVersion {
@@ -201,8 +206,6 @@ function changesOf(given: {
   if (selection === 'all' && after === undefined) return { ...counts, deleted: before?.files ?? 1 };
   if (before?.type === 'file' && after?.type === 'file') return { ...counts, modified: 1 };
   try {
-    if (selection === 'all' && before?.type === 'dir' && after?.type === 'dir')
-      return countChanges(before.hash, after.hash, load);
     const cursor = (pointer: Pointer | undefined): TreeCursor =>
       pointer?.type === 'dir' ? selected(openTree(pointer.hash, load), selection) : EMPTY_CURSOR;
     for (const change of diffTrees(cursor(before), cursor(after))) {

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/domain/digest.ts';
 import type { TreeEntry } from '../../src/domain/tree.ts';
 import { MAX_ROOT_LINES } from '../../src/domain/tree.ts';
-import { countChanges } from '../../src/domain/count-changes.ts';
 import { createSeeker, entryCursor } from '../../src/domain/tree-cursors.ts';
 import type { TreeChange } from '../../src/domain/tree-diff.ts';
 import { diffTrees, sameEntry } from '../../src/domain/tree-diff.ts';
@@ -44,20 +43,6 @@ describe('the difference of two trees', () => {
         expect([...diffTrees(openTree(old.root, objects.load), openTree(now.root, objects.load))]).toEqual(
           naiveDiff(before, after),
         );
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  test('is counted as it is told', () => {
-    fc.assert(
-      fc.property(content, content, (before, after) => {
-        const objects = createObjects();
-        const [old, now] = [buildTree(before, objects), buildTree(after, objects)];
-        const counts = { added: 0, modified: 0, deleted: 0 };
-        for (const { before: was, after: is } of naiveDiff(before, after))
-          counts[was === undefined ? 'added' : is === undefined ? 'deleted' : 'modified'] += 1;
-        expect(countChanges(old.root, now.root, objects.load)).toEqual(counts);
       }),
       { numRuns: 300 },
     );
