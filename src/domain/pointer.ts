@@ -1,5 +1,6 @@
 import type { Digest } from './digest.ts';
 import { formatDigest } from './digest.ts';
+import { isPlainText } from './plain-text.ts';
 import { isRemoteName } from './remote-name.ts';
 
 /**
@@ -35,11 +36,6 @@ export const MAX_POINTER_BYTES = 256 * 1024;
 
 const PLAIN_POINTER =
   /^version: 1\ntype: (file|dir)\nhash: b3:([0-9a-f]{64})\nsize: (0|[1-9]\d{0,15})\n(?:files: (0|[1-9]\d{0,15})\n)?(?:exec: (true)\n)?(?:remote: ([\w-]+)\n)?(?:desc: ([\w .-]+)\n)?$/;
-
-/** Words that every YAML parser reads as a string, alone and after `key: `. */
-const PLAIN_TEXT = /^[A-Za-z][\w.-]*(?: [\w.-]+)*$/;
-/** Words that some YAML version reads as something else. */
-const YAML_WORD = /^(?:true|false|null|yes|no|on|off|y|n)$/i;
 
 /** Parses a pointer that is just as `formatPointer` writes it, with nothing that needs quotes. Undefined for any other text. */
 export function parsePlainPointer(text: string): Pointer | undefined {
@@ -82,8 +78,4 @@ export function formatPointer(pointer: Pointer): string {
     lines.push(`${key}: ${typeof value === 'string' && isPlainText(value) ? value : JSON.stringify(value)}`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-function isPlainText(text: string): boolean {
-  return PLAIN_TEXT.test(text) && !YAML_WORD.test(text);
 }

@@ -94,7 +94,7 @@ export function openTree(root: Digest, load: LoadObject): TreeCursor {
     open(unlike) {
       const item = peek();
       const frame = frames.at(-1);
-      if (item?.type !== 'node' || frame === undefined) return notANode();
+      if (item?.type !== 'node' || frame === undefined) notANode();
       frame.index += 1;
       const { digest, lastPath } = item.node;
       const bytes = read(digest);
