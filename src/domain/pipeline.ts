@@ -129,3 +129,20 @@ export interface LockedOutput extends DataVersion {
   readonly push: boolean;
   readonly remote?: string;
 }
+
+/** What a stage finds before it runs: what is compared with its `LockedStage`. */
+export interface StageObservation {
+  /** Undefined where nothing is there, and nothing is known of what was. */
+  readonly deps: ReadonlyMap<RepoPath, DataVersion | undefined>;
+  readonly params: LockedStage['params'];
+  readonly env: LockedStage['env'];
+  readonly tools: LockedStage['tools'];
+  /** What is at its outputs. */
+  readonly outs: ReadonlyMap<RepoPath, OutputState>;
+}
+
+/**
+ * What is at an output: a version; nothing, though mlv or the stage once put something there; or nothing because it was never brought into
+ * this workspace.
+ */
+export type OutputState = DataVersion | 'deleted' | 'not-checked-out';

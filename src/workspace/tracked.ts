@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
-import { MAX_POINTER_BYTES, parsePlainPointer } from '../domain/pointer.ts';
+import type { LockedOutput } from '../domain/pipeline.ts';
+import { MAX_POINTER_BYTES, parsePlainPointer, POINTER_VERSION } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, parseRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
 import { findFiles } from '../git/find-files.ts';
@@ -12,12 +13,20 @@ import type { Workspace } from './open.ts';
 
 export const POINTER_SUFFIX = '.mlv';
 
-/** A file or directory that a pointer beside it versions. */
+/** A file or directory that a pointer beside it versions, or the output of a stage, which `mlv.lock` does. */
 export interface Tracked {
   readonly path: RepoPath;
   readonly pointer: Pointer;
-  /** The pointer's text, for rewriting it with its comments. */
+  /** The pointer's text, for rewriting it with its comments; of an output ''. */
   readonly text: string;
+  /** The stage that made it; undefined where a pointer tells of it. */
+  readonly made?: MadeBy;
+}
+
+export interface MadeBy {
+  /** The lock file, and the stage's name in it. */
+  readonly lock: RepoPath;
+  readonly stage: string;
 }
 
 /** Takes the tracked paths whose pointers hold the marks of a merge, which otherwise is an error. */
@@ -89,6 +98,21 @@ export function pointedAt(path: RepoPath): RepoPath {
 
 export function pointerPath(path: RepoPath): RepoPath {
   return joinRepoPath(repoDirname(path), `${repoBasename(path)}${POINTER_SUFFIX}`);
+}
+
+/** An output of a stage, as if a pointer told of it. */
+export function trackedOutput(path: RepoPath, output: LockedOutput, made: MadeBy): Tracked {
+  const { type, hash, size, files, exec, remote } = output;
+  const pointer: Pointer = {
+    version: POINTER_VERSION,
+    type,
+    hash,
+    size,
+    ...(files !== undefined && { files }),
+    ...(exec !== undefined && { exec }),
+    ...(remote !== undefined && { remote }),
+  };
+  return { path, pointer, text: '', made };
 }
 
 export function contentOf(pointer: Pointer): Content {

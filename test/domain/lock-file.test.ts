@@ -79,7 +79,7 @@ describe('a lock file', () => {
   test('is the same text whatever the order', () => {
     fc.assert(
       fc.property(map(text, stage), (stages) => {
-        const reversed = new Map([...stages].reverse());
+        const reversed = new Map([...stages].toReversed());
         expect(formatLock(reversed, 'mlv.lock' as RepoPath)).toBe(formatLock(stages, 'mlv.lock' as RepoPath));
       }),
     );
