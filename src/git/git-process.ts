@@ -120,19 +120,19 @@ export function holdProgram(child: ChildProcess, hold: boolean): void {
   }
 }
 
-/** Splits output made with `-z` into its records. */
-export async function* zeroTerminated(output: AsyncIterable<Buffer>): AsyncGenerator<string> {
+/** What ends a record of Git's output: a line, or a record of `-z`. */
+export type RecordEnd = '\n' | '\0';
+
+/** Splits output into its records; those that come together are given together, as waiting for each would take longer than it. */
+export async function* recordsOf(output: AsyncIterable<Buffer>, end: RecordEnd): AsyncGenerator<string[]> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of output) {
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let start = 0;
-    for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
-      yield bytes.toString('utf8', start, end);
-      start = end + 1;
-    }
-    rest = bytes.subarray(start);
+    const last = bytes.lastIndexOf(end);
+    rest = bytes.subarray(last + 1);
+    if (last >= 0) yield bytes.toString('utf8', 0, last).split(end);
   }
-  if (rest.length > 0) yield rest.toString('utf8');
+  if (rest.length > 0) yield [rest.toString('utf8')];
 }
 
 /** What ties Git to a repository, or makes it read paths another way (most of `git rev-parse --local-env-vars`). */

@@ -1,10 +1,8 @@
 import { resolve as resolvePath } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { objectMissing, objectReader } from './cat-file.ts';
 import { asCommit, programHistory } from './git-history.ts';
 import type { CommitId, GitFile, GitRef, GitRemoteRef, GitRepository } from './git.ts';
-import { gitRunner, zeroTerminated, type GitProgramOptions } from './git-process.ts';
+import { gitRunner, recordsOf, type GitProgramOptions, type RecordEnd } from './git-process.ts';
 import type { GitLayout } from './layout.ts';
 import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
 import { cannotBeRevision, revisionAmbiguous, revisionUnknown } from './revision.ts';
@@ -19,15 +17,11 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
   const git = gitRunner(layout, options);
   const objects = objectReader(git);
 
-  async function* parts(
-    args: readonly string[],
-    input: string,
-    split: (output: Readable) => AsyncIterable<string>,
-  ): AsyncGenerator<string> {
+  async function* parts(args: readonly string[], input: string, end: RecordEnd): AsyncGenerator<string> {
     const child = git.start(args);
     child.process.stdin.end(input);
     try {
-      yield* split(child.process.stdout);
+      for await (const some of recordsOf(child.process.stdout, end)) yield* some;
       if ((await child.ended) === 0) return;
       const missing = /^(?:fatal: bad object|error: Could not read) ([0-9a-f]{40,})$/m.exec(child.stderr())?.[1];
       throw missing === undefined ? git.failure(args, child.stderr()) : objectMissing(missing);
@@ -37,13 +31,11 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
   }
 
   /** Records of a `-z` output, one at a time. */
-  const records = (args: readonly string[]) => parts(args, '', zeroTerminated);
+  const records = (args: readonly string[]) => parts(args, '', '\0');
 
   /** What `rev-list` prints, one line at a time, for what these lines on its standard input add to the arguments. */
   const revList = (args: readonly string[], input: readonly string[]) =>
-    parts(['rev-list', ...args, '--stdin'], input.map((line) => `${line}\n`).join(''), (output) =>
-      createInterface({ input: output }),
-    );
+    parts(['rev-list', ...args, '--stdin'], input.map((line) => `${line}\n`).join(''), '\n');
 
   const treeSource: TreeSource = {
     async commit(id) {

@@ -12,6 +12,7 @@ import type { Workspace } from './open.ts';
 import { resolveTarget } from './targets.ts';
 import { contentOf, isPointer, listPointers, parsePointerText, pointedAt, POINTER_SUFFIX } from './tracked.ts';
 import { requireGit } from './transfer-scope.ts';
+import { openLogNotes, type NotedVersion } from './log-notes.ts';
 import { inRepository, notTrackedAt, trackedBy } from './version-at.ts';
 
 export interface ChangeCounts {
@@ -104,6 +105,7 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
     }
   }
   if (!isEnough) await tell(lot);
+  reader.save();
   if (!isKnown && path !== '' && !listPointers(workspace).some((each) => meet(path, each)))
     throw notTrackedAt(path, options.rev ?? 'HEAD');
   return totals;
@@ -136,11 +138,10 @@ function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&');
 }
 
-interface ReadChange {
-  readonly dataset: RepoPath;
-  readonly before: Pointer | undefined;
-  readonly after: Pointer | undefined;
-}
+type ReadChange = { readonly dataset: RepoPath; readonly change: LogVersion['change'] } & (
+  | { readonly noted: NotedVersion }
+  | { readonly before: Pointer | undefined; readonly after: Pointer | undefined; readonly blobs: GitFileChange }
+);
 
 function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) {
   /** Each is asked for twice, by the commit that brought it and by the one that replaced it. */
@@ -162,34 +163,50 @@ function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) 
     });
   }
 
+  const notes = openLogNotes(workspace);
+  /** What is noted is of the whole: of a part, trees must tell. */
+  const selectionIn = (dataset: RepoPath): Selection => {
+    const inner = relativeRepoPath(path, dataset) ?? '';
+    return path === '' || inner === '' ? 'all' : [treePathFromText(inner)];
+  };
+
+  async function readChange(blobs: GitFileChange): Promise<ReadChange> {
+    const { before, after } = blobs;
+    const dataset = trackedBy(workspace, blobs.path);
+    const change = before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
+    const noted = selectionIn(dataset) === 'all' ? notes.find(before, after) : undefined;
+    if (noted !== undefined) return { dataset, change, noted };
+    const [old, now] = await Promise.all([read(blobs.path, before), read(blobs.path, after)]);
+    return { dataset, change, before: old, after: now, blobs };
+  }
+
+  function versionOf(found: ReadChange): Pick<LogVersion, 'change' | keyof NotedVersion> | undefined {
+    if ('noted' in found) return { change: found.change, ...found.noted };
+    const { dataset, before, after, blobs } = found;
+    const side = after ?? before;
+    if (side === undefined) return undefined;
+    const selection = selectionIn(dataset);
+    const changes = changesOf({ before, after, selection, load });
+    const isTouched = changes === undefined || changes.added + changes.modified + changes.deleted > 0;
+    // Of a pointer, its remote or description may have changed alone; it is a version of its data only where that did.
+    if (!isTouched || sameContent(before && contentOf(before), after && contentOf(after))) return undefined;
+    const change = before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
+    const { type, hash, size, files = 1 } = side;
+    // Where one of the two could not be read, another mlv may read it.
+    if (changes !== undefined && selection === 'all' && change === found.change)
+      notes.note(blobs.before, blobs.after, { type, hash, size, files, changes });
+    return { change, type, hash, size, files, changes };
+  }
+
   return {
-    pointers: ({ changes }: GitHistoryEntry): Promise<ReadChange[]> =>
-      Promise.all(
-        changes.map(async (change: GitFileChange) => {
-          const [before, after] = await Promise.all([
-            read(change.path, change.before),
-            read(change.path, change.after),
-          ]);
-          return { dataset: trackedBy(workspace, change.path), before, after };
-        }),
-      ),
-    versions({ commit, author, date, subject }: GitHistoryEntry, pointerChanges: readonly ReadChange[]): LogVersion[] {
-      const versions: LogVersion[] = [];
-      for (const { dataset, before, after } of pointerChanges) {
-        const side = after ?? before;
-        if (side === undefined) continue;
-        const inner = relativeRepoPath(path, dataset) ?? '';
-        const selection: Selection = path === '' || inner === '' ? 'all' : [treePathFromText(inner)];
-        const changes = changesOf({ before, after, selection, load });
-        const isTouched = changes === undefined || changes.added + changes.modified + changes.deleted > 0;
-        // Of a pointer, its remote or description may have changed alone; it is a version of its data only where that did.
-        if (!isTouched || sameContent(before && contentOf(before), after && contentOf(after))) continue;
-        const change = before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
-        const { type, hash, size, files = 1 } = side;
-        versions.push({ commit, author, date, subject, dataset, change, type, hash, size, files, changes });
-      }
-      return versions;
+    pointers: ({ changes }: GitHistoryEntry): Promise<ReadChange[]> => Promise.all(changes.map(readChange)),
+    versions({ commit, author, date, subject }: GitHistoryEntry, changes: readonly ReadChange[]): LogVersion[] {
+      return changes.flatMap((found) => {
+        const version = versionOf(found);
+        return version === undefined ? [] : [{ commit, author, date, subject, dataset: found.dataset, ...version }];
+      });
     },
+    save: notes.save,
   };
 }
 

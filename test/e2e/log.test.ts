@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
@@ -76,6 +76,26 @@ test('of trees that are not here it says so, and asks no remote', async () => {
   expect(text).toContain('2 versions: not known here what changed. mlv fetch --all-commits gets these versions\n');
   await told(rig, cloned.root, ['fetch', '--all-commits']);
   expect(await logged(cloned.root, names, 'data')).toContain('    data  3 files, 4 B  1 added, 1 modified\n');
+});
+
+test('what was compared once is not read again, and notes that are damaged are passed over', async () => {
+  const { root, names } = await history('noted');
+  const whole = await logged(root, names);
+  const notes = join(root, '.git/mlv/state/log-notes');
+  // What the cache no longer has cannot be compared.
+  renameSync(join(root, '.git/mlv/cache'), join(root, '.git/mlv/elsewhere'));
+  expect(await logged(root, names)).toBe(whole);
+  expect(await logged(root, names, 'data/c')).toContain('not known here');
+  for (const text of [
+    'mlv-log-notes 1\n- x file y',
+    '\0'.repeat(99),
+    readFileSync(notes, 'utf8').replaceAll(' dir ', ' '),
+  ]) {
+    writeFileSync(notes, text);
+    expect(await logged(root, names)).toContain('not known here');
+  }
+  renameSync(join(root, '.git/mlv/elsewhere'), join(root, '.git/mlv/cache'));
+  expect(await logged(root, names)).toBe(whole);
 });
 
 test('without the git program, the same', async () => {
