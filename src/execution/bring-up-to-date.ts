@@ -1,0 +1,238 @@
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import { fingerprintText } from '../domain/fingerprint.ts';
+import { formatLock } from '../domain/lock-file.ts';
+import type { LockedOutput, LockedStage, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
+import { fromFolder, relativeTo } from '../domain/relative-path.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { REPO_ROOT, repoDirname } from '../domain/repo-path.ts';
+import type { RunRecord } from '../domain/run-record.ts';
+import type { StageGraph } from '../domain/stage-graph.ts';
+import type { StageDecision, StaleReason } from '../domain/staleness.ts';
+import { decide, lockedStage } from '../domain/staleness.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { bringInputs } from '../workspace/bring-inputs.ts';
+import { lockFileOf, readLock } from '../workspace/locks.ts';
+import { changedDependencies, dependencyRewritten, observeStages } from '../workspace/observe-stages.ts';
+import type { Workspace } from '../workspace/open.ts';
+import type { Pipeline } from '../workspace/pipeline.ts';
+import { prepareOutputs } from '../workspace/prepare-outputs.ts';
+import { recordStage } from '../workspace/record-stage.ts';
+import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
+import type { RunCache } from '../workspace/run-cache.ts';
+import { markRunEnded } from '../workspace/run-marks.ts';
+import { storeOutputs } from '../workspace/store-outputs.ts';
+import type { StorageTasks } from '../workspace/task-runner.ts';
+import { runStage } from './local-runner.ts';
+import { withStageClaim } from './stage-claim.ts';
+import type { StageEvent, StageOutcome } from './stage-event.ts';
+
+/** What the stages of one run share. */
+export interface Run {
+  readonly workspace: Workspace;
+  readonly pipeline: Pipeline;
+  readonly graph: StageGraph;
+  readonly tasks: StorageTasks;
+  readonly runCache: RunCache;
+  /** What lock files said when the run began. */
+  readonly locked: ReadonlyMap<StageId, LockedStage>;
+  /** What stages found then. */
+  readonly seen: ReadonlyMap<StageId, StageObservation>;
+  /** Stages that are run whatever is known of them. */
+  readonly forced: ReadonlySet<StageId>;
+  /** Whether known results are taken in place of a run. */
+  readonly useRunCache: boolean;
+  /** Whether remotes are asked for known results and for data of outputs. */
+  readonly pull: boolean;
+  /** Who runs, for the records of results. */
+  readonly producer: RunRecord['producer'];
+  /** HEAD. */
+  readonly commit: string | undefined;
+  /** Aborted by the second interruption. */
+  readonly killed?: AbortSignal | undefined;
+  readonly onEvent: (event: StageEvent) => void;
+  /** What outputs became in this run; filled by it. */
+  readonly made: Map<RepoPath, LockedOutput>;
+}
+
+/**
+ * Brings one stage up to date, those that it reads from being so: nothing is done where nothing changed, a known result is restored, else
+ * its commands run. The lock file gets its entry as soon as its outputs are durable. Throws what any of that does; then nothing is recorded.
+ */
+export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal): Promise<StageOutcome> {
+  const { workspace, graph, locked, made } = run;
+  if (stage.frozen) return { type: 'frozen' };
+  const isTouched = graph.links(stage.id).some(({ output }) => made.has(output));
+  const seen = isTouched ? await observe(run, stage) : run.seen.get(stage.id);
+  if (seen === undefined) throw new Error(`stage ${stage.id} was not looked at`);
+  const recorded = locked.get(stage.id);
+  const decision = decide({ stage, locked: recorded, seen, isForced: run.forced.has(stage.id) });
+  if (decision.type !== 'outputs-missing' && decision.type !== 'stale') return decision;
+  requireRunnable(stage, decision, graph);
+  return withStageClaim(workspace, stage.id, { command: 'mlv repro', ...workspace.locks }, async (claim) => {
+    // Another mlv may have run it just now.
+    const now = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
+    if (entryText(now) !== entryText(recorded)) {
+      const again = decide({ stage, locked: now, seen: await observe(run, stage), isForced: run.forced.has(stage.id) });
+      if (again.type === 'up-to-date') return again;
+    }
+    if (decision.type === 'outputs-missing' && recorded !== undefined) {
+      const outs = new Map([...recorded.outs].filter(([path]) => decision.paths.includes(path)));
+      if (await canRestore(workspace, { outs, pull: run.pull, signal })) {
+        await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
+        return { type: 'restored', record: undefined };
+      }
+    }
+    if (run.useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
+      const record = await restoreKnown(run, { stage, seen, signal });
+      if (record !== undefined) return { type: 'restored', record };
+    }
+    return { type: 'ran', ...(await runHere(run, { stage, seen, recorded, claim, signal })) };
+  });
+}
+
+/** The stage's outputs by path of the project. Undefined where one of a record's is not the stage's: it is another stage's record. */
+export function outputsOf(stage: Stage, record: RunRecord): ReadonlyMap<RepoPath, LockedOutput> | undefined {
+  const outs = new Map<RepoPath, LockedOutput>();
+  for (const [written, output] of record.outs) {
+    const path = fromFolder(repoDirname(stage.file), written);
+    const declared = stage.outs.find((each) => each.path === path);
+    if (path === undefined || declared === undefined) return undefined;
+    // How it is kept is for the pipeline to say, not for a record from somewhere.
+    const { cache, persist, push, remote } = declared;
+    const { type, hash, size, files, exec } = output;
+    const version = { type, hash, size, ...(files !== undefined && { files }), ...(exec === true && { exec }) };
+    outs.set(path, { ...version, cache, persist, push, ...(remote !== undefined && { remote }) });
+  }
+  return outs.size === stage.outs.length ? outs : undefined;
+}
+
+/** What the result of a stage depends on, as one digest. */
+export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
+  return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));
+}
+
+function entryText(entry: LockedStage | undefined): string {
+  return formatLock(new Map(entry === undefined ? [] : [['', entry]]), REPO_ROOT);
+}
+
+async function observe({ workspace, pipeline, locked, tasks, made }: Run, stage: Stage): Promise<StageObservation> {
+  const seen = await observeStages(workspace, { stages: [stage], pipeline, locked, known: made, tasks });
+  const found = seen.get(stage.id);
+  if (found === undefined) throw new Error(`stage ${stage.id} was not looked at`);
+  return found;
+}
+
+/** Restores a known result of the same inputs. Undefined where none is known whose data is at hand. */
+async function restoreKnown(
+  run: Run,
+  { stage, seen, signal }: { readonly stage: Stage; readonly seen: StageObservation; readonly signal: AbortSignal },
+): Promise<RunRecord | undefined> {
+  const { workspace, runCache, pull, tasks } = run;
+  for (const record of await runCache.find(fingerprintOf(stage, seen), { pull, signal })) {
+    const outs = outputsOf(stage, record);
+    if (outs === undefined || !(await canRestore(workspace, { outs, pull, signal }))) continue;
+    await restoreOutputs(workspace, { stage, outs, pull, tasks, signal });
+    await recordMade(run, { stage, seen, outs });
+    return record;
+  }
+  return undefined;
+}
+
+async function runHere(
+  run: Run,
+  given: {
+    readonly stage: Stage;
+    readonly seen: StageObservation;
+    readonly recorded: LockedStage | undefined;
+    readonly claim: Parameters<Parameters<typeof withStageClaim>[3]>[0];
+    readonly signal: AbortSignal;
+  },
+): Promise<{ readonly seconds: number }> {
+  const { workspace, tasks, runCache, killed, onEvent } = run;
+  const { stage, seen, recorded, claim, signal } = given;
+  await bringInputs(workspace, { stage, signal });
+  const clear = (): Promise<unknown> => prepareOutputs(workspace, { stage, recorded, tasks, signal });
+  let seconds: number;
+  try {
+    ({ seconds } = await runStage({
+      folders: workspace,
+      stage,
+      claim,
+      environment: workspace.environment,
+      signal,
+      ...(killed !== undefined && { killed }),
+      async onAttempt(attempt) {
+        await clear();
+        onEvent({ type: 'started', stage: stage.id, attempt });
+      },
+      onLine: (stream, text) => onEvent({ type: 'line', stage: stage.id, stream, text }),
+    }));
+  } catch (error) {
+    markRunEnded(workspace, stage.id);
+    throw error;
+  }
+  // Also what this run knows of other stages: this one may have rewritten it.
+  const after = await observe({ ...run, made: new Map() }, stage);
+  const rewritten = changedDependencies(seen, after);
+  if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
+  const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
+  await recordMade(run, { stage, seen, outs });
+  const folder = repoDirname(stage.file);
+  runCache.put({
+    fingerprint: fingerprintOf(stage, seen),
+    stage: stage.id,
+    outs: new Map([...outs].map(([path, output]) => [relativeTo(path, folder), output])),
+    ...(run.producer !== undefined && { producer: run.producer }),
+    ...(run.commit !== undefined && { commit: run.commit }),
+    platform: `${process.platform}-${process.arch}`,
+    finished: new Date().toISOString(),
+    seconds,
+  });
+  return { seconds };
+}
+
+async function recordMade(
+  { workspace, pipeline, made }: Run,
+  given: {
+    readonly stage: Stage;
+    readonly seen: StageObservation;
+    readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+  },
+): Promise<void> {
+  const { stage, seen, outs } = given;
+  await recordStage(workspace, stage, { locked: lockedStage(stage, seen, outs), stages: pipeline.stages });
+  for (const [path, output] of outs) made.set(path, output);
+}
+
+/** Throws `dependency-missing`, `run-on-unsupported`. */
+function requireRunnable(stage: Stage, decision: StageDecision, graph: StageGraph): void {
+  const missing = decision.type === 'stale' ? decision.reasons.filter(isMissing).map(({ path }) => path) : [];
+  const [first] = missing;
+  if (first !== undefined) {
+    const producer = graph.producerOf(first);
+    const it = missing.length === 1 ? 'it' : 'them';
+    throw new MlvError({
+      code: 'dependency-missing',
+      kind: 'missing',
+      message: `stage ${stage.id} reads ${missing.join(', ')}, which ${missing.length === 1 ? 'is' : 'are'} not there`,
+      hint:
+        producer === undefined
+          ? `No stage makes ${it}: put ${it} there, or correct "deps" in ${stage.file}, line ${stage.line}.`
+          : `Stage ${producer.id} makes ${first}: mlv repro ${producer.id}`,
+    });
+  }
+  if (stage.kubernetes !== undefined) {
+    throw new MlvError({
+      code: 'run-on-unsupported',
+      kind: 'unsupported',
+      message: `stage ${stage.id} is to run on Kubernetes, which this mlv cannot do yet`,
+      hint: `Take "run_on" out of ${stage.file}, line ${stage.line}, to run it here.`,
+    });
+  }
+}
+
+function isMissing(reason: StaleReason): reason is Extract<StaleReason, { type: 'dependency-missing' }> {
+  return reason.type === 'dependency-missing';
+}

@@ -1,0 +1,127 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { MlvError } from '../domain/errors.ts';
+import type { StageId } from '../domain/pipeline.ts';
+import { PIPELINE_FILE } from '../domain/pipeline.ts';
+import type { StageGraph } from '../domain/stage-graph.ts';
+import { buildGraph, selectWithUpstream } from '../domain/stage-graph.ts';
+import { checkOutputs } from '../workspace/check-outputs.ts';
+import { readLocks } from '../workspace/locks.ts';
+import { observeStages } from '../workspace/observe-stages.ts';
+import type { Workspace } from '../workspace/open.ts';
+import type { Pipeline } from '../workspace/pipeline.ts';
+import { readPipeline, selectStages } from '../workspace/pipeline.ts';
+import type { VerbOptions } from '../workspace/progress.ts';
+import { openRunCache } from '../workspace/run-cache.ts';
+import { createStorageTasks } from '../workspace/task-runner.ts';
+import { authorOf } from '../workspace/author.ts';
+import { bringUpToDate } from './bring-up-to-date.ts';
+import type { Capacity } from './scheduler.ts';
+import { schedule } from './scheduler.ts';
+import type { StageEvent, StageOutcome } from './stage-event.ts';
+
+export interface ChosenStages {
+  /** As they were typed; none for all there are. */
+  readonly targets: readonly string[];
+  /** Absolute. */
+  readonly cwd: string;
+  /** The targets alone, without what they read from. */
+  readonly single?: boolean | undefined;
+  /** The targets, and all that read from them. */
+  readonly downstream?: boolean | undefined;
+}
+
+export interface ReproOptions extends ChosenStages {
+  /** Stages at once. */
+  readonly jobs: number;
+  readonly force?: boolean | undefined;
+  readonly keepGoing?: boolean | undefined;
+  readonly pull?: boolean | undefined;
+  readonly useRunCache: boolean;
+  readonly signal: AbortSignal;
+  /** Aborted by the second interruption. */
+  readonly killed?: AbortSignal | undefined;
+  readonly onProgress?: VerbOptions['onProgress'];
+  /** Told the stages of the run, in order, before the first event. */
+  readonly onBegin?: (graph: StageGraph, selected: readonly StageId[]) => void;
+  readonly onEvent: (event: StageEvent) => void;
+}
+
+/** Brings stages up to date; resolves to what became of each, in the graph's order. Throws what keeps it from beginning. */
+export async function repro(
+  workspace: Workspace,
+  options: ReproOptions,
+): Promise<ReadonlyMap<StageId, StageOutcome>> {
+  const { signal, onEvent } = options;
+  const { pipeline, graph, selected } = await chooseStages(workspace, options);
+  const stages = selected.map((id) => graph.stage(id));
+  await checkOutputs(workspace, stages);
+  const locked = await readLocks(workspace);
+  const tasks = createStorageTasks(workspace.cache(), signal);
+  try {
+    const { onProgress } = options;
+    const seen = await observeStages(workspace, {
+      stages: stages.filter(({ frozen }) => !frozen),
+      pipeline,
+      locked,
+      tasks,
+      signal,
+      ...(onProgress !== undefined && { onProgress }),
+    });
+    options.onBegin?.(graph, selected);
+    const run = {
+      ...options,
+      workspace,
+      pipeline,
+      graph,
+      tasks,
+      locked,
+      seen,
+      runCache: openRunCache(workspace),
+      forced: new Set(options.force ? selected : []),
+      pull: options.pull ?? false,
+      ...(await authorOf(workspace)),
+      made: new Map(),
+    };
+    return await schedule({
+      graph,
+      selected,
+      jobs: options.jobs,
+      capacity: capacityHere(),
+      keepGoing: options.keepGoing ?? false,
+      signal,
+      run: (stage, aborted) => bringUpToDate(run, stage, aborted),
+      onEvent,
+    });
+  } finally {
+    await tasks.close();
+  }
+}
+
+/** The stages that a run of these targets looks at, in order. Throws `no-stages`, and what the pipeline's files and graph do. */
+export async function chooseStages(
+  workspace: Workspace,
+  { targets, cwd, single, downstream }: ChosenStages,
+): Promise<{ readonly pipeline: Pipeline; readonly graph: StageGraph; readonly selected: readonly StageId[] }> {
+  const pipeline = await readPipeline(workspace);
+  if (pipeline.stages.length === 0) {
+    throw new MlvError({
+      code: 'no-stages',
+      kind: 'missing',
+      message: `no ${PIPELINE_FILE} here declares a stage`,
+      hint: 'mlv stage add NAME -d INPUT -o OUTPUT -- COMMAND declares one.',
+    });
+  }
+  const graph = buildGraph(pipeline.stages);
+  const named = targets.length === 0 ? graph.order : selectStages(pipeline, { root: workspace.root, cwd }, targets);
+  const only = { ...(single !== undefined && { single }), ...(downstream !== undefined && { downstream }) };
+  return { pipeline, graph, selected: selectWithUpstream(graph, named, only) };
+}
+
+const NVIDIA_GPUS = '/proc/driver/nvidia/gpus';
+
+/** What stages may share: of GPUs as many as the driver tells of, if it tells. */
+function capacityHere(): Capacity {
+  const gpu = existsSync(NVIDIA_GPUS) ? readdirSync(NVIDIA_GPUS).length : 0;
+  return { cpu: availableParallelism(), memory: totalmem(), ...(gpu > 0 && { gpu }) };
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { MlvError } from '../domain/errors.ts';
+import type { Stage } from '../domain/pipeline.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { statsAt } from '../platform/stats-at.ts';
+import { isSelected, readCheckoutRecord } from './checkout-record.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import { pull } from './pull.ts';
+import type { Selected } from './targets.ts';
+import { selectTracked } from './targets.ts';
+import { contentOf } from './tracked.ts';
+
+/**
+ * Brings what a stage reads into the workspace, as far as it is tracked and not there: from the cache, else from remotes. What is there
+ * stays as it is. Throws what `pull` does.
+ */
+export async function bringInputs(
+  workspace: Workspace,
+  { stage, ...options }: VerbOptions & { readonly stage: Stage },
+): Promise<void> {
+  // Stages that run beside each other mostly read the same.
+  await oneAtATime(workspace, 'inputs', async () => {
+    const lacking: RepoPath[] = [];
+    for (const path of stage.deps) {
+      if (!(await trackedAt(workspace, path)).every((each) => isHere(workspace, each))) lacking.push(path);
+    }
+    if (lacking.length > 0) await pull(workspace, { ...options, targets: lacking, cwd: workspace.root });
+  });
+}
+
+async function trackedAt(workspace: Workspace, path: RepoPath): Promise<readonly Selected[]> {
+  try {
+    return await selectTracked(workspace, { targets: [path], cwd: workspace.root });
+  } catch (error) {
+    if (error instanceof MlvError && error.code === 'not-tracked') return [];
+    throw error;
+  }
+}
+
+function isHere(workspace: Workspace, { tracked, selection }: Selected): boolean {
+  const { path, pointer } = tracked;
+  const { selected } = readCheckoutRecord(workspace, path, contentOf(pointer));
+  if (selection === 'all') return selected === 'all' && statsAt(join(workspace.root, path)) !== undefined;
+  return selected === 'all' || selection.every((inner) => isSelected(selected, inner));
+}
