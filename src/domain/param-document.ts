@@ -57,7 +57,11 @@ function nodeOf(value: unknown, path: string, depth = 0): SourceNode {
     for (const [key, each] of Object.entries(value)) entries.set(key, { at: 0, value: nodeOf(each, path, depth + 1) });
     return { type: 'map', at: 0, entries };
   }
-  if (typeof value === 'bigint') return { type: 'scalar', at: 0, value: Number(value) };
+  if (typeof value === 'bigint') {
+    const number = Number(value);
+    // So large that a number would be another one.
+    return { type: 'scalar', at: 0, value: Number.isSafeInteger(number) ? number : String(value) };
+  }
   if (typeof value === 'number') {
     if (Number.isNaN(value)) return { type: 'scalar', at: 0, value: 'nan' };
     if (!Number.isFinite(value)) return { type: 'scalar', at: 0, value: value > 0 ? 'inf' : '-inf' };

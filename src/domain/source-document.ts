@@ -52,6 +52,9 @@ function scalarOf(node: unknown): SourceScalar {
   if (typeof value === 'number') {
     if (Number.isNaN(value)) return { type: 'scalar', at, value: 'nan' };
     if (!Number.isFinite(value)) return { type: 'scalar', at, value: value > 0 ? 'inf' : '-inf' };
+    // So large that a number would be another one.
+    if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/.test(source))
+      return { type: 'scalar', at, value: source };
     // Hexadecimal digits are no exponent.
     const isFloat = /[.eE]/.test(source) && !/^[-+]?0x/.test(source);
     return { type: 'scalar', at, value, ...(isFloat && { isFloat }) };
