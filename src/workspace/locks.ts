@@ -40,7 +40,7 @@ export function lockFileOf({ file }: Pick<Stage, 'file'>): RepoPath {
 }
 
 /** What a stage of a lock file is called in the project. */
-export function lockedStageId(lock: RepoPath, name: string): StageId {
+function lockedStageId(lock: RepoPath, name: string): StageId {
   const folder = repoDirname(lock);
   return (folder === '' ? name : `${folder}/${PIPELINE_FILE}:${name}`) as StageId;
 }

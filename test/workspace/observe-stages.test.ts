@@ -6,8 +6,8 @@ import type { RepoPath } from '../../src/domain/repo-path.ts';
 import { add } from '../../src/workspace/add.ts';
 import { changedDependencies, dependencyRewritten, observeStages } from '../../src/workspace/observe-stages.ts';
 import { executable, manyFiles } from '../support/folders.ts';
-import type { StageRig } from '../support/stages.ts';
-import { makeStage, makeStageRig } from '../support/stages.ts';
+import type { StageRig } from '../support/stage-rig.ts';
+import { makeStage, makeStageRig } from '../support/stage-rig.ts';
 import { digestOf } from '../support/trees.ts';
 
 let rig: StageRig;

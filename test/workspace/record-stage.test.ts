@@ -15,8 +15,8 @@ import { addRemote } from '../../src/workspace/remotes.ts';
 import { storeOutputs } from '../../src/workspace/store-outputs.ts';
 import { createStorageTasks } from '../../src/workspace/task-runner.ts';
 import { emptyFolder, executable, manyFiles, readFolder } from '../support/folders.ts';
-import type { StageRig } from '../support/stages.ts';
-import { makeStage, makeStageRig } from '../support/stages.ts';
+import type { StageRig } from '../support/stage-rig.ts';
+import { makeStage, makeStageRig } from '../support/stage-rig.ts';
 import { digestOf } from '../support/trees.ts';
 
 let rig: StageRig;
