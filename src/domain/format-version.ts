@@ -9,7 +9,7 @@ export const NEWER_MLV = 'Install a newer mlv: npm install -g mlv@latest';
  * line where known.
  */
 export function otherVersion(
-  kind: 'pointer' | 'config' | 'lock' | 'index' | 'tree' | 'pack' | 'remote',
+  kind: 'pointer' | 'config' | 'lock' | 'index' | 'tree' | 'pack' | 'remote' | 'run-record',
   place: string,
   { version, reads }: { readonly version: number; readonly reads: number },
 ): MlvError {

@@ -2,6 +2,7 @@
  * `mlv.lock`: what each stage last used and made. This file knows the one form that mlv itself writes; what others make of it is read by
  * `lock-document.ts`, which needs the YAML parser, and which callers import only where `parsePlainLock` returns undefined.
  */
+import { canonicalJson } from './canonical-json.ts';
 import type { Digest } from './digest.ts';
 import { formatDigest, isDigest } from './digest.ts';
 import { MlvError } from './errors.ts';
@@ -133,7 +134,7 @@ function formatVersion(version: DataVersion | LockedOutput): string {
 }
 
 function formatValue(value: ParamValue): string {
-  return typeof value === 'string' ? text(value) : JSON.stringify(value);
+  return typeof value === 'string' ? text(value) : canonicalJson(value);
 }
 
 /** JSON is YAML; what every parser reads as this text needs no quotes. */

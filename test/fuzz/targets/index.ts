@@ -8,6 +8,7 @@ import { packTargets } from './packs.ts';
 import { pathTargets } from './paths.ts';
 import { pointerTargets } from './pointers.ts';
 import { purgeRecordTargets } from './purge-records.ts';
+import { runRecordTargets } from './run-records.ts';
 import { settingTargets } from './settings.ts';
 import { statCacheTargets } from './stat-caches.ts';
 import { treeTargets } from './trees.ts';
@@ -16,6 +17,7 @@ import { treeTargets } from './trees.ts';
 export function allTargets(surroundings: Surroundings): Target[] {
   return [
     pointerTargets,
+    runRecordTargets,
     settingTargets,
     purgeRecordTargets,
     pathTargets,
