@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
+import type { IgnoreRules } from '../domain/ignore-rules.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { TreeEntry, TreeSummary } from '../domain/tree.ts';
 import { EMPTY_CURSOR, openTree } from '../domain/tree-reader.ts';
@@ -58,6 +59,8 @@ export interface SnapshotOptions extends VerbOptions {
   readonly refusesPurged?: boolean;
   /** Absolute path of data outside the project that is scanned in its stead; no stat cache is kept of it. */
   readonly source?: string;
+  /** What is passed over, where that is not what `.mlvignore` says. */
+  readonly rules?: IgnoreRules;
 }
 
 const NOTHING: Snapshot = {
@@ -170,7 +173,12 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
     take,
   });
   const walkProblems: WalkProblem[] = [];
-  const ignoreRules = options.source === undefined ? ignoreRulesFor(workspace, path) : { rules: NO_RULES, base: '' };
+  const ignoreRules =
+    options.source !== undefined
+      ? { rules: NO_RULES, base: '' }
+      : options.rules !== undefined
+        ? { rules: options.rules, base: path }
+        : ignoreRulesFor(workspace, path);
   const walked = walkTree(root, { ...ignoreRules, problem: (problem) => walkProblems.push(problem) });
   try {
     const summary = await runScan(options, root, walked, follower.onBlock, follower.previous);

@@ -87,7 +87,7 @@ export async function writePointers(
   });
 }
 
-function ignoreFileOf(path: RepoPath): RepoPath {
+export function ignoreFileOf(path: RepoPath): RepoPath {
   return joinRepoPath(repoDirname(path), '.gitignore');
 }
 
@@ -99,7 +99,7 @@ async function pointerText(pointer: Pointer, text: string | undefined, file: str
 }
 
 /** What a link leads to would come into the repository with the line; and Git does not heed such a file. */
-function requireOwnIgnoreFile(root: string, file: RepoPath): void {
+export function requireOwnIgnoreFile(root: string, file: RepoPath): void {
   if (statsAt(join(root, file))?.isSymbolicLink() !== true) return;
   throw new MlvError({
     code: 'gitignore-linked',
@@ -110,7 +110,7 @@ function requireOwnIgnoreFile(root: string, file: RepoPath): void {
 }
 
 /** Returns whether there was anything to change. */
-function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
+export function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
   const after = edit(before);
   if (after === before) return false;
@@ -120,7 +120,7 @@ function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
 }
 
 /** Writes a file, and takes away what killed commands were about to write there; the lock keeps others from writing pointers. */
-function writeText(file: string, text: string): void {
+export function writeText(file: string, text: string): void {
   writeFileDurably(file, text);
   const bytes = Buffer.from(text);
   for (const leftover of findTemporaries(dirname(file), false)) {
@@ -135,7 +135,7 @@ function writeText(file: string, text: string): void {
  * Stages files in Git when the settings say so; and of some tracked paths what belongs to them, where Git does not know the pointer,
  * or the ignore file. Gives back what it staged.
  */
-async function stage(
+export async function stage(
   workspace: Workspace,
   paths: readonly RepoPath[],
   ifUnknown: readonly RepoPath[],

@@ -1,0 +1,106 @@
+import { digestFromBytes } from '../domain/digest.ts';
+import { MlvError } from '../domain/errors.ts';
+import type { DataVersion, LockedStage, OutputState, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { readCheckoutRecord } from './checkout-record.ts';
+import { createVersionFinder } from './find-versions.ts';
+import type { VersionFinder } from './find-versions.ts';
+import type { Workspace } from './open.ts';
+import type { VerbOptions } from './progress.ts';
+import type { StorageTasks } from './task-runner.ts';
+import { toolVersions } from './tool-versions.ts';
+
+export interface ObserveOptions extends VerbOptions {
+  /** Those to be looked at. */
+  readonly stages: readonly Stage[];
+  /** All there are, and the present values of parameters. */
+  readonly pipeline: {
+    readonly stages: readonly Stage[];
+    readonly paramsOf: (stage: Stage) => LockedStage['params'];
+  };
+  /** What `readLocks` gives. */
+  readonly locked: ReadonlyMap<StageId, LockedStage>;
+  /** Versions that a run has just made: nobody looks there again. */
+  readonly known?: ReadonlyMap<RepoPath, DataVersion>;
+  readonly tasks: StorageTasks;
+}
+
+const NOTHING_KNOWN: ReadonlyMap<RepoPath, DataVersion> = new Map();
+
+/**
+ * What stages find before they run. Single files that did not change since the last look cost one `lstat` each, folders what a status of
+ * them costs; what changed is hashed. Throws `path-unreadable`, `tool-failed`, `tree-unavailable`, and what `paramsOf` does.
+ */
+export async function observeStages(
+  workspace: Workspace,
+  options: ObserveOptions,
+): Promise<ReadonlyMap<StageId, StageObservation>> {
+  const { stages, pipeline, locked, known = NOTHING_KNOWN } = options;
+  const isWhole = stages.length === pipeline.stages.length && known.size === 0;
+  const finder = createVersionFinder(workspace, { ...options, stages: pipeline.stages, isWhole, known });
+  const paths = new Set<RepoPath>();
+  for (const { deps, outs } of stages) {
+    for (const path of deps) if (!known.has(path)) paths.add(path);
+    for (const { path } of outs) if (!known.has(path)) paths.add(path);
+  }
+  await finder.look(paths);
+  const tools = await toolVersions(workspace, stages, options);
+  const seen = new Map<StageId, StageObservation>();
+  for (const stage of stages) {
+    const deps = new Map<RepoPath, DataVersion | undefined>();
+    for (const path of stage.deps) deps.set(path, await finder.dependency(path, stage));
+    seen.set(stage.id, {
+      deps,
+      params: pipeline.paramsOf(stage),
+      env: new Map(stage.env.map((name) => [name, digestOfText(workspace.environment[name])])),
+      tools: new Map(Object.entries(stage.tools).map(([tool, command]) => [tool, tools.get(command) ?? ''])),
+      outs: await outputStates(workspace, finder, { stage, recorded: locked.get(stage.id) }),
+    });
+  }
+  return seen;
+}
+
+/** The dependencies that differ between two looks at a stage; sorted. */
+export function changedDependencies(before: StageObservation, after: StageObservation): RepoPath[] {
+  const paths = [...new Set([...before.deps.keys(), ...after.deps.keys()])].sort();
+  return paths.filter((path) => {
+    const [a, b] = [before.deps.get(path), after.deps.get(path)];
+    return a?.hash !== b?.hash || a?.type !== b?.type || a?.exec !== b?.exec;
+  });
+}
+
+/** The error for a stage whose dependencies are not what they were when it began. */
+export function dependencyRewritten({ id }: Pick<Stage, 'id'>, paths: readonly RepoPath[]): MlvError {
+  return new MlvError({
+    code: 'dependency-rewritten',
+    kind: 'refused',
+    message: `${paths.join(', ')} changed while ${id} ran, which reads ${paths.length === 1 ? 'it' : 'them'}: what the outputs were made from is not known`,
+    hint: 'A stage must not change what it depends on; let it write an output of its own. If it was you, run it again.',
+  });
+}
+
+async function outputStates(
+  workspace: Workspace,
+  finder: VersionFinder,
+  { stage, recorded }: { readonly stage: Stage; readonly recorded: LockedStage | undefined },
+): Promise<ReadonlyMap<RepoPath, OutputState>> {
+  const states = new Map<RepoPath, OutputState>();
+  for (const { path, cache } of stage.outs) {
+    const output = recorded?.outs.get(path);
+    const version = await finder.output(path, output, stage);
+    if (version !== undefined) states.set(path, version);
+    // What Git keeps it brings, too: nobody but a person takes it away.
+    else if (!cache) states.set(path, 'deleted');
+    else {
+      const content = output && { type: output.type, hash: output.hash, exec: output.exec === true };
+      const { base, selected } = readCheckoutRecord(workspace, path, content);
+      states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
+    }
+  }
+  return states;
+}
+
+function digestOfText(value: string | undefined) {
+  return value === undefined ? null : digestFromBytes(hashEngine().hash(Buffer.from(value, 'utf8')));
+}

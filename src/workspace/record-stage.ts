@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
+import { formatLock } from '../domain/lock-file.ts';
+import type { LockedOutput, LockedStage, Stage } from '../domain/pipeline.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { repoBasename } from '../domain/repo-path.ts';
+import { statsAt } from '../platform/stats-at.ts';
+import type { CheckoutRecord, Content } from './checkout-record.ts';
+import { announceCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
+import { lockFileOf, readLock } from './locks.ts';
+import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
+import type { Workspace } from './open.ts';
+import { readTextFile } from '../platform/durable-write.ts';
+import { clearRunMark } from './run-marks.ts';
+import {
+  editIgnoreFile,
+  ignoreFileOf,
+  requireOwnIgnoreFile,
+  stage as stageInGit,
+  withPointersLock,
+  writeText,
+} from './write-pointers.ts';
+
+/**
+ * Writes what a stage used and made into its `mlv.lock`, durably, and stages that in Git where `core.autostage` says so; entries of
+ * stages that its pipeline file no longer has go. Outputs that are not Git's get their lines in `.gitignore`. What is at the outputs must
+ * be what `locked` says, and durable in the cache. Throws as `readLock` does, and `gitignore-linked`.
+ */
+export async function recordStage(
+  workspace: Workspace,
+  stage: Stage,
+  { locked, stages }: { readonly locked: LockedStage; /** Of the whole pipeline. */ readonly stages: readonly Stage[] },
+): Promise<void> {
+  const { root } = workspace;
+  const lock = lockFileOf(stage);
+  const names = new Set(stages.filter(({ file }) => file === stage.file).map(({ name }) => name));
+  for (const [path] of locked.outs) requireOwnIgnoreFile(root, ignoreFileOf(path));
+  await withPointersLock(workspace, async (held) => {
+    const entries = new Map([...(await readLock(workspace, lock))].filter(([name]) => names.has(name)));
+    entries.set(stage.name, locked);
+    const text = formatLock(entries, lock);
+    const changed = [...locked.outs].flatMap(([path, output]) => changedRecord(workspace, path, output));
+    for (const record of changed) announceCheckoutRecord(workspace, record);
+    held.assertHeld();
+    const files = [lock];
+    // The lines come first: at no moment would "git add ." take data that the lock file names.
+    for (const [path, { cache }] of locked.outs) {
+      const file = ignoreFileOf(path);
+      const edit = cache ? addIgnoreLine : removeIgnoreLine;
+      if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.push(file);
+    }
+    if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
+    await stageInGit(workspace, [...new Set(files)], []);
+    for (const record of changed) writeCheckoutRecord(workspace, record);
+  });
+  clearRunMark(workspace, stage.id);
+}
+
+/** The record of an output that is there; none where it says so already. */
+function changedRecord(workspace: Workspace, path: RepoPath, output: LockedOutput): CheckoutRecord[] {
+  if (statsAt(join(workspace.root, path)) === undefined) return [];
+  const base: Content = { type: output.type, hash: output.hash, exec: output.exec === true };
+  const before = readCheckoutRecord(workspace, path, base);
+  // Of what the stage found as it left it, a part may never have been checked out.
+  const isPart = output.persist && output.type === 'dir' && before.base?.type === 'dir';
+  const selected = isPart ? before.selected : 'all';
+  if (before.target === undefined && sameContent(before.base, base) && String(before.selected) === String(selected))
+    return [];
+  return [{ path, base, selected }];
+}

@@ -1,0 +1,41 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StageId } from '../domain/pipeline.ts';
+import { makeFolderDurably, readTextFile, writeFileDurably } from '../platform/durable-write.ts';
+import { hashEngine } from '../platform/hash.ts';
+import { statsAt } from '../platform/stats-at.ts';
+import type { Workspace } from './open.ts';
+
+/** A run that was begun, and neither recorded nor followed by a restored result. */
+export interface RunMark {
+  /** When it ended (ms, by the disk's clock): what changed since is none of its leftovers. Undefined where nobody was there to tell. */
+  readonly ended: number | undefined;
+}
+
+const ENDED = 'ended\n';
+
+/** Notes that what stands at a stage's outputs from now on is what a run of it leaves there. */
+export function markRun(workspace: Workspace, id: StageId): void {
+  makeFolderDurably(join(workspace.ownFolder, 'running'));
+  writeFileDurably(markFile(workspace, id), '');
+}
+
+/** Notes that the run has failed, and so leaves nothing more. */
+export function markRunEnded(workspace: Workspace, id: StageId): void {
+  if (readRunMark(workspace, id) !== undefined) writeFileDurably(markFile(workspace, id), ENDED);
+}
+
+export function readRunMark(workspace: Workspace, id: StageId): RunMark | undefined {
+  const file = markFile(workspace, id);
+  const text = readTextFile(file, ENDED.length);
+  return text === undefined ? undefined : { ended: text === ENDED ? statsAt(file)?.mtimeMs : undefined };
+}
+
+export function clearRunMark(workspace: Workspace, id: StageId): void {
+  rmSync(markFile(workspace, id), { force: true });
+}
+
+function markFile(workspace: Workspace, id: StageId): string {
+  const whole = `${workspace.prefix}\n${id}`;
+  return join(workspace.ownFolder, 'running', hashEngine().hash(Buffer.from(whole)).toString('hex', 0, 16));
+}
