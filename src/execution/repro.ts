@@ -48,10 +48,7 @@ export interface ReproOptions extends ChosenStages {
 }
 
 /** Brings stages up to date; resolves to what became of each, in the graph's order. Throws what keeps it from beginning. */
-export async function repro(
-  workspace: Workspace,
-  options: ReproOptions,
-): Promise<ReadonlyMap<StageId, StageOutcome>> {
+export async function repro(workspace: Workspace, options: ReproOptions): Promise<ReadonlyMap<StageId, StageOutcome>> {
   const { signal, onEvent } = options;
   const { pipeline, graph, selected } = await chooseStages(workspace, options);
   const stages = selected.map((id) => graph.stage(id));

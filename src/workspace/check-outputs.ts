@@ -5,7 +5,8 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, repoDirname } from '../domain/repo-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Workspace } from './open.ts';
-import { listPointers, pointerPath } from './tracked.ts';
+import { listPointers } from './list-tracked.ts';
+import { pointerPath } from './tracked.ts';
 import { ignoreFileOf, requireOwnIgnoreFile } from './write-pointers.ts';
 
 /**

@@ -40,7 +40,8 @@ import { adoptPointer, progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
 import { trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf, listTracked, trackedOutput } from './tracked.ts';
+import { listTracked } from './list-tracked.ts';
+import { contentOf, trackedOutput } from './tracked.ts';
 
 export interface VersionFinder {
   /** Looks at what single files are among these paths, all at once; to be called before the others, which look at the rest. */

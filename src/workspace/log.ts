@@ -1,7 +1,8 @@
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { MAX_POINTER_BYTES, type Pointer } from '../domain/pointer.ts';
-import { meet, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
+import { LOCK_FILE } from '../domain/pipeline.ts';
+import type { Pointer } from '../domain/pointer.ts';
+import { meet, parseRepoPath, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
 import { selectiveCursor } from '../domain/three-way.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
@@ -10,10 +11,12 @@ import type { CommitId, GitFileChange, GitHistoryEntry, GitRepository } from '..
 import { isSelected, mayHoldSelected, sameContent, type Selection } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget } from './targets.ts';
-import { contentOf, isPointer, listPointers, parsePointerText, pointedAt, POINTER_SUFFIX } from './tracked.ts';
-import { requireGit } from './transfer-scope.ts';
+import { listTrackedPaths } from './list-tracked.ts';
+import { isLock, isReference, maxReferenceBytes, readReference } from './references.ts';
+import { contentOf, hasPointer, pointedAt, POINTER_SUFFIX, type Tracked } from './tracked.ts';
 import { openLogNotes, type NotedVersion } from './log-notes.ts';
-import { inRepository, notTrackedAt, trackedBy } from './version-at.ts';
+import { requireGit } from './transfer-scope.ts';
+import { inRepository, notTrackedAt } from './version-at.ts';
 
 export interface ChangeCounts {
   readonly added: number;
@@ -60,12 +63,13 @@ export interface LogOptions {
   readonly emit: (versions: readonly LogVersion[]) => Promise<void>;
 }
 
-/** Commits whose pointers are read at once. */
+/** Commits whose pointers and locks are read at once. */
 const AT_ONCE = 64;
 
 /**
- * Tells the versions of tracked paths, newest first, with the commits that `git log -- PATH` shows for their pointers. Of a path inside a
- * tracked folder: those that changed it, as far as the cache knows. Uses no network. Throws `not-tracked`, `revision-unknown`, `no-git`.
+ * Tells the versions of tracked paths, newest first, with the commits that `git log -- PATH` shows for their pointers, and those in which
+ * locks got other outputs. Of a path inside a tracked folder: those that changed it, as far as the cache knows. Uses no network. Throws
+ * `not-tracked`, `revision-unknown`, `no-git`.
  */
 export async function log(workspace: Workspace, options: LogOptions): Promise<LogResult> {
   const git = await requireGit(workspace);
@@ -78,7 +82,8 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
 
   /** True when that was enough. */
   async function tell(lot: readonly GitHistoryEntry[]): Promise<boolean> {
-    const read = await Promise.all(lot.map((entry) => reader.pointers(entry)));
+    const read = await Promise.all(lot.map((entry) => reader.changes(entry)));
+    isKnown ||= read.some(({ length }) => length > 0);
     for (const [index, entry] of lot.entries()) {
       options.signal?.throwIfAborted();
       const versions = reader.versions(entry, read[index] ?? []);
@@ -96,7 +101,6 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
   let isEnough = false;
   if (tip !== undefined) {
     for await (const entry of git.history({ tip, ...scopeOf(workspace, path) })) {
-      isKnown = true;
       // The first ones at once: people wait for them.
       if (lot.push(entry) < Math.min(AT_ONCE, limit, totals.commits + 1)) continue;
       isEnough = await tell(lot);
@@ -106,30 +110,31 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
   }
   if (!isEnough) await tell(lot);
   reader.save();
-  if (!isKnown && path !== '' && !listPointers(workspace).some((each) => meet(path, each)))
+  if (!isKnown && path !== '' && !(await listTrackedPaths(workspace)).some((each) => meet(path, each)))
     throw notTrackedAt(path, options.rev ?? 'HEAD');
   return totals;
 }
 
-/** The pointers of a path, of the folders it is in, and of all below it. */
+/** The pointers of a path, of the folders it is in, and of all below it; where no pointer tracks it, the locks, too. */
 function scopeOf(
   workspace: Workspace,
   path: RepoPath,
 ): { readonly accept: (file: string) => boolean; readonly pathspecs: readonly string[] } {
   const under = inRepository(workspace, '');
-  const accept = (file: string): boolean => {
-    if (!file.startsWith(under) || !isPointer(file)) return false;
-    const tracked = trackedBy(workspace, file);
-    return meet(path, tracked);
-  };
-  if (path === '') return { accept, pathspecs: [`:(top,glob)${escapeGlob(under)}**/*${POINTER_SUFFIX}`] };
-  const segments = path.split('/');
+  const segments = path === '' ? [] : path.split('/');
   const around = segments.map((_, index) => segments.slice(0, index + 1).join('/'));
+  const hasLocks = !around.some((each) => hasPointer(`${workspace.root}/${each}`));
+  const accept = (file: string): boolean => {
+    if (!file.startsWith(under) || !isReference(file)) return false;
+    return isLock(file) ? hasLocks : meet(path, pointedAt(parseRepoPath(file.slice(under.length))));
+  };
+  const below = path === '' ? under : `${inRepository(workspace, path)}/`;
   return {
     accept,
     pathspecs: [
       ...around.map((each) => `:(top,literal)${inRepository(workspace, each)}${POINTER_SUFFIX}`),
-      `:(top,glob)${escapeGlob(inRepository(workspace, path))}/**/*${POINTER_SUFFIX}`,
+      `:(top,glob)${escapeGlob(below)}**/*${POINTER_SUFFIX}`,
+      ...(hasLocks ? [`:(top,glob)${escapeGlob(under)}**/${LOCK_FILE}`] : []),
     ],
   };
 }
@@ -138,26 +143,36 @@ function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&');
 }
 
-type ReadChange = { readonly dataset: RepoPath; readonly change: LogVersion['change'] } & (
-  | { readonly noted: NotedVersion }
-  | { readonly before: Pointer | undefined; readonly after: Pointer | undefined; readonly blobs: GitFileChange }
-);
+interface ReadChange {
+  readonly dataset: RepoPath;
+  readonly before?: Pointer | undefined;
+  readonly after?: Pointer | undefined;
+  /** The pointer's versions in Git, where one pointer alone tells of the dataset, and all of that is asked for. */
+  readonly blobs: GitFileChange | undefined;
+  readonly noted?: NotedVersion;
+}
+
+function changeBetween(before: unknown, after: unknown): LogVersion['change'] {
+  return before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
+}
 
 function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) {
   /** Each is asked for twice, by the commit that brought it and by the one that replaced it. */
-  const pointers = recent<Promise<Pointer | undefined>>(4 * AT_ONCE);
+  const references = recent<Promise<readonly Tracked[]>>(4 * AT_ONCE);
   const load = recentObjects(workspace.cache().read);
+  const under = inRepository(workspace, '');
 
-  function read(file: string, blob: string | undefined): Promise<Pointer | undefined> {
-    if (blob === undefined) return Promise.resolve(undefined);
-    return pointers(blob, async () => {
+  function read(full: string, blob: string | undefined): Promise<readonly Tracked[]> {
+    if (blob === undefined) return Promise.resolve([]);
+    const file = parseRepoPath(full.slice(under.length));
+    return references(`${blob} ${file}`, async () => {
       const bytes = await git.readBlob(blob);
-      if (bytes.length > MAX_POINTER_BYTES) return undefined;
+      if (bytes.length > maxReferenceBytes(file)) return [];
       try {
-        return await parsePointerText(bytes.toString('utf8'), file);
+        return (await readReference(bytes.toString('utf8'), file)).filter((tracked) => meet(path, tracked.path));
       } catch (error) {
         // A commit with marks of a conflict, or by a later mlv: the others can be told.
-        if (error instanceof MlvError) return undefined;
+        if (error instanceof MlvError) return [];
         throw error;
       }
     });
@@ -170,38 +185,55 @@ function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) 
     return path === '' || inner === '' ? 'all' : [treePathFromText(inner)];
   };
 
-  async function readChange(blobs: GitFileChange): Promise<ReadChange> {
-    const { before, after } = blobs;
-    const dataset = trackedBy(workspace, blobs.path);
-    const change = before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
-    const noted = selectionIn(dataset) === 'all' ? notes.find(before, after) : undefined;
-    if (noted !== undefined) return { dataset, change, noted };
-    const [old, now] = await Promise.all([read(blobs.path, before), read(blobs.path, after)]);
-    return { dataset, change, before: old, after: now, blobs };
+  /** The tracked path of the only pointer that a commit changed, where nothing else tells of it and all of it is asked for. */
+  function soleDataset([change, ...others]: readonly GitFileChange[]): RepoPath | undefined {
+    if (change === undefined || others.length > 0 || isLock(change.path)) return undefined;
+    const dataset = pointedAt(parseRepoPath(change.path.slice(under.length)));
+    return selectionIn(dataset) === 'all' ? dataset : undefined;
   }
 
   function versionOf(found: ReadChange): Pick<LogVersion, 'change' | keyof NotedVersion> | undefined {
-    if ('noted' in found) return { change: found.change, ...found.noted };
-    const { dataset, before, after, blobs } = found;
+    const { dataset, before, after, blobs, noted } = found;
+    if (blobs !== undefined && noted !== undefined)
+      return { change: changeBetween(blobs.before, blobs.after), ...noted };
     const side = after ?? before;
-    if (side === undefined) return undefined;
+    // Its remote or description may have changed alone; it is a version of its data only where that did.
+    if (side === undefined || sameContent(before && contentOf(before), after && contentOf(after))) return undefined;
     const selection = selectionIn(dataset);
     const changes = changesOf({ before, after, selection, load });
-    const isTouched = changes === undefined || changes.added + changes.modified + changes.deleted > 0;
-    // Of a pointer, its remote or description may have changed alone; it is a version of its data only where that did.
-    if (!isTouched || sameContent(before && contentOf(before), after && contentOf(after))) return undefined;
-    const change = before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
+    if (changes !== undefined && changes.added + changes.modified + changes.deleted === 0) return undefined;
+    const change = changeBetween(before, after);
     const { type, hash, size, files = 1 } = side;
     // Where one of the two could not be read, another mlv may read it.
-    if (changes !== undefined && selection === 'all' && change === found.change)
-      notes.note(blobs.before, blobs.after, { type, hash, size, files, changes });
+    const isWhole = blobs !== undefined && change === changeBetween(blobs.before, blobs.after);
+    if (isWhole && changes !== undefined) notes.note(blobs.before, blobs.after, { type, hash, size, files, changes });
     return { change, type, hash, size, files, changes };
   }
 
   return {
-    pointers: ({ changes }: GitHistoryEntry): Promise<ReadChange[]> => Promise.all(changes.map(readChange)),
-    versions({ commit, author, date, subject }: GitHistoryEntry, changes: readonly ReadChange[]): LogVersion[] {
-      return changes.flatMap((found) => {
+    /** What a commit made of each tracked path, which may have gone from one reference to another. */
+    async changes({ changes }: GitHistoryEntry): Promise<ReadChange[]> {
+      const sole = soleDataset(changes);
+      const [blobs] = sole === undefined ? [] : changes;
+      const noted = blobs && notes.find(blobs.before, blobs.after);
+      if (sole !== undefined && blobs !== undefined && noted !== undefined) return [{ dataset: sole, blobs, noted }];
+      const found = new Map<RepoPath, ReadChange>();
+      const note = (dataset: RepoPath, side: Partial<ReadChange>): void => {
+        found.set(dataset, { before: undefined, after: undefined, blobs, ...found.get(dataset), ...side, dataset });
+      };
+      const sides = await Promise.all(
+        changes.map(({ path: full, before, after }) => Promise.all([read(full, before), read(full, after)])),
+      );
+      for (const [index, [before, after]] of sides.entries()) {
+        const { path: full = '' } = changes[index] ?? {};
+        if (!isLock(full)) note(pointedAt(parseRepoPath(full.slice(under.length))), {});
+        for (const { path: dataset, pointer } of before) note(dataset, { before: pointer });
+        for (const { path: dataset, pointer } of after) note(dataset, { after: pointer });
+      }
+      return [...found.values()];
+    },
+    versions({ commit, author, date, subject }: GitHistoryEntry, changed: readonly ReadChange[]): LogVersion[] {
+      return changed.flatMap((found) => {
         const version = versionOf(found);
         return version === undefined ? [] : [{ commit, author, date, subject, dataset: found.dataset, ...version }];
       });
