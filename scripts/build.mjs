@@ -1,5 +1,5 @@
 // Bundles mlv into dist/: main.js (the command line), worker.js (worker threads), chunks that are loaded when they are
-// used, the WebAssembly BLAKE3, and the licences of everything that went in.
+// used, live.mjs (what moves on a terminal), the WebAssembly BLAKE3, and the licences of everything that went in.
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -18,6 +18,9 @@ const PERMISSIVE = new Set([
   'Zlib',
 ]);
 
+/** Only an ES module can wait while it loads, as the layout engine of ink does. */
+const LIVE = /\/live\/screen\.ts$|^\.\/screen\.ts$/;
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
@@ -25,7 +28,7 @@ const require = createRequire(import.meta.url);
 const options = {
   cwd: root,
   platform: 'node',
-  external: [/^node:/, '@napi-rs/blake-hash'],
+  external: [/^node:/, '@napi-rs/blake-hash', LIVE],
   resolve: { alias: { 'string-width': join(root, 'scripts/string-width.mjs') } },
   transform: { target: 'node20.19' },
   onLog(level, log) {
@@ -45,6 +48,7 @@ const written = {
   dir: dist,
   // Loading a CommonJS module costs a third of what an ES module does.
   format: 'cjs',
+  paths: (id) => (LIVE.test(id) ? './live.mjs' : id),
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
   minify: { compress: true, mangle: false, codegen: true },
@@ -64,7 +68,16 @@ const { output: worker } = await build({
   input: { worker: 'src/storage/worker.ts' },
   output: { ...written, chunkFileNames: 'worker-[name]-[hash].js' },
 });
-const output = [...commandLine, ...worker];
+const { output: live } = await build({
+  ...options,
+  input: { live: 'src/cli/live/screen.ts' },
+  external: [/^node:/],
+  resolve: { alias: { 'is-in-ci': join(root, 'scripts/is-in-ci.mjs') } },
+  plugins: [withoutDebugger()],
+  transform: { ...options.transform, define: { 'process.env.NODE_ENV': '"production"' } },
+  output: { ...written, format: 'esm', codeSplitting: false, entryFileNames: '[name].mjs' },
+});
+const output = [...commandLine, ...worker, ...live];
 
 const glue = require.resolve('blake3/dist/wasm/nodejs/blake3_js.js');
 const wasm = require.resolve('blake3/dist/wasm/nodejs/blake3_js_bg.wasm');
@@ -80,6 +93,12 @@ const current = new Set(output.map((file) => file.fileName));
 for (const name of readdirSync(dist)) {
   // Removed last and by name: another process may be running what an earlier build left here.
   if (name.endsWith('.js') && !current.has(name)) rmSync(join(dist, name));
+}
+
+/** Where a variable DEV says so, ink would look for a debugger, and for its own package. */
+function withoutDebugger() {
+  const stubs = { 'utils.js': 'export const isDev = () => false;', 'devtools.js': 'export {};' };
+  return { name: 'without-debugger', load: (id) => stubs[/\/ink\/build\/([^/]+)$/.exec(id)?.[1] ?? ''] };
 }
 
 /** The modules that importing this one loads at once. */

@@ -3,6 +3,7 @@ import type { LockWaiting } from '../platform/lock.ts';
 import type { Environment, Workspace } from '../workspace/open.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
 import type { Style } from './format.ts';
+import type { RunView, RunViewOptions } from './live/run-view.ts';
 
 export interface Option {
   readonly type: 'boolean' | 'string' | 'number';
@@ -76,6 +77,10 @@ export interface Context {
   readonly environment: Environment;
   readonly isVerbose: boolean;
   readonly isJson: boolean;
+  /** Columns of the terminal that results are printed on; undefined where they go elsewhere. */
+  readonly columns: number | undefined;
+  /** Shows a run of stages on stderr from now on, instead of progress, until it is closed. */
+  openRunView(options: RunViewOptions): Promise<RunView>;
   /** Asks for a yes or no, on stderr; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;
   /** All that comes on standard input. */

@@ -44,6 +44,9 @@ function lazyStream(open: () => NodeJS.WriteStream): ResultStream {
     get columns() {
       return stream().columns;
     },
+    get rows() {
+      return stream().rows;
+    },
     write: (text) => stream().write(text),
     send: (bytes) =>
       new Promise((resolve) => {

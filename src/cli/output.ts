@@ -18,6 +18,7 @@ export interface OutputOptions {
 export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   write(text: string): unknown;
 }
 
@@ -94,7 +95,7 @@ export function createOutput(options: OutputOptions): Output {
 }
 
 /** NO_COLOR and FORCE_COLOR decide, then whether somebody is looking (no-color.org, force-color.org). */
-function hasColour(stream: OutputStream, environment: OutputOptions['environment']): boolean {
+export function hasColour(stream: OutputStream, environment: OutputOptions['environment']): boolean {
   if (environment['NO_COLOR']) return false;
   const forced = environment['FORCE_COLOR'];
   if (forced) return forced !== '0' && forced !== 'false';

@@ -8,12 +8,13 @@ import type { Environment, Workspace } from '../workspace/open.ts';
 import type { CommandEntry, Context, Report } from './command.ts';
 import { bareArguments } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
-import { visible } from './format.ts';
+import { createStyle, visible } from './format.ts';
 import { elsewhere, refuseGitOptions } from './git-habits.ts';
 import type { Globals } from './globals.ts';
 import { readGlobals } from './globals.ts';
+import type { RunView, RunViewOptions } from './live/run-view.ts';
 import type { Output, OutputStream, ResultStream } from './output.ts';
-import { createOutput } from './output.ts';
+import { createOutput, hasColour } from './output.ts';
 import { createProgress } from './progress.ts';
 import { ReaderGone } from './row-stream.ts';
 
@@ -82,9 +83,14 @@ async function execute(
     kind: () => progressKind(surroundings, globals),
     now: () => performance.now(),
   });
+  let view: RunView | undefined;
+  const note = (text: string): void => {
+    if (view === undefined) progress.interject(() => output.note(text));
+    else view.above(text);
+  };
   const locks: LockWaiting = {
     ...(globals.waitForLock === undefined ? {} : { waitMs: globals.waitForLock }),
-    onWait: (held) => progress.interject(() => output.note(`waiting: ${visible(held)}`)),
+    onWait: (held) => note(`waiting: ${visible(held)}`),
     signal: surroundings.signal,
   };
   const context: Context = {
@@ -96,13 +102,19 @@ async function execute(
       progress.stop();
       return output.write(bytes);
     },
-    note(text) {
-      progress.interject(() => output.note(visible(text)));
-    },
+    note: (text) => note(visible(text)),
     cwd,
     environment: surroundings.environment,
     isVerbose: globals.isVerbose,
     isJson: globals.isJson,
+    get columns() {
+      return surroundings.stdout.isTTY ? surroundings.stdout.columns : undefined;
+    },
+    async openRunView(options) {
+      progress.stop();
+      view = await runView(surroundings, globals, options);
+      return view;
+    },
     verb: { onProgress: progress.update, signal: surroundings.signal },
     ask(question) {
       progress.stop();
@@ -122,6 +134,7 @@ async function execute(
     progress.stop();
     return await print(report, command.streams);
   } finally {
+    view?.close();
     progress.stop();
     await workspace?.close();
   }
@@ -144,6 +157,23 @@ function workingFolder(cwd: string, directories: readonly string[]): string {
 function progressKind({ stderr, environment }: Surroundings, globals: Globals): 'line' | 'log' | 'off' {
   if (!globals.hasProgress || globals.isQuiet || globals.isJson) return 'off';
   return stderr.isTTY && !environment['CI'] && environment['TERM'] !== 'dumb' ? 'line' : 'log';
+}
+
+async function runView(
+  { stderr, environment }: Surroundings,
+  globals: Globals,
+  options: RunViewOptions,
+): Promise<RunView> {
+  const { openRunView } = await import('./live/run-view.ts');
+  const isColoured = hasColour(stderr, environment);
+  const isTerminal = stderr.isTTY && !environment['CI'] && environment['TERM'] !== 'dumb';
+  return openRunView(options, {
+    stream: stderr,
+    kind: globals.isQuiet || globals.isJson ? 'off' : isTerminal && globals.hasProgress ? 'live' : 'lines',
+    style: createStyle(isColoured),
+    isColoured,
+    now: () => performance.now(),
+  });
 }
 
 function findCommand(words: readonly string[]): { readonly entry: CommandEntry; readonly rest: readonly string[] } {

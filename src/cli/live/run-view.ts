@@ -1,0 +1,77 @@
+import type { StageId } from '../../domain/pipeline.ts';
+import type { StageEvent } from '../../execution/stage-event.ts';
+import type { Style } from '../format.ts';
+import type { OutputStream } from '../output.ts';
+import { createRunLines } from './run-lines.ts';
+import { createRunModel } from './run-model.ts';
+import { liveRows, summaryRows } from './run-rows.ts';
+import { totalLine } from './stage-text.ts';
+
+/** Shows a run of stages while it goes on. */
+export interface RunView {
+  /** Takes what happens to stages. */
+  readonly apply: (event: StageEvent) => void;
+  /** Writes a line of something else, without harm to what is shown. */
+  readonly above: (line: string) => void;
+  /** Takes away what moves, and leaves a summary; once. */
+  readonly close: () => void;
+}
+
+export interface RunViewOptions {
+  /** All that take part, in the order in which they are to be shown. */
+  readonly stages: readonly StageId[];
+  /** Why a stage runs, in words; asked when it starts. */
+  readonly reasons: (stage: StageId) => readonly string[];
+}
+
+export interface RunViewSurroundings {
+  readonly stream: OutputStream;
+  /** `live` rewrites a terminal, `lines` adds to what there is, `off` says nothing. */
+  readonly kind: 'live' | 'lines' | 'off';
+  readonly style: Style;
+  readonly isColoured: boolean;
+  /** Milliseconds that only grow. */
+  readonly now: () => number;
+}
+
+/** Begins to show a run. */
+export async function openRunView(
+  { stages, reasons }: RunViewOptions,
+  { stream, kind, style, isColoured, now }: RunViewSurroundings,
+): Promise<RunView> {
+  const print = (lines: readonly string[]): void => {
+    if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
+  };
+  if (kind === 'off') return { apply: () => {}, above: () => {}, close: () => {} };
+  const model = createRunModel(stages, now());
+  let isOpen = true;
+  if (kind === 'lines') {
+    const linesOf = createRunLines({ stages, reasons, style, isColoured });
+    return {
+      apply(event) {
+        model.apply(event, now());
+        print(linesOf(event));
+      },
+      above: (line) => print([line]),
+      close() {
+        if (isOpen) print([totalLine(model.counts(), (now() - model.startedAt) / 1000, style)]);
+        isOpen = false;
+      },
+    };
+  }
+  const { openScreen } = await import('./screen.ts');
+  const screen = openScreen({ stream, rows: (size) => liveRows(model, size, { now: now(), style }) });
+  return {
+    apply: (event) => model.apply(event, now()),
+    above(line) {
+      if (isOpen) screen.above(`${line}\n`);
+      else print([line]);
+    },
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      screen.close();
+      print(summaryRows(model, stream.columns || 80, { now: now(), style }));
+    },
+  };
+}
