@@ -4,9 +4,8 @@ import { MlvError } from '../domain/errors.ts';
 import { fingerprintText } from '../domain/fingerprint.ts';
 import { formatLock } from '../domain/lock-file.ts';
 import type { LockedOutput, LockedStage, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
-import { fromFolder, relativeTo } from '../domain/relative-path.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { REPO_ROOT, repoDirname } from '../domain/repo-path.ts';
+import { REPO_ROOT } from '../domain/repo-path.ts';
 import type { RunRecord } from '../domain/run-record.ts';
 import type { StageGraph } from '../domain/stage-graph.ts';
 import type { StageDecision, StaleReason } from '../domain/staleness.ts';
@@ -21,6 +20,8 @@ import { prepareOutputs } from '../workspace/prepare-outputs.ts';
 import { recordStage } from '../workspace/record-stage.ts';
 import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
 import type { RunCache } from '../workspace/run-cache.ts';
+import { describeRun } from '../workspace/run-cache.ts';
+import { fetchRuns } from '../workspace/run-transfer.ts';
 import { markRunEnded } from '../workspace/run-marks.ts';
 import { storeOutputs } from '../workspace/store-outputs.ts';
 import type { StorageTasks } from '../workspace/task-runner.ts';
@@ -45,10 +46,8 @@ export interface Run {
   readonly useRunCache: boolean;
   /** Whether remotes are asked for known results and for data of outputs. */
   readonly pull: boolean;
-  /** Who runs, for the records of results. */
-  readonly producer: RunRecord['producer'];
-  /** HEAD. */
-  readonly commit: string | undefined;
+  /** Why stages run, told before they do; filled by the run. */
+  readonly reasons: Map<StageId, readonly StaleReason[]>;
   /** Aborted by the second interruption. */
   readonly killed?: AbortSignal | undefined;
   readonly onEvent: (event: StageEvent) => void;
@@ -70,6 +69,7 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   const decision = decide({ stage, locked: recorded, seen, isForced: run.forced.has(stage.id) });
   if (decision.type !== 'outputs-missing' && decision.type !== 'stale') return decision;
   requireRunnable(stage, decision, graph);
+  run.reasons.set(stage.id, reasonsOf(decision));
   return withStageClaim(workspace, stage.id, { command: 'mlv repro', ...workspace.locks }, async (claim) => {
     // Another mlv may have run it just now.
     const now = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
@@ -92,25 +92,16 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   });
 }
 
-/** The stage's outputs by path of the project. Undefined where one of a record's is not the stage's: it is another stage's record. */
-export function outputsOf(stage: Stage, record: RunRecord): ReadonlyMap<RepoPath, LockedOutput> | undefined {
-  const outs = new Map<RepoPath, LockedOutput>();
-  for (const [written, output] of record.outs) {
-    const path = fromFolder(repoDirname(stage.file), written);
-    const declared = stage.outs.find((each) => each.path === path);
-    if (path === undefined || declared === undefined) return undefined;
-    // How it is kept is for the pipeline to say, not for a record from somewhere.
-    const { cache, persist, push, remote } = declared;
-    const { type, hash, size, files, exec } = output;
-    const version = { type, hash, size, ...(files !== undefined && { files }), ...(exec === true && { exec }) };
-    outs.set(path, { ...version, cache, persist, push, ...(remote !== undefined && { remote }) });
-  }
-  return outs.size === stage.outs.length ? outs : undefined;
-}
-
 /** What the result of a stage depends on, as one digest. */
 export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
   return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));
+}
+
+/** Why a stage has to run, or would have to. */
+export function reasonsOf(decision: StageDecision): readonly StaleReason[] {
+  if (decision.type === 'stale') return decision.reasons;
+  if (decision.type !== 'outputs-missing') return [];
+  return decision.paths.map((path) => ({ type: 'output-deleted', path }));
 }
 
 function entryText(entry: LockedStage | undefined): string {
@@ -118,6 +109,8 @@ function entryText(entry: LockedStage | undefined): string {
 }
 
 async function observe({ workspace, pipeline, locked, tasks, made }: Run, stage: Stage): Promise<StageObservation> {
+  // A stage may have made a file of parameters.
+  await pipeline.reloadParams();
   const seen = await observeStages(workspace, { stages: [stage], pipeline, locked, known: made, tasks });
   const found = seen.get(stage.id);
   if (found === undefined) throw new Error(`stage ${stage.id} was not looked at`);
@@ -130,14 +123,18 @@ async function restoreKnown(
   { stage, seen, signal }: { readonly stage: Stage; readonly seen: StageObservation; readonly signal: AbortSignal },
 ): Promise<RunRecord | undefined> {
   const { workspace, runCache, pull, tasks } = run;
-  for (const record of await runCache.find(fingerprintOf(stage, seen), { pull, signal })) {
-    const outs = outputsOf(stage, record);
-    if (outs === undefined || !(await canRestore(workspace, { outs, pull, signal }))) continue;
-    await restoreOutputs(workspace, { stage, outs, pull, tasks, signal });
-    await recordMade(run, { stage, seen, outs });
-    return record;
+  const fingerprint = fingerprintOf(stage, seen);
+  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal });
+  let found = await find();
+  if (found === undefined && pull && workspace.settings.remotes.size > 0) {
+    const { received } = await fetchRuns(workspace, { fingerprints: [fingerprint], signal });
+    if (received > 0) found = await find();
   }
-  return undefined;
+  if (found === undefined) return undefined;
+  const { record, outs } = found;
+  await restoreOutputs(workspace, { stage, outs, pull, tasks, signal });
+  await recordMade(run, { stage, seen, outs });
+  return record;
 }
 
 async function runHere(
@@ -179,17 +176,8 @@ async function runHere(
   if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
   const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
   await recordMade(run, { stage, seen, outs });
-  const folder = repoDirname(stage.file);
-  runCache.put({
-    fingerprint: fingerprintOf(stage, seen),
-    stage: stage.id,
-    outs: new Map([...outs].map(([path, output]) => [relativeTo(path, folder), output])),
-    ...(run.producer !== undefined && { producer: run.producer }),
-    ...(run.commit !== undefined && { commit: run.commit }),
-    platform: `${process.platform}-${process.arch}`,
-    finished: new Date().toISOString(),
-    seconds,
-  });
+  if (!stage.alwaysChanged)
+    runCache.put(await describeRun(workspace, { stage, fingerprint: fingerprintOf(stage, seen), outs, seconds }));
   return { seconds };
 }
 

@@ -5,16 +5,17 @@ import type { StageId } from '../domain/pipeline.ts';
 import { PIPELINE_FILE } from '../domain/pipeline.ts';
 import type { StageGraph } from '../domain/stage-graph.ts';
 import { buildGraph, selectWithUpstream } from '../domain/stage-graph.ts';
+import type { StaleReason } from '../domain/staleness.ts';
 import { checkOutputs } from '../workspace/check-outputs.ts';
 import { readLocks } from '../workspace/locks.ts';
 import { observeStages } from '../workspace/observe-stages.ts';
 import type { Workspace } from '../workspace/open.ts';
 import type { Pipeline } from '../workspace/pipeline.ts';
-import { readPipeline, selectStages } from '../workspace/pipeline.ts';
+import { readPipeline } from '../workspace/pipeline.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
 import { openRunCache } from '../workspace/run-cache.ts';
+import { selectStages } from '../workspace/select-stages.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
-import { authorOf } from '../workspace/author.ts';
 import { bringUpToDate } from './bring-up-to-date.ts';
 import type { Capacity } from './scheduler.ts';
 import { schedule } from './scheduler.ts';
@@ -42,8 +43,11 @@ export interface ReproOptions extends ChosenStages {
   /** Aborted by the second interruption. */
   readonly killed?: AbortSignal | undefined;
   readonly onProgress?: VerbOptions['onProgress'];
-  /** Told the stages of the run, in order, before the first event. */
-  readonly onBegin?: (graph: StageGraph, selected: readonly StageId[]) => void;
+  /** Told, before the first event, the stages of the run in their order, and how to learn why one runs that has started. */
+  readonly onBegin?: (
+    stages: readonly StageId[],
+    reasonsOf: (stage: StageId) => readonly StaleReason[],
+  ) => Promise<void>;
   readonly onEvent: (event: StageEvent) => void;
 }
 
@@ -65,7 +69,8 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       signal,
       ...(onProgress !== undefined && { onProgress }),
     });
-    options.onBegin?.(graph, selected);
+    const reasons = new Map<StageId, readonly StaleReason[]>();
+    await options.onBegin?.(selected, (id) => reasons.get(id) ?? []);
     const run = {
       ...options,
       workspace,
@@ -77,7 +82,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       runCache: openRunCache(workspace),
       forced: new Set(options.force ? selected : []),
       pull: options.pull ?? false,
-      ...(await authorOf(workspace)),
+      reasons,
       made: new Map(),
     };
     return await schedule({
