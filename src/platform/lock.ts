@@ -7,6 +7,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   lstatSync,
@@ -96,6 +97,13 @@ export async function withLock<T>(
     mark(fd, FREE);
     closeSync(fd);
   }
+}
+
+/** Whether somebody holds the lock, as far as looking tells. Throws `lock-damaged`, and Node's own errors. */
+export function isLocked(folder: string, name: string): boolean {
+  if (!existsSync(folder)) return false;
+  const highest = highestNumber(folder, name);
+  return highest > 0 && readHolder(pathOf(folder, name, highest)) !== 'free';
 }
 
 async function acquire(folder: string, name: string, options: LockOptions): Promise<{ number: number; fd: number }> {

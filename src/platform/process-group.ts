@@ -1,7 +1,8 @@
 /** A command with all that it started, as one. */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hasErrorCode } from '../domain/errors.ts';
+import { listNames } from './list-names.ts';
 
 /** Sends a signal to every process of the group that `leader` was started as; nothing where there is none any more. */
 export function signalGroup(leader: number, signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void {
@@ -28,7 +29,8 @@ export function isGroupAlive(leader: number): boolean {
   } catch (error) {
     if (hasErrorCode(error, 'ESRCH')) return false;
   }
-  return process.platform !== 'linux' || readdirSync('/proc').some((name) => isMember(name, leader));
+  const processes = process.platform === 'linux' ? listNames('/proc') : [];
+  return processes.length === 0 || processes.some((name) => isMember(name, leader));
 }
 
 function isMember(name: string, group: number): boolean {

@@ -32,6 +32,12 @@ export function ownIdentity(): ProcessIdentity {
   return own;
 }
 
+/** Who a process is that this one can see; undefined when there is none of that number. */
+export function identityOf(pid: number): ProcessIdentity | undefined {
+  const startTime = startTimeOf(pid);
+  return startTime === undefined ? undefined : { ...ownIdentity(), pid, startTime };
+}
+
 /** Whether a process runs. `unknown` when this process cannot see it: another machine or namespace, or no start time to tell a reused id by. */
 export function processState(identity: ProcessIdentity): 'running' | 'ended' | 'unknown' {
   const mine = ownIdentity();

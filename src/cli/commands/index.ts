@@ -123,6 +123,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'whether data is whole, here or on a remote',
     load: async () => (await import('./verify.ts')).verify,
   },
+  {
+    name: 'logs',
+    summary: 'what the commands of stages printed',
+    load: async () => (await import('./logs.ts')).logs,
+  },
   { name: 'du', summary: 'how much room data takes', load: async () => (await import('./du.ts')).du },
   {
     name: 'gc',
