@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly stderr: OutputStream;
   /** Aborted by the first interruption. */
   readonly signal: AbortSignal;
+  /** Aborted by the second one, right before the program ends. */
+  readonly killed: AbortSignal;
   /** Asks for a yes or no; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;
   /** All that comes on standard input. */
@@ -116,6 +118,7 @@ async function execute(
       return view;
     },
     verb: { onProgress: progress.update, signal: surroundings.signal },
+    killed: surroundings.killed,
     ask(question) {
       progress.stop();
       return globals.isJson ? Promise.resolve(undefined) : surroundings.ask(question);

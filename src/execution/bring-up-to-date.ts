@@ -79,7 +79,7 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
     }
     if (decision.type === 'outputs-missing' && recorded !== undefined) {
       const outs = new Map([...recorded.outs].filter(([path]) => decision.paths.includes(path)));
-      if (await canRestore(workspace, { outs, pull: run.pull, signal })) {
+      if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
         await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
         return { type: 'restored', record: undefined };
       }

@@ -3,6 +3,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import type { RunRecord } from '../domain/run-record.ts';
 import type { StaleReason } from '../domain/staleness.ts';
 import { decide } from '../domain/staleness.ts';
+import { lackingInputs } from '../workspace/bring-inputs.ts';
 import { readLocks } from '../workspace/locks.ts';
 import { observeStages } from '../workspace/observe-stages.ts';
 import type { Workspace } from '../workspace/open.ts';
@@ -27,7 +28,7 @@ export interface PlannedStage {
   readonly after: readonly StageId[];
   /** Whose result would be restored. */
   readonly record?: RunRecord;
-  /** Bytes of outputs that would be brought back. */
+  /** Bytes that would be brought into the workspace: outputs of a known result, or inputs of a run that are not there. */
   readonly bytes: number;
 }
 
@@ -79,7 +80,7 @@ export async function plan(
         return { ...known, action: 'restore', record: found.record, bytes: bytesOf(found.outs) };
       }
     }
-    return { ...known, action: 'run' };
+    return { ...known, action: 'run', bytes: sumOf((await lackingInputs(workspace, stage)).values()) };
   }
 
   function actionOf(id: StageId): string {
@@ -105,5 +106,9 @@ export async function plan(
 }
 
 function bytesOf(outs: ReadonlyMap<RepoPath, LockedOutput>): number {
-  return [...outs.values()].reduce((sum, { size }) => sum + size, 0);
+  return sumOf([...outs.values()].map(({ size }) => size));
+}
+
+function sumOf(sizes: Iterable<number>): number {
+  return [...sizes].reduce((sum, size) => sum + size, 0);
 }

@@ -39,7 +39,7 @@ export interface ReproOptions extends ChosenStages {
   readonly keepGoing?: boolean | undefined;
   readonly pull?: boolean | undefined;
   readonly useRunCache: boolean;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
   /** Aborted by the second interruption. */
   readonly killed?: AbortSignal | undefined;
   readonly onProgress?: VerbOptions['onProgress'];
@@ -53,7 +53,7 @@ export interface ReproOptions extends ChosenStages {
 
 /** Brings stages up to date; resolves to what became of each, in the graph's order. Throws what keeps it from beginning. */
 export async function repro(workspace: Workspace, options: ReproOptions): Promise<ReadonlyMap<StageId, StageOutcome>> {
-  const { signal, onEvent } = options;
+  const { signal = new AbortController().signal, onEvent } = options;
   const { pipeline, graph, selected } = await chooseStages(workspace, options);
   const stages = selected.map((id) => graph.stage(id));
   await checkOutputs(workspace, stages);

@@ -22,12 +22,23 @@ export async function bringInputs(
 ): Promise<void> {
   // Stages that run beside each other mostly read the same.
   await oneAtATime(workspace, 'inputs', async () => {
-    const lacking: RepoPath[] = [];
-    for (const path of stage.deps) {
-      if (!(await trackedAt(workspace, path)).every((each) => isHere(workspace, each))) lacking.push(path);
-    }
+    const lacking = [...(await lackingInputs(workspace, stage)).keys()];
     if (lacking.length > 0) await pull(workspace, { ...options, targets: lacking, cwd: workspace.root });
   });
+}
+
+/** What a stage reads that is tracked and not wholly in the workspace: bytes of it, by dependency. */
+export async function lackingInputs(workspace: Workspace, { deps }: Stage): Promise<ReadonlyMap<RepoPath, number>> {
+  const lacking = new Map<RepoPath, number>();
+  for (const path of deps) {
+    const away = (await trackedAt(workspace, path)).filter((each) => !isHere(workspace, each));
+    if (away.length === 0) continue;
+    lacking.set(
+      path,
+      away.reduce((sum, { tracked }) => sum + tracked.pointer.size, 0),
+    );
+  }
+  return lacking;
 }
 
 async function trackedAt(workspace: Workspace, path: RepoPath): Promise<readonly Selected[]> {

@@ -128,6 +128,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'what the commands of stages printed',
     load: async () => (await import('./logs.ts')).logs,
   },
+  {
+    name: 'plan',
+    summary: 'which stages would run, and why',
+    load: async () => (await import('./plan.ts')).plan,
+  },
+  {
+    name: 'repro',
+    summary: 'bring stages up to date',
+    load: async () => (await import('./repro.ts')).repro,
+  },
   { name: 'du', summary: 'how much room data takes', load: async () => (await import('./du.ts')).du },
   {
     name: 'gc',
