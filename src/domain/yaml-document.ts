@@ -2,6 +2,7 @@
 import type { Document, Pair, Scalar, YAMLMap } from 'yaml';
 import { isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { MlvError } from './errors.ts';
+import { sourceFrame } from './source-frame.ts';
 
 /** Counted from 1. */
 export interface Position {
@@ -22,7 +23,7 @@ export interface YamlFileOptions {
   /** Named in errors. */
   readonly path: string;
   /** What it is; error codes start with it. */
-  readonly kind: 'pointer' | 'config' | 'lock';
+  readonly kind: 'pointer' | 'config' | 'lock' | 'pipeline';
   /** What to do about a file that is not valid. */
   readonly hint: string;
   /** What to do about one with conflict markers, other than choosing a side with Git. */
@@ -64,7 +65,7 @@ export function parseYamlFile(text: string, options: YamlFileOptions): YamlFile 
     return new MlvError({
       code: `${kind}-invalid`,
       kind: 'corrupt',
-      message: `${path}:${line}:${column}: ${message}`,
+      message: `${path}:${line}:${column}: ${message}${kind === 'pipeline' ? `\n${sourceFrame(text, offset)}` : ''}`,
       hint: options.hint,
     });
   }
