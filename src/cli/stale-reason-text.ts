@@ -51,8 +51,9 @@ function textOf(reason: StaleReason): string {
     case 'output-changed':
       return `changed output ${reason.path} (${versions(reason)})`;
     case 'output-deleted':
-      return `deleted output ${reason.path}`;
+      break;
   }
+  return `deleted output ${reason.path}`;
 }
 
 function parameter({ file, key, from, to }: Extract<StaleReason, { type: 'parameter' }>): string {

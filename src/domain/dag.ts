@@ -28,9 +28,7 @@ export function dagOfStages(graph: StageGraph, stages: readonly StageId[]): Dag 
   const shown = new Set(stages);
   return {
     nodes: stages.map((id) => ({ id, kind: 'stage', isFrozen: graph.stage(id).frozen })),
-    edges: stages.flatMap((from) =>
-      graph.downstream(from).flatMap((to) => (shown.has(to) ? [{ from, to: to as string }] : [])),
-    ),
+    edges: stages.flatMap((from) => graph.downstream(from).flatMap((to) => (shown.has(to) ? [{ from, to }] : []))),
   };
 }
 

@@ -149,6 +149,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'delete what must not exist any more, everywhere',
     load: async () => (await import('./purge.ts')).purge,
   },
+  { name: 'dag', summary: 'how stages hang together', load: async () => (await import('./dag.ts')).dag },
   {
     name: 'doctor',
     summary: 'what this machine, disk and project can do',
