@@ -84,6 +84,8 @@ export interface Context {
   readonly program: readonly [node: string, script: string];
   /** Progress and interruption, to be handed to the verb. */
   readonly verb: VerbOptions;
+  /** Aborted by the second interruption, just before the process exits: whoever started processes kills them. */
+  readonly killed: AbortSignal;
   /** For verbs that open no project: how to wait for locks. */
   readonly locks: LockWaiting;
   /** The project around `cwd`; closed when the command ends. Throws `not-a-project`. */

@@ -10,10 +10,14 @@ const PATIENCE = 1000;
 const STOPPING = 'stopping as soon as it is safe; interrupt once more to stop at once\n';
 
 const abort = new AbortController();
+const kill = new AbortController();
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
-    if (abort.signal.aborted) process.exit(INTERRUPTED);
+    if (abort.signal.aborted) {
+      kill.abort();
+      process.exit(INTERRUPTED);
+    }
     setTimeout(() => process.stderr.write(STOPPING), PATIENCE).unref();
     abort.abort(
       new MlvError({
@@ -77,6 +81,7 @@ async function main(): Promise<void> {
     stdout: lazyStream(() => process.stdout),
     stderr: lazyStream(() => process.stderr),
     signal: abort.signal,
+    killed: kill.signal,
     ask,
     async input() {
       const chunks: Buffer[] = [];

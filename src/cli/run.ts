@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly stderr: OutputStream;
   /** Aborted by the first interruption. */
   readonly signal: AbortSignal;
+  /** Aborted by the second one; then the process exits. */
+  readonly killed: AbortSignal;
   /** Asks for a yes or no; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;
   /** All that comes on standard input. */
@@ -104,6 +106,7 @@ async function execute(
     isVerbose: globals.isVerbose,
     isJson: globals.isJson,
     verb: { onProgress: progress.update, signal: surroundings.signal },
+    killed: surroundings.killed,
     ask(question) {
       progress.stop();
       return globals.isJson ? Promise.resolve(undefined) : surroundings.ask(question);
