@@ -89,7 +89,7 @@ export interface Context {
   readonly program: readonly [node: string, script: string];
   /** Progress and interruption, to be handed to the verb. */
   readonly verb: VerbOptions;
-  /** Aborted by the second interruption, right before the program ends. */
+  /** Aborted by the second interruption, just before the process exits: whoever started processes kills them. */
   readonly killed: AbortSignal;
   /** For verbs that open no project: how to wait for locks. */
   readonly locks: LockWaiting;

@@ -10,7 +10,6 @@ const PATIENCE = 1000;
 const STOPPING = 'stopping as soon as it is safe; interrupt once more to stop at once\n';
 
 const abort = new AbortController();
-/** What was started goes with the program. */
 const kill = new AbortController();
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -28,7 +28,7 @@ export interface Surroundings {
   readonly stderr: OutputStream;
   /** Aborted by the first interruption. */
   readonly signal: AbortSignal;
-  /** Aborted by the second one, right before the program ends. */
+  /** Aborted by the second one; then the process exits. */
   readonly killed: AbortSignal;
   /** Asks for a yes or no; undefined where nobody is there to answer. */
   ask(question: string): Promise<boolean | undefined>;

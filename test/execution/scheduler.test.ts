@@ -168,15 +168,20 @@ describe('mutex groups and resources', () => {
     await run.done;
   });
 
-  test('what waits for room is not passed over for ever', async () => {
-    const small = Object.fromEntries(
-      Array.from({ length: 40 }, (_, index) => [`s${index}`, { resources: { cpu: 1 } } satisfies Planned]),
-    );
-    // The small ones come before and after it in the graph.
-    const run = begin(
-      { a: { resources: { cpu: 1 } }, big: { resources: { cpu: 2 } }, ...small },
-      { capacity: { cpu: 2 } },
-    );
+  const small = (needs: readonly string[] = []): Planned => ({ needs, resources: { cpu: 1 } });
+  const numbers = Array.from({ length: 40 }, (_, index) => index);
+
+  test.each([
+    ['after it', { a: small(), big: {}, ...Object.fromEntries(numbers.map((index) => [`s${index}`, small()])) }],
+    [
+      'before it',
+      {
+        ...Object.fromEntries(numbers.map((index) => [`s${index}`, small(index < 2 ? [] : [`s${index - 2}`])])),
+        big: {},
+      },
+    ],
+  ])('what waits for room is not passed over for ever by what the graph has %s', async (_, plan) => {
+    const run = begin({ ...plan, big: { resources: { cpu: 2 } } }, { capacity: { cpu: 2 } });
     let ended = 0;
     while (!run.started.includes('big')) {
       await run.end(run.running()[0] ?? '');

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,8 +32,8 @@ beforeEach(() => void (folders = newProject()));
 afterEach(() => rmSync(folders.root, { recursive: true, force: true }));
 
 /** Another process that runs the stage, once its command runs. */
-async function startOther(): Promise<{ other: ChildProcess; leader: number }> {
-  const other = spawn(process.execPath, [child, folders.root, FOREVER], {
+async function startOther(command = FOREVER, die = ''): Promise<{ other: ChildProcess; leader: number }> {
+  const other = spawn(process.execPath, [child, folders.root, command, die], {
     stdio: ['ignore', 'pipe', 'inherit'],
     // The bundle is not where the packages are.
     env: { ...process.env, NODE_PATH: fileURLToPath(new URL('../../node_modules', import.meta.url)) },
@@ -129,16 +129,11 @@ test('what was noted before this machine was started, is over; what runs elsewhe
   signalGroup(leader, 'SIGKILL');
 });
 
-test('a command does not begin when mlv is killed before it has noted the process group', () => {
-  // What stands at the gate reads the end of its input instead of the word to go.
-  const gated = execFileSync(
-    'sh',
-    ['-c', 'read -r mlv_gate && exec /bin/sh -c "$0" </dev/null; echo "gate $?"', 'echo ran'],
-    {
-      input: '',
-    },
-  );
-  expect(String(gated)).toBe('gate 1\n');
+test('a command does not begin when mlv is killed before it has noted the process group', async () => {
+  const { leader } = await startOther('echo > ran', 'die');
+  while (isGroupAlive(leader)) await sleep(5);
+  expect(existsSync(join(folders.root, 'ran'))).toBe(false);
+  expect(await claimed()).toBe('free');
 });
 
 test('failures within are passed on, and free the claim', async () => {
