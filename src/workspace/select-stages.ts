@@ -3,6 +3,7 @@ import { MlvError } from '../domain/errors.ts';
 import { nearestName } from '../domain/nearest-name.ts';
 import type { Stage, StageId } from '../domain/pipeline.ts';
 import { PIPELINE_FILE } from '../domain/pipeline.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
 import type { Pipeline } from './pipeline.ts';
 
 /** Where a command was called, absolute. */
@@ -44,18 +45,18 @@ function splitTarget(
   written: string,
 ): { readonly file: string | undefined; readonly name: string | undefined } {
   const [, path, name] = /^((?:.*\/)?mlv\.yaml)(?::(.*))?$/s.exec(written) ?? [];
-  if (path === undefined) return { file: nearestFile(pipeline, where), name: written };
+  if (path === undefined) return { file: nearestPipelineFile(pipeline.files, where), name: written };
   const file = relative(where.root, resolve(where.cwd, path)).split(sep).join('/');
   return { file: pipeline.files.find((each) => each === file), name };
 }
 
-/** The pipeline file of the folder, or of the nearest above it. */
-function nearestFile(pipeline: Pipeline, { root, cwd }: CalledFrom): string | undefined {
+/** Of these files that of the folder, or of the nearest above it. */
+export function nearestPipelineFile(files: readonly RepoPath[], { root, cwd }: CalledFrom): RepoPath | undefined {
   const folder = relative(root, cwd).split(sep).join('/');
   const segments = folder === '' ? [] : folder.split('/');
   for (let depth = segments.length; depth >= 0; depth -= 1) {
     const file = posix.join(...segments.slice(0, depth), PIPELINE_FILE);
-    const found = pipeline.files.find((each) => each === file);
+    const found = files.find((each) => each === file);
     if (found !== undefined) return found;
   }
   return undefined;
