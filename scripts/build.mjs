@@ -86,6 +86,8 @@ cpSync(wasm, join(dist, 'blake3_js_bg.wasm'));
 
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs", "imports": { "#blake3-wasm": "./blake3_js.cjs" } }\n');
 
+writeFileSync(join(dist, 'mlv.schema.json'), await pipelineSchema());
+
 const bundled = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences([...bundled, glue]));
 
@@ -99,6 +101,14 @@ for (const name of readdirSync(dist)) {
 function withoutDebugger() {
   const stubs = { 'utils.js': 'export const isDev = () => false;', 'devtools.js': 'export {};' };
   return { name: 'without-debugger', load: (id) => stubs[/\/ink\/build\/([^/]+)$/.exec(id)?.[1] ?? ''] };
+}
+
+/** What editors complete pipeline files by, made of what the reader checks by. */
+async function pipelineSchema() {
+  const input = 'src/domain/pipeline-json-schema.ts';
+  const { output: chunks } = await build({ ...options, input, write: false, output: { format: 'esm' } });
+  const { pipelineJsonSchema } = await import(`data:text/javascript,${encodeURIComponent(chunks[0].code)}`);
+  return pipelineJsonSchema();
 }
 
 /** The modules that importing this one loads at once. */

@@ -14,7 +14,7 @@ export function parseArguments(name: string, command: Command, words: readonly s
       'boolean-negation': false,
       'camel-case-expansion': false,
       'dot-notation': false,
-      'duplicate-arguments-array': false,
+      'duplicate-arguments-array': true,
       'parse-numbers': false,
       'parse-positional-numbers': false,
       'strip-aliased': true,
@@ -31,8 +31,9 @@ export function parseArguments(name: string, command: Command, words: readonly s
   checkFlags(name, command, Object.keys(parsed));
   const args: Record<string, unknown> = {};
   for (const [key, option] of options) {
-    const value = parsed[flagName(key).slice(2)];
-    if (value === undefined) continue;
+    const given = [parsed[flagName(key).slice(2)]].flat();
+    const value = option.many ? given.map(String) : given.at(-1);
+    if (given[0] === undefined) continue;
     args[key] = option.type === 'number' ? wholeNumber(name, flagName(key), value) : value;
   }
   const plain = parsed._.map(String);

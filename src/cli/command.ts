@@ -9,6 +9,8 @@ export interface Option {
   readonly type: 'boolean' | 'string' | 'number';
   /** One letter. */
   readonly short?: string;
+  /** Of text: may be given again and again, and comes as a list. */
+  readonly many?: true;
   /** What stands for the value in the help: `NAME`. */
   readonly value?: string;
   readonly about: string;
@@ -31,7 +33,13 @@ export type Positionals = Readonly<Record<string, Positional>>;
 
 /** An option that was not given is not there. Keys are in camel case: `allTags` is `--all-tags`. */
 type OptionValues<O extends Options> = {
-  readonly [K in keyof O]?: O[K]['type'] extends 'boolean' ? boolean : O[K]['type'] extends 'number' ? number : string;
+  readonly [K in keyof O]?: O[K] extends { many: true }
+    ? readonly string[]
+    : O[K]['type'] extends 'boolean'
+      ? boolean
+      : O[K]['type'] extends 'number'
+        ? number
+        : string;
 };
 
 type PositionalValues<P extends Positionals> = {

@@ -28,6 +28,7 @@ export function overviewHelp(entries: readonly CommandEntry[], next: readonly st
 const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] = [
   ['Start', ['init', 'remote', 'config']],
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
+  ['Run what makes it', ['stage', 'freeze', 'unfreeze']],
   ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log']],
   ['Run pipelines', ['stage', 'plan', 'repro', 'freeze', 'unfreeze', 'dag', 'logs', 'metrics', 'params', 'run-cache']],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
@@ -49,8 +50,8 @@ export function commandHelp(entry: CommandEntry, command: Command, style: Style)
   for (const paragraph of command.details) lines.push('', ...wrap(paragraph, WIDTH));
   const positionals = Object.values(command.positionals).map(({ value, about }) => [style.command(value), about]);
   if (positionals.length > 0) lines.push('', ...columns(positionals, '  '));
-  const options = Object.entries(command.options).map(([key, { short, value, about }]) => {
-    const flag = `${short === undefined ? '    ' : `-${short}, `}${flagName(key)}${value === undefined ? '' : ` ${value}`}`;
+  const options = Object.entries(command.options).map(([key, { short, value, many, about }]) => {
+    const flag = `${short === undefined ? '    ' : `-${short}, `}${flagName(key)}${value === undefined ? '' : ` ${value}${many ? '…' : ''}`}`;
     return [style.command(flag), about];
   });
   if (options.length > 0) lines.push('', style.title('Options'), ...columns(options, '  '));

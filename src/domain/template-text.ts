@@ -48,7 +48,8 @@ function itemText(item: SourceScalar): string {
   return scalarText(item);
 }
 
-function shellQuote(text: string): string {
+/** A word that a shell takes for this text. */
+export function shellQuote(text: string): string {
   return SAFE.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
 }
 

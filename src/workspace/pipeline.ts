@@ -67,6 +67,11 @@ export async function readPipeline(workspace: Workspace): Promise<Pipeline> {
   };
 }
 
+/** What a pipeline file would say with this text. Throws what `readPipelineFile` does. */
+export async function parsePipelineText(workspace: Workspace, file: RepoPath, text: string): Promise<PipelineDocument> {
+  return (await parsePipeline(file, createInputs(workspace.root), text)).document;
+}
+
 /** The pipeline files of the project, sorted; those that Git ignores, and those in tracked data, are none. */
 export function listPipelineFiles({ root, layout }: Workspace): RepoPath[] {
   const found = findFiles(
@@ -132,22 +137,23 @@ function decode(bytes: Buffer, path: RepoPath): string {
   }
 }
 
-async function parsePipeline(file: RepoPath, inputs: Inputs): Promise<RememberedPipeline> {
+async function parsePipeline(file: RepoPath, inputs: Inputs, text?: string): Promise<RememberedPipeline> {
   const [{ readPipelineFile }, { parseParamNode }] = await Promise.all([
     import('../domain/pipeline-reader.ts'),
     import('../domain/param-document.ts'),
   ]);
-  const used = new Map<RepoPath, InputDigest>([[file, inputs.digest(file)]]);
+  const used = new Map<RepoPath, InputDigest>();
+  if (text === undefined) used.set(file, inputs.digest(file));
   const nodes = new Map<RepoPath, SourceNode>();
   const read = (path: RepoPath): SourceNode | undefined => {
     used.set(path, inputs.digest(path));
-    const text = inputs.text(path);
-    if (text === undefined) return undefined;
-    const node = nodes.get(path) ?? parseParamNode(text, path);
+    const found = inputs.text(path);
+    if (found === undefined) return undefined;
+    const node = nodes.get(path) ?? parseParamNode(found, path);
     nodes.set(path, node);
     return node;
   };
-  const document: PipelineDocument = readPipelineFile(inputs.text(file) ?? '', file, read);
+  const document: PipelineDocument = readPipelineFile(text ?? inputs.text(file) ?? '', file, read);
   return { inputs: [...used], document };
 }
 

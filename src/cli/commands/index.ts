@@ -71,6 +71,32 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'turn links into files that can be edited',
     load: async () => (await import('./unprotect.ts')).unprotect,
   },
+  {
+    name: 'stage add',
+    summary: 'write a stage into mlv.yaml: a command, what it reads and makes',
+    load: async () => (await import('./stage.ts')).stageAdd,
+  },
+  {
+    name: 'stage list',
+    isStandard: true,
+    summary: 'list the stages of the pipeline',
+    load: async () => (await import('./stage.ts')).stageList,
+  },
+  {
+    name: 'stage remove',
+    summary: 'take stages out of mlv.yaml; what they made stays',
+    load: async () => (await import('./stage.ts')).stageRemove,
+  },
+  {
+    name: 'freeze',
+    summary: 'keep stages from running',
+    load: async () => (await import('./freeze.ts')).freeze,
+  },
+  {
+    name: 'unfreeze',
+    summary: 'let frozen stages run again',
+    load: async () => (await import('./freeze.ts')).unfreeze,
+  },
   { name: 'push', summary: 'send data to a remote', load: async () => (await import('./push.ts')).push },
   {
     name: 'pull',
