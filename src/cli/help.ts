@@ -28,7 +28,7 @@ export function overviewHelp(entries: readonly CommandEntry[], next: readonly st
 const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] = [
   ['Start', ['init', 'remote', 'config']],
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
-  ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log']],
+  ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log', 'metrics', 'params']],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
   ['Look after it', ['verify', 'du', 'gc', 'purge']],
   ['About this installation', ['doctor', 'version', 'root']],
