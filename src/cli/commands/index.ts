@@ -145,6 +145,23 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./get.ts')).get,
   },
   {
+    name: 'metrics show',
+    isStandard: true,
+    summary: 'the metrics, here or at any revision',
+    load: async () => (await import('./metrics.ts')).metricsShow,
+  },
+  {
+    name: 'metrics diff',
+    summary: 'which metrics differ between versions',
+    load: async () => (await import('./metrics.ts')).metricsDiff,
+  },
+  {
+    name: 'params diff',
+    isStandard: true,
+    summary: 'which parameters differ between versions',
+    load: async () => (await import('./params.ts')).paramsDiff,
+  },
+  {
     name: 'verify',
     summary: 'whether data is whole, here or on a remote',
     load: async () => (await import('./verify.ts')).verify,
