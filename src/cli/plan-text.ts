@@ -51,7 +51,8 @@ export function summaryLine(stages: readonly PlannedStage[], style: Style): stri
 
 function whyLines({ action, reasons, after, record }: PlannedStage): string[] {
   const lines = reasons.map(staleReasonText);
-  if (action === 'depends') lines.push(`reads what ${after.map(visible).join(', ')} ${after.length === 1 ? 'makes' : 'make'}`);
+  if (action === 'depends')
+    lines.push(`reads what ${after.map(visible).join(', ')} ${after.length === 1 ? 'makes' : 'make'}`);
   if (record !== undefined) {
     const who = record.producer === undefined ? '' : ` by ${visible(record.producer.name)}`;
     lines.push(`known result${who}, ${record.finished.slice(0, 10)}`);

@@ -29,7 +29,17 @@ import {
 export async function recordStage(
   workspace: Workspace,
   stage: Stage,
-  { locked, stages }: { readonly locked: LockedStage; /** Of the whole pipeline. */ readonly stages: readonly Stage[] },
+  {
+    locked,
+    stages,
+    outputs,
+  }: {
+    readonly locked: LockedStage;
+    /** Of the whole pipeline. */
+    readonly stages: readonly Stage[];
+    /** Whether they have just been made or brought, as `locked` says; else nothing in the workspace has changed. */
+    readonly outputs: 'made' | 'as they were';
+  },
 ): Promise<void> {
   const { root } = workspace;
   const lock = lockFileOf(stage);
@@ -39,7 +49,8 @@ export async function recordStage(
     const entries = new Map([...(await readLock(workspace, lock))].filter(([name]) => names.has(name)));
     entries.set(stage.name, locked);
     const text = formatLock(entries, lock);
-    const changed = [...locked.outs].flatMap(([path, output]) => changedRecord(workspace, path, output));
+    const made = outputs === 'made' ? [...locked.outs] : [];
+    const changed = made.flatMap(([path, output]) => changedRecord(workspace, path, output));
     for (const record of changed) announceCheckoutRecord(workspace, record);
     held.assertHeld();
     const files = [lock];
@@ -53,7 +64,7 @@ export async function recordStage(
     await stageInGit(workspace, [...new Set(files)], []);
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
-  clearRunMark(workspace, stage.id);
+  if (outputs === 'made') clearRunMark(workspace, stage.id);
 }
 
 /** The record of an output that is there; none where it says so already. */
