@@ -10,7 +10,8 @@ import { joinRepoPath, parseRepoPath, repoDirname } from '../domain/repo-path.ts
 import { makeFolderDurably, readTextFile, removeFileDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Workspace } from './open.ts';
-import { listPipelineFiles, parsePipelineText, readPipeline } from './pipeline.ts';
+import { listPipelineFiles } from './pipeline-files.ts';
+import { parsePipelineText, readPipeline } from './pipeline.ts';
 import { nearestPipelineFile, selectStages } from './select-stages.ts';
 import { withPointersLock } from './write-pointers.ts';
 
