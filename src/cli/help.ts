@@ -30,7 +30,7 @@ const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] 
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
   ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log']],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
-  ['Look after it', ['verify', 'du', 'gc', 'purge']],
+  ['Look after it', ['verify', 'du', 'gc', 'purge', 'run-cache']],
   ['About this installation', ['doctor', 'version', 'root']],
 ];
 

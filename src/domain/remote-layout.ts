@@ -5,6 +5,7 @@
  *   objects/ab/HASH[.NONCE]        one blob of at least `PACK_BELOW` bytes
  *   packs/ab/HASH                  many smaller blobs
  *   lists/ab/HASH                  reserved: blobs kept as lists of chunks
+ *   runs/ab/FINGERPRINT/HASH       a result of a stage (`run-record.ts`); HASH is of the text
  *   index/HASH                     an index
  *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 1 NONCE\n", then one a line, sorted; HASH is of the text
  */
@@ -18,6 +19,7 @@ import { NEWER_MLV, otherVersion } from './format-version.ts';
 export const PACK_BELOW = 8 << 20;
 export const DESCRIPTION_KEY = 'mlv.json';
 export const INDEX_FOLDER = 'index/';
+export const RUNS_FOLDER = 'runs/';
 
 const REMOTE_VERSION = 1;
 const TOMBSTONES_HEADER = /^mlv-gc 1 ([0-9a-f]{16})\n/;
@@ -38,6 +40,19 @@ export function parseDataPath(path: string): StorageKey | undefined {
   const [, folder, , hash = '', nonce] = DATA_PATH.exec(path) ?? [];
   if (!isDigest(hash)) return undefined;
   return { kind: folder === 'packs' ? 'pack' : 'object', hash, ...(nonce !== undefined && { nonce }) };
+}
+
+/** The folder of a fingerprint's results, in a remote or in this machine's run cache. */
+export function runFolder(fingerprint: Digest): string {
+  return `${RUNS_FOLDER}${fingerprint.slice(0, 2)}/${fingerprint}/`;
+}
+
+const RUN_KEY = /^runs\/([0-9a-f]{2})\/(\1[0-9a-f]{62})\/([0-9a-f]{64})$/;
+
+/** Which result a key below `runs/` is; undefined for what this mlv does not know. */
+export function parseRunKey(key: string): { readonly fingerprint: Digest; readonly hash: Digest } | undefined {
+  const [, , fingerprint = '', hash = ''] = RUN_KEY.exec(key) ?? [];
+  return isDigest(fingerprint) && isDigest(hash) ? { fingerprint, hash } : undefined;
 }
 
 /** What a name below `index/` is; undefined for what this mlv does not know. */

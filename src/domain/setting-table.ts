@@ -23,6 +23,8 @@ export interface SettingValues {
   readonly 'cache.packBelow': number | 'auto';
   /** Name of the default remote. */
   readonly remote: string | undefined;
+  /** Whose results are taken instead of running a stage. */
+  readonly 'runCache.trust': 'all' | 'mine';
 }
 
 /** Settings of one remote, under `remotes.NAME`. */
@@ -89,6 +91,11 @@ export const SETTINGS: { readonly [K in keyof SettingValues]: Setting<NonNullabl
     tracked: true,
     expected: "a remote's name",
     parse: (given) => (isRemoteName(given) ? given : undefined),
+  },
+  'runCache.trust': {
+    ...oneOf('whose results are taken instead of running a stage', ['all', 'mine']),
+    default: 'all',
+    tracked: false,
   },
 };
 

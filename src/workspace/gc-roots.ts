@@ -14,6 +14,7 @@ import type { GcRoot } from '../storage/mark-needed.ts';
 import { cloneUnreachable, listClones } from './cache-clones.ts';
 import type { Workspace } from './open.ts';
 import { openRepository, openWorkspace } from './open.ts';
+import { runRoots } from './run-cache.ts';
 import { hasPointer, isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
 import type { TransferOptions } from './transfer-scope.ts';
 
@@ -71,6 +72,7 @@ export async function* readCloneRoots(
   more: readonly CommitId[] = [],
 ): AsyncGenerator<GcRoot> {
   const { layout, environment } = workspace;
+  yield* runRoots(workspace);
   if (layout === undefined) {
     yield* workingRoots(workspace.root, { layout: undefined, staged: [] });
     yield* recordedRoots(workspace.ownFolder);

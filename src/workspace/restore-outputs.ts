@@ -36,36 +36,41 @@ export interface RestoreOptions extends VerbOptions {
  */
 export async function canRestore(
   workspace: Workspace,
-  { outs, pull, signal }: Pick<RestoreOptions, 'outs' | 'pull' | 'signal'>,
+  { outs, pull, signal }: VerbOptions & { readonly outs: Iterable<LockedOutput>; readonly pull: boolean },
 ): Promise<boolean> {
-  const lacking = [...outs.values()].filter((output) => !isInCache(workspace, output));
+  const lacking = [...outs].filter((output) => !isInCache(workspace, output));
   const purged = workspace.purged();
   if (lacking.some(({ hash }) => purged.has(hash))) return false;
   if (lacking.length === 0 || !pull || workspace.settings.remotes.size === 0) return lacking.length === 0;
-  if (lacking.some(({ push }) => !push)) return false;
-  const remotes = new Map<string, LockedOutput[]>();
-  for (const output of lacking) {
-    const name = remoteNameFor(workspace, output, undefined);
-    remotes.set(name, [...(remotes.get(name) ?? []), output]);
+  return (await missingOnRemotes(workspace, lacking, { remote: undefined, signal })).size === 0;
+}
+
+/** Of what some outputs name, that which their remotes lack, or are not to have. Of each remote the indexes are listed once. */
+export async function missingOnRemotes(
+  workspace: Workspace,
+  outputs: readonly LockedOutput[],
+  { remote: asked, signal }: { readonly remote: string | undefined; readonly signal: AbortSignal | undefined },
+): Promise<ReadonlySet<Digest>> {
+  const missing = new Set(outputs.flatMap(({ push, hash }) => (push ? [] : hash)));
+  const groups = new Map<string, LockedOutput[]>();
+  for (const output of outputs.filter(({ push }) => push)) {
+    const name = remoteNameFor(workspace, output, asked);
+    groups.set(name, [...(groups.get(name) ?? []), output]);
   }
-  for (const [name, outputs] of remotes) {
+  for (const [name, group] of groups) {
     const { remote } = await openNamedRemote(workspace, name, { signal });
     try {
       // Of a tree, an index that has the root vouches for all that it names.
       for (const as of ['tree', 'blob'] as const) {
-        const some = outputs.filter(({ type }) => (type === 'dir') === (as === 'tree'));
-        const places = await remote.find(
-          some.map(({ hash }) => hash),
-          as,
-          signal,
-        );
-        if (places.includes(undefined)) return false;
+        const hashes = group.flatMap(({ type, hash }) => ((type === 'dir') === (as === 'tree') ? hash : []));
+        const places = await remote.find(hashes, as, signal);
+        for (const [index, hash] of hashes.entries()) if (places[index] === undefined) missing.add(hash);
       }
     } finally {
       remote.close();
     }
   }
-  return true;
+  return missing;
 }
 
 /**
