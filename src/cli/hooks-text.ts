@@ -20,7 +20,12 @@ function preCommitLines({ prefix, modified }: OutcomeOf<'pre-commit'>, style: St
       modified.map(({ path }) => pathOf(prefix, path)),
       style,
     ),
-    `${INDENT}${style.command('mlv commit')} records it`,
+    ...(modified.some(({ stage }) => stage === undefined)
+      ? [`${INDENT}${style.command('mlv commit')} records it`]
+      : []),
+    ...(modified.some(({ stage }) => stage !== undefined)
+      ? [`${INDENT}${style.command('mlv repro')} makes again what stages had made`]
+      : []),
   ];
 }
 

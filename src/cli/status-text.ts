@@ -1,4 +1,6 @@
 import type { StatusItem, StatusResult } from '../workspace/status.ts';
+import { LOCK_FILE } from '../domain/pipeline.ts';
+import { isLock } from '../workspace/references.ts';
 import { columns, countOf, formatBytes, formatCount, shorten, type Style, visible } from './format.ts';
 import { changeCounts } from './recorded-text.ts';
 
@@ -17,7 +19,8 @@ export function statusLines(result: StatusResult, style: Style, isVerbose: boole
   const lines: string[] = [];
   for (const merge of merges) {
     const { path, left, conflicts } = merge;
-    const where = left > 0 ? `merge conflict in ${countOf(left, 'place')}` : 'pointer holds the marks of a merge';
+    const what = isLock(path) ? 'holds the marks of a merge' : 'pointer holds the marks of a merge';
+    const where = left > 0 ? `merge conflict in ${countOf(left, 'place')}` : what;
     lines.push(`${visible(path)}  ${style.bad(where)}`);
     const shown = columns(
       conflicts.map((each) => [visible(each.path), visible(each.reason)]),
@@ -48,7 +51,8 @@ function isNotable(item: StatusItem): boolean {
 }
 
 function findings(item: StatusItem, style: Style): string[] {
-  const { state, type, files, notCheckedOut, notInCache, outOfDate, unfinishedCheckout, problems, remote } = item;
+  const { state, type, stage, files, notCheckedOut, notInCache, outOfDate, unfinishedCheckout, problems, remote } =
+    item;
   const found: string[] = [];
   if (state === 'modified') {
     const counts = type === 'dir' ? changeCounts(item) : '';
@@ -56,11 +60,12 @@ function findings(item: StatusItem, style: Style): string[] {
   }
   if (state === 'missing') found.push(style.bad('missing'));
   if (state === 'purged') found.push('purged (.mlv/purged)');
+  if (state === 'elsewhere') found.push('made elsewhere, and never pushed');
   if (state === 'not-checked-out')
     found.push(style.changed(`not checked out${type === 'dir' ? `: ${countOf(files, 'file')}` : ''}`));
   else if (state !== 'missing' && notCheckedOut > 0)
     found.push(`${formatCount(notCheckedOut)} of ${countOf(files, 'file')} not checked out`);
-  if (outOfDate) found.push(style.changed('pointer names another version'));
+  if (outOfDate) found.push(style.changed(`${stage === undefined ? 'pointer' : 'lock'} names another version`));
   if (unfinishedCheckout) found.push(style.changed('checkout is unfinished'));
   if (notInCache) found.push(style.changed('not in cache'));
   if (problems.length > 0) found.push(style.bad(`${countOf(problems.length, 'path')} cannot be recorded`));
@@ -93,7 +98,11 @@ function mergeSteps(merges: StatusResult['merges'], style: Style): string[][] {
     ]);
     steps.push([style.command('mlv checkout --theirs PATH'), 'takes the other side']);
   }
-  if (merges.some(({ left }) => left === 0))
+  if (merges.some(({ path }) => isLock(path))) {
+    const about = 'takes our side of a lock; stages without a record run again';
+    steps.push([style.command(`git checkout --ours -- ${LOCK_FILE}`), about]);
+  }
+  if (merges.some(({ path, left }) => left === 0 && !isLock(path)))
     steps.push([style.command('git checkout --merge -- PATH.mlv'), 'brings back a conflict that was staged as it was']);
   return steps;
 }
@@ -103,7 +112,9 @@ function nextSteps(items: readonly StatusItem[], style: Style): string[][] {
   const add = (command: string, about: string): void => {
     steps.push([style.command(command), about]);
   };
-  if (items.some(({ state }) => state === 'modified')) add('mlv commit', 'records what was modified');
+  const modified = items.filter(({ state }) => state === 'modified');
+  if (modified.some(({ stage }) => stage === undefined)) add('mlv commit', 'records what was modified');
+  if (modified.some(({ stage }) => stage !== undefined)) add('mlv repro', 'makes again what stages had made');
   const isBehind = items.some(
     (item) => item.outOfDate || item.unfinishedCheckout || ['missing', 'not-checked-out'].includes(item.state),
   );

@@ -1,4 +1,5 @@
 import type { Missing, Problem, Repaired, VerifiedSide, VerifyResult } from '../workspace/verify-result.ts';
+import { isInText } from '../workspace/verify-result.ts';
 import { columns, countOf, formatBytes, shorten, type Style, visible } from './format.ts';
 
 const MAX_PROBLEMS = 20;
@@ -57,16 +58,11 @@ function sideRow(
   ];
 }
 
-function problemLines(
-  { kind, where, reason, blobs, paths, hint }: Problem,
-  style: Style,
-  { isVerbose }: Options,
-): string[] {
-  const lines = [
-    `${style.bad(kind === 'pointer' || kind === 'checkout-record' ? 'unreadable:' : 'damaged:')} ${kind} ${visible(where)}`,
-  ];
+function problemLines(problem: Problem, style: Style, { isVerbose }: Options): string[] {
+  const { kind, where, reason, blobs, paths, hint } = problem;
+  const lines = [`${style.bad(isInText(problem) ? 'unreadable:' : 'damaged:')} ${kind} ${visible(where)}`];
   lines.push(`  ${visible(reason)}`);
-  if (kind === 'pointer' || kind === 'checkout-record') return [...lines, `  ${style.command(visible(hint))}`];
+  if (isInText(problem)) return [...lines, `  ${style.command(visible(hint))}`];
   if (paths.length > 0)
     lines.push(
       ...shorten(
@@ -123,8 +119,7 @@ function nextStep(
   if (repaired.some(({ lost }) => lost.length > 0))
     return 'Look for a copy where the data was added: another clone ("mlv push" there, then "mlv verify --repair" here), another remote, a backup. Where the files are still in the workspace, "mlv add" records them again.';
   if (isQuick) return missing.length > 0 ? 'Push it from the clone that has it: mlv push' : undefined;
-  const isMendable =
-    missing.length > 0 || problems.some(({ kind }) => kind !== 'pointer' && kind !== 'checkout-record');
+  const isMendable = missing.length > 0 || !problems.every(isInText);
   if (repaired.length > 0 || !isMendable) return undefined;
   return isRemote
     ? '"mlv verify --remote --repair" mends it from the cache, as far as that has good copies.'

@@ -15,7 +15,9 @@ import type { Workspace } from './open.ts';
 import { adoptPointer } from './status.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf, listTracked, POINTER_SUFFIX, pointerPath, readTracked } from './tracked.ts';
+import { listTracked } from './list-tracked.ts';
+import { isLock } from './references.ts';
+import { contentOf, madeByStage, POINTER_SUFFIX, pointerPath, readTracked } from './tracked.ts';
 import { withPointersLock } from './write-pointers.ts';
 
 /** A path to be recorded, found to be in order. */
@@ -47,12 +49,15 @@ export async function findAddTargets(
   const { cwd, acceptDeletions = false } = options;
   const typed = options.glob === true ? await expandGlobs(workspace, options) : options.targets;
   const found: AddTarget[] = [];
-  for (const each of typed) found.push(await findAddTarget(workspace, { typed: each, cwd, acceptDeletions }));
+  let all: Promise<readonly Tracked[]> | undefined;
+  const listed = (): Promise<readonly Tracked[]> => (all ??= listTracked(workspace));
+  for (const each of typed) found.push(await findAddTarget(workspace, { typed: each, cwd, acceptDeletions, listed }));
   const targets = joinTargets(found);
   requireApart(targets);
   await requireNew(
     workspace,
     targets.filter(({ tracked }) => tracked === undefined),
+    listed,
   );
   return targets;
 }
@@ -84,8 +89,14 @@ function isBehind({ base }: CheckoutRecord, { pointer }: Pick<Tracked, 'pointer'
 
 async function findAddTarget(
   workspace: Workspace,
-  { typed, cwd, acceptDeletions }: { typed: string; cwd: string; acceptDeletions: boolean },
+  options: {
+    readonly typed: string;
+    readonly cwd: string;
+    readonly acceptDeletions: boolean;
+    readonly listed: () => Promise<readonly Tracked[]>;
+  },
 ): Promise<AddTarget> {
+  const { typed, cwd, acceptDeletions, listed } = options;
   const path = resolveTarget(workspace, cwd, typed);
   if (path === '')
     throw refused('path-is-project', `${typed} is the project itself`, 'Name the data in it: "mlv add data".');
@@ -96,7 +107,11 @@ async function findAddTarget(
       `Name the data: "mlv add ${path.slice(0, -POINTER_SUFFIX.length)}".`,
     );
   }
-  const around = await trackedAround(workspace, path);
+  if (isLock(path)) {
+    throw refused('path-is-lock', `${path} is the record of a pipeline, which Git keeps`, `git add ${path}`);
+  }
+  const around = await trackedAround(workspace, path, listed);
+  if (around?.made !== undefined) throw madeByStage(around.path, around.made);
   if (around?.path === path && !existsSync(join(workspace.root, path))) {
     throw refused(
       'path-missing',
@@ -178,12 +193,18 @@ export function requireAddable(workspace: Workspace, path: RepoPath): void {
 }
 
 /** What is tracked for the first time must not be Git's already, hold other tracked paths, or have a pointer that Git would not see. */
-async function requireNew(workspace: Workspace, targets: readonly AddTarget[]): Promise<void> {
+async function requireNew(
+  workspace: Workspace,
+  targets: readonly AddTarget[],
+  listed: () => Promise<readonly Tracked[]>,
+): Promise<void> {
   if (targets.length === 0) return;
-  const others = await listTracked(workspace);
+  const others = await listed();
   for (const { path } of targets) {
     const inside = others.find((other) => isInside(other.path, path));
     if (inside === undefined) continue;
+    if (inside.made !== undefined)
+      throw madeByStage(inside.path, inside.made, `Add what is beside it in ${path} by itself.`);
     throw refused(
       'paths-overlap',
       `${path} holds ${inside.path}, which is tracked by itself`,

@@ -29,6 +29,7 @@ import type { StorageTasks } from './task-runner.ts';
 import { createStorageTasks } from './task-runner.ts';
 import type { Selected, Targets } from './targets.ts';
 import { selectTracked } from './targets.ts';
+import { isLock } from './references.ts';
 import { contentOf } from './tracked.ts';
 import { holdsPurged } from './unpurged-roots.ts';
 
@@ -78,7 +79,9 @@ export async function checkout(workspace: Workspace, options: CheckoutOptions): 
   const unresolved: string[] = [];
   const selected = await selectTracked(workspace, options, (path) =>
     unresolved.push(
-      `${path}: a merge left a conflict in it; "mlv checkout --ours ${path}" or "--theirs", or file by file, resolves it`,
+      isLock(path)
+        ? `${path}: a merge left a conflict in it; choose a side with "git checkout --ours -- ${path}" or "--theirs"`
+        : `${path}: a merge left a conflict in it; "mlv checkout --ours ${path}" or "--theirs", or file by file, resolves it`,
     ),
   );
   const { failed, conflicts: _none, ...result } = await checkoutSelected(workspace, selected, options);
@@ -117,7 +120,9 @@ export async function checkoutSelected(
     const examined: Examined[] = [];
     const items: CheckoutItem[] = [];
     for (const each of selected) {
-      const { path } = each.tracked;
+      const { path, pointer, isLocal } = each.tracked;
+      // What stays where it was made is not missed anywhere else.
+      if (isLocal && !each.isNamed && !workspace.cache().has(pointer.hash)) continue;
       await attempt(path, async () => {
         const found = await examine(workspace, each, options, tasks);
         if (found === undefined) items.push({ path, written: 0, removed: 0, kept: 0, bytes: 0 });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
-import { joinRepoPath } from '../domain/repo-path.ts';
+import { isInside, joinRepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { AddResult } from './add.ts';
@@ -11,17 +11,24 @@ import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { status } from './status.ts';
 import type { Targets } from './targets.ts';
-import { selectTracked } from './targets.ts';
+import { resolveTarget, selectTracked } from './targets.ts';
+import { madeByStage } from './tracked.ts';
 
 /**
  * Records the edits of tracked paths: of those named, or of all that are in the workspace. Without targets, paths without edits
- * are passed over even where their pointer is ahead of the workspace.
+ * are passed over even where their pointer is ahead of the workspace. What stages made is left to these; named, it throws `made-by-stage`.
  */
 export async function commit(workspace: Workspace, options: Targets & VerbOptions): Promise<AddResult> {
   const { cwd } = options;
   const selected = await selectTracked(workspace, options);
   const found: AddTarget[] = [];
+  const named = options.targets.map((target) => resolveTarget(workspace, cwd, target));
   for (const { tracked, selection, isNamed } of selected) {
+    if (tracked.made !== undefined) {
+      const isMeant = named.some((path) => path === tracked.path || isInside(path, tracked.path));
+      if (isMeant) throw madeByStage(tracked.path, tracked.made);
+      continue;
+    }
     const isPresent = isThere(workspace, tracked.path);
     if (!isPresent && !isNamed) continue;
     if (!isPresent) throw nothingThere(tracked.path);

@@ -8,6 +8,7 @@ import { entryCursor } from '../domain/tree-cursors.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import type { TreeCursor } from '../domain/tree-reader.ts';
 import { openTree } from '../domain/tree-reader.ts';
+import { readTextFile } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Content, Selection } from './checkout-record.ts';
 import { isSelected, mayHoldSelected, readCheckoutRecord, sameContent } from './checkout-record.ts';
@@ -17,8 +18,11 @@ import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { adoptPointer, progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
-import { contentOf, listTracked, type Tracked } from './tracked.ts';
-import { type PointerAt, pointersAt, readPointers } from './version-at.ts';
+import { listTracked } from './list-tracked.ts';
+import { isLock, maxReferenceBytes, referenceOf } from './references.ts';
+import { contentOf, type Tracked } from './tracked.ts';
+import type { WantedVersion } from './transfer-scope.ts';
+import { readReferencesAt, type ReferenceAt, referencesAt } from './version-at.ts';
 
 /** A tracked path as one side of a comparison has it. */
 export interface DiffVersion {
@@ -54,23 +58,26 @@ interface Given extends VerbOptions {
   readonly tasks: StorageTasks;
 }
 
-/** The tracked paths in which two sides differ, by path. Of two commits only those pointers are read that are not the same text. */
+/** The tracked paths in which two sides differ, by path. Only those pointers and locks of a commit are read that are not the same text on the other side. */
 export async function* differingDatasets(workspace: Workspace, given: Given): AsyncGenerator<DatasetPair> {
   const { before, after, paths } = given;
   const accept = (path: RepoPath): boolean => selectionOf(path, paths).length > 0;
+  const refs = async (side: DiffSide): Promise<ReferenceAt[]> =>
+    side.kind === 'commit' ? referencesAt(workspace, side.commit, accept) : [];
+  const read = async (side: DiffSide, references: readonly ReferenceAt[]): Promise<WantedVersion[]> =>
+    side.kind === 'commit' ? readReferencesAt(workspace, side.commit, references, accept) : [];
   // Each asks another process.
-  const pointersOf = async (side: DiffSide): Promise<PointerAt[]> =>
-    side.kind === 'commit' ? pointersAt(workspace, side.commit, accept) : [];
-  const [old, now] = await Promise.all([pointersOf(before), pointersOf(after)]);
-  const oldBlobs = new Map(old.map(({ path, blob }) => [path, blob]));
+  const [old, now] = await Promise.all([refs(before), refs(after)]);
   if (after.kind === 'commit') {
-    const nowBlobs = new Map(now.map(({ path, blob }) => [path, blob]));
-    const changed = old.filter(({ path, blob }) => nowBlobs.get(path) !== blob);
-    const befores = before.kind === 'commit' ? await readPointers(workspace, before.commit, changed) : [];
-    const afters = await readPointers(
-      workspace,
-      after.commit,
-      now.filter(({ path, blob }) => oldBlobs.get(path) !== blob),
+    const keyOf = ({ file, blob }: ReferenceAt): string => `${blob} ${file}`;
+    const [oldKeys, nowKeys] = [new Set(old.map(keyOf)), new Set(now.map(keyOf))];
+    const befores = await read(
+      before,
+      old.filter((each) => !nowKeys.has(keyOf(each))),
+    );
+    const afters = await read(
+      after,
+      now.filter((each) => !oldKeys.has(keyOf(each))),
     );
     const one = new Map(befores.map(({ path, pointer }) => [path, recorded(workspace, path, pointer)]));
     const two = new Map(afters.map(({ path, pointer }) => [path, recorded(workspace, path, pointer)]));
@@ -80,20 +87,21 @@ export async function* differingDatasets(workspace: Workspace, given: Given): As
     }
     return;
   }
-  const here = new Map(
-    (await listTracked(workspace)).filter(({ path }) => accept(path)).map((each) => [each.path, each]),
-  );
-  const isSame = (path: RepoPath, blob: string): boolean => {
-    const tracked = here.get(path);
-    return tracked !== undefined && blobId(tracked.text, blob.length) === blob;
+  const listed = (await listTracked(workspace)).filter(({ path }) => accept(path));
+  const texts = new Map(listed.map((each) => [referenceOf(each), each.text]));
+  const textOf = (file: RepoPath): string | undefined =>
+    isLock(file) ? readTextFile(join(workspace.root, file), maxReferenceBytes(file)) : texts.get(file);
+  const isSame = ({ file, blob }: ReferenceAt): boolean => {
+    const text = textOf(file);
+    return text !== undefined && blobId(text, blob.length) === blob;
   };
-  const differing = old.filter(({ path, blob }) => !isSame(path, blob));
-  const read = before.kind === 'commit' ? await readPointers(workspace, before.commit, differing) : [];
-  const befores = new Map(read.map(({ path, pointer }) => [path, pointer]));
-  for (const { path } of old) {
-    const tracked = here.get(path);
-    if (tracked !== undefined && !befores.has(path)) befores.set(path, tracked.pointer);
-  }
+  const [same, differing] = [new Set<RepoPath>(), [] as ReferenceAt[]];
+  for (const each of old)
+    if (isSame(each)) same.add(each.file);
+    else differing.push(each);
+  const befores = new Map((await read(before, differing)).map(({ path, pointer }) => [path, pointer]));
+  for (const each of listed) if (same.has(referenceOf(each))) befores.set(each.path, each.pointer);
+  const here = new Map(listed.map((each) => [each.path, each]));
   for (const path of sorted([...befores.keys(), ...here.keys()])) {
     const pointer = befores.get(path);
     const one = pointer === undefined ? undefined : recorded(workspace, path, pointer);

@@ -22,8 +22,9 @@ import type { VerbOptions } from './progress.ts';
 import { isBelowAny } from './status.ts';
 import { createStorageTasks } from './task-runner.ts';
 import { resolveTarget } from './targets.ts';
-import { listPointers, pointedAt } from './tracked.ts';
-import { notTrackedAt, pointersAt } from './version-at.ts';
+import { listTrackedPaths } from './list-tracked.ts';
+import { pointedAt } from './tracked.ts';
+import { notTrackedAt, readReferencesAt, referencesAt } from './version-at.ts';
 
 export interface DiffResult extends DiffCounts {
   /** The revisions as they were named; undefined for the workspace. */
@@ -122,12 +123,14 @@ async function requireTracked(
   };
   for (const side of [before, after]) {
     if (missing.size === 0) return;
-    if (side.kind === 'workspace') for (const path of listPointers(workspace)) note(path);
+    if (side.kind === 'workspace') for (const path of await listTrackedPaths(workspace)) note(path);
     if (side.kind !== 'commit') continue;
-    await pointersAt(workspace, side.commit, (path) => {
+    const locks = await referencesAt(workspace, side.commit, (path) => {
       note(path);
       return false;
     });
+    if (missing.size > 0)
+      for (const { path } of await readReferencesAt(workspace, side.commit, locks, () => true)) note(path);
   }
   const [first] = missing;
   if (first !== undefined) throw notTrackedAt(first === '' ? 'the project' : first, sidesInWords(before, after));

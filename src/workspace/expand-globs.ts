@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { ioError } from '../platform/io-error.ts';
+import { isLock } from './references.ts';
 import { POINTER_SUFFIX } from './tracked.ts';
 import type { Workspace } from './open.ts';
 
@@ -22,7 +23,7 @@ export async function expandGlobs(
     const before = found.size;
     collect(join(cwd, base), (path) => {
       const name = relative(cwd, path).split(sep).join('/');
-      if (!matches(name) || name.endsWith(POINTER_SUFFIX)) return false;
+      if (!matches(name) || name.endsWith(POINTER_SUFFIX) || isLock(name)) return false;
       found.add(name);
       return true;
     });

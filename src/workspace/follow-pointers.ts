@@ -1,5 +1,4 @@
 import { MlvError } from '../domain/errors.ts';
-import type { RepoPath } from '../domain/repo-path.ts';
 import type { CommitId } from '../git/git.ts';
 import { readCheckoutRecord, sameContent } from './checkout-record.ts';
 import type { CheckoutOutcome } from './checkout.ts';
@@ -7,14 +6,17 @@ import { checkoutSelected } from './checkout.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import type { Selected } from './targets.ts';
-import { contentOf, listPointers, pointerPath, readTracked } from './tracked.ts';
+import { readReferences, requireApart } from './list-tracked.ts';
+import type { Tracked } from './tracked.ts';
+import { contentOf, pointerPath } from './tracked.ts';
+import { inRepository, readReferencesAt, referencesAt } from './version-at.ts';
 
-/** What came of it; `unreadable` are pointers that are none. */
+/** What came of it; `unreadable` are pointers and locks that are none. */
 export type FollowResult = CheckoutOutcome & { readonly unreadable: readonly MlvError[] };
 
 /**
- * Brings what pointers name now that Git has changed them, from the cache alone. Edits stay; where both sides changed, that path is
- * left alone. What is at its pointer's version is not looked at, so that what was deleted stays so; nor is what was not here before
+ * Brings what pointers and locks name now that Git has changed them, from the cache alone. Edits stay; where both sides changed, that path is
+ * left alone. What is at its reference's version is not looked at, so that what was deleted stays so; nor is what was not here before
  * either, though `previous`, the commit that the workspace was at, tracked it.
  */
 export async function followPointers(
@@ -23,15 +25,16 @@ export async function followPointers(
 ): Promise<FollowResult> {
   const unreadable: MlvError[] = [];
   const selected: Selected[] = [];
-  for (const path of listPointers(workspace)) {
+  const all = await readReferences(workspace, (error) => unreadable.push(error));
+  requireApart(all);
+  const wasTracked = createPreviousPaths(workspace, previous);
+  for (const tracked of all) {
     try {
-      const tracked = await readTracked(workspace, path);
-      if (tracked === undefined) continue;
+      const { path } = tracked;
       const content = contentOf(tracked.pointer);
       const { base, target } = readCheckoutRecord(workspace, path, content);
       if (target === undefined && sameContent(base, content)) continue;
-      const isUnwanted = base === undefined && target === undefined && previous !== undefined;
-      if (isUnwanted && (await wasTracked(workspace, previous, path))) continue;
+      if (base === undefined && target === undefined && (await wasTracked(tracked))) continue;
       selected.push({ tracked, selection: 'all', isNamed: false });
     } catch (error) {
       if (!(error instanceof MlvError)) throw error;
@@ -42,8 +45,17 @@ export async function followPointers(
   return { ...outcome, unreadable };
 }
 
-async function wasTracked(workspace: Workspace, previous: CommitId, path: RepoPath): Promise<boolean> {
-  const git = await workspace.git();
-  const file = pointerPath(path);
-  return (await git?.readFile(previous, workspace.prefix === '' ? file : `${workspace.prefix}/${file}`)) !== undefined;
+/** Tells whether the commit before tracked a path by the same pointer, or by any lock; its locks are read once. */
+function createPreviousPaths(workspace: Workspace, previous: CommitId | undefined) {
+  let outputs: Promise<ReadonlySet<string>> | undefined;
+  async function readOutputs(commit: CommitId): Promise<ReadonlySet<string>> {
+    const locks = await referencesAt(workspace, commit, () => false);
+    return new Set((await readReferencesAt(workspace, commit, locks, () => true)).map(({ path }) => path));
+  }
+  return async ({ path, made }: Tracked): Promise<boolean> => {
+    const git = await workspace.git();
+    if (previous === undefined || git === undefined) return false;
+    if ((await git.readFile(previous, inRepository(workspace, pointerPath(path)))) !== undefined) return true;
+    return made !== undefined && (await (outputs ??= readOutputs(previous))).has(path);
+  };
 }

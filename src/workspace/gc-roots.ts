@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
 import { findFiles } from '../git/find-files.ts';
-import type { CommitId, GitRepository } from '../git/git.ts';
+import type { CommitId, GitFile, GitRepository } from '../git/git.ts';
 import type { GitLayout } from '../git/layout.ts';
 import { listWorkTrees } from '../git/work-trees.ts';
 import { readTextFile } from '../platform/durable-write.ts';
@@ -14,8 +14,9 @@ import type { GcRoot } from '../storage/mark-needed.ts';
 import { cloneUnreachable, listClones } from './cache-clones.ts';
 import type { Workspace } from './open.ts';
 import { openRepository, openWorkspace } from './open.ts';
+import { isReference, maxReferenceBytes, readReference, REFERENCE_PATHSPECS } from './references.ts';
 import { runRoots } from './run-cache.ts';
-import { hasPointer, isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { hasPointer } from './tracked.ts';
 import type { TransferOptions } from './transfer-scope.ts';
 
 /** What is kept beside what always is. */
@@ -62,7 +63,7 @@ export async function* readOtherRoots(workspace: Workspace, scope: GcScope): Asy
 }
 
 /**
- * Everything that a collection keeps of one clone: what pointers name in every work tree of the repository, in Git's index, in stashes,
+ * Everything that a collection keeps of one clone: what pointers and locks name in every work tree of the repository, in Git's index, in stashes,
  * reflogs and tags, what is checked out, and what the scope says; and what further commits name, with `allCommits` also what led to
  * these. Throws `work-tree-unreachable`.
  */
@@ -85,11 +86,11 @@ export async function* readCloneRoots(
     const git = await openRepository(tree.layout, environment);
     if (git === undefined) continue;
     try {
-      const staged = await git.listIndex(isPointer);
+      const staged = await git.listIndex(isReference);
       const { workTree } = tree.layout;
       yield* workingRoots(workTree, { layout: tree.layout, staged: staged.map(({ path }) => path) });
       yield* recordedRoots(join(tree.layout.gitDir, 'mlv'));
-      for (const { blob } of staged) yield* namedBy(git, blob, seen);
+      for (const file of staged) yield* namedBy(git, file, seen);
       const head = await git.head();
       if (head !== undefined) commits.add(head);
       for (const commit of await pendingCommits(git, tree.layout)) commits.add(commit);
@@ -102,13 +103,12 @@ export async function* readCloneRoots(
   for (const commit of await git.reflogCommits()) commits.add(commit);
   for (const { commit } of await git.listRefs(KEPT_REFS)) commits.add(commit);
   for (const commit of await scopeCommits(git, scope)) commits.add(commit);
-  for await (const { blob } of git.filesOf({ commits: [...commits], accept: isPointer }))
-    yield* namedBy(git, blob, seen);
+  for await (const file of git.filesOf({ commits: [...commits], accept: isReference })) yield* namedBy(git, file, seen);
   if (scope.allCommits !== true) return;
   const tips = [...new Set([...commits, ...(await tipsOf(git, ['refs/']))])];
-  const pathspecs = [`*${POINTER_SUFFIX}`];
-  for await (const { blob } of git.fileVersions({ tips, exclude: [], accept: isPointer, pathspecs }))
-    yield* namedBy(git, blob, seen);
+  const pathspecs = REFERENCE_PATHSPECS;
+  for await (const file of git.fileVersions({ tips, exclude: [], accept: isReference, pathspecs }))
+    yield* namedBy(git, file, seen);
 }
 
 /** Those that Git still has: it removes what ORIG_HEAD alone names. */
@@ -138,25 +138,27 @@ async function tipsOf(git: GitRepository, prefixes: readonly string[]): Promise<
   return (await git.listRefs(prefixes)).map(({ commit }) => commit);
 }
 
-async function* namedBy(git: GitRepository, blob: string, seen: Set<string>): AsyncGenerator<GcRoot> {
-  if (seen.has(blob)) return;
-  seen.add(blob);
-  yield* rootsIn((await git.readBlob(blob)).subarray(0, MAX_POINTER_BYTES).toString('utf8'));
+/** Each reference is read once, and gives what none before it gave: most of a lock is as it was in its last version. */
+async function* namedBy(git: GitRepository, { path, blob }: GitFile, seen: Set<string>): AsyncGenerator<GcRoot> {
+  const isNew = (key: string): boolean => seen.size < seen.add(key).size;
+  if (!isNew(blob)) return;
+  const text = (await git.readBlob(blob)).subarray(0, maxReferenceBytes(path)).toString('utf8');
+  for await (const root of rootsIn(text, path)) if (isNew(`${root.type} ${root.digest}`)) yield root;
 }
 
-/** Pointers on the disk of one work tree, of all its projects; also those that Git has in spite of ignoring them. */
+/** What pointers and locks name on the disk of one work tree, of all its projects; also those that Git has in spite of ignoring them. */
 async function* workingRoots(
   workTree: string,
   { layout, staged }: { readonly layout: GitLayout | undefined; readonly staged: readonly string[] },
 ): AsyncGenerator<GcRoot> {
-  const pointers = findFiles(
+  const references = findFiles(
     { workTree, ...(layout !== undefined && { commonDir: layout.commonDir }) },
-    { accept: isPointer, prune: (folder) => hasPointer(join(workTree, folder)) },
+    { accept: isReference, prune: (folder) => hasPointer(join(workTree, folder)) },
   );
-  for (const pointer of new Set([...pointers, ...staged])) {
-    const path = join(workTree, pointer);
-    const text = statsAt(path)?.isFile() === true ? readTextFile(path, MAX_POINTER_BYTES) : undefined;
-    if (text !== undefined) yield* rootsIn(text);
+  for (const reference of new Set([...references, ...staged])) {
+    const path = join(workTree, reference);
+    const text = statsAt(path)?.isFile() === true ? readTextFile(path, maxReferenceBytes(reference)) : undefined;
+    if (text !== undefined) yield* rootsIn(text, reference);
   }
 }
 
@@ -169,11 +171,12 @@ function* recordedRoots(ownFolder: string): Generator<GcRoot> {
   }
 }
 
-/** What a pointer names; of one that nobody can read (a merge left its marks in it), all that it could mean. */
-async function* rootsIn(text: string): AsyncGenerator<GcRoot> {
+/** What a reference names; of one that nobody can read (a merge left its marks in it), all that it could mean. */
+async function* rootsIn(text: string, path: string): AsyncGenerator<GcRoot> {
   try {
-    const { hash: digest, type } = await parsePointerText(text, '');
-    yield { digest, type };
+    // Of Git's work tree, not of the project: that changes nothing in what a lock says of content.
+    const tracked = await readReference(text, path as RepoPath);
+    for (const { pointer } of tracked) yield { digest: pointer.hash, type: pointer.type };
   } catch (error) {
     if (!(error instanceof MlvError)) throw error;
     for (const digest of digestsIn(text)) yield { digest, type: 'unknown' };

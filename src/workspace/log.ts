@@ -1,18 +1,21 @@
 import type { Digest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
-import { MAX_POINTER_BYTES, type Pointer } from '../domain/pointer.ts';
-import { meet, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
+import { LOCK_FILE } from '../domain/pipeline.ts';
+import type { Pointer } from '../domain/pointer.ts';
+import { meet, parseRepoPath, relativeRepoPath, REPO_ROOT, type RepoPath } from '../domain/repo-path.ts';
 import { selectiveCursor } from '../domain/three-way.ts';
 import { diffTrees } from '../domain/tree-diff.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
 import { EMPTY_CURSOR, openTree, type LoadObject, type TreeCursor } from '../domain/tree-reader.ts';
-import type { CommitId, GitFileChange, GitHistoryEntry, GitRepository } from '../git/git.ts';
+import type { CommitId, GitHistoryEntry, GitRepository } from '../git/git.ts';
 import { isSelected, mayHoldSelected, sameContent, type Selection } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { resolveTarget } from './targets.ts';
-import { contentOf, isPointer, listPointers, parsePointerText, pointedAt, POINTER_SUFFIX } from './tracked.ts';
+import { listTrackedPaths } from './list-tracked.ts';
+import { isLock, isReference, maxReferenceBytes, readReference } from './references.ts';
+import { contentOf, hasPointer, pointedAt, POINTER_SUFFIX, type Tracked } from './tracked.ts';
 import { requireGit } from './transfer-scope.ts';
-import { inRepository, notTrackedAt, trackedBy } from './version-at.ts';
+import { inRepository, notTrackedAt } from './version-at.ts';
 
 export interface ChangeCounts {
   readonly added: number;
@@ -59,12 +62,13 @@ export interface LogOptions {
   readonly emit: (versions: readonly LogVersion[]) => Promise<void>;
 }
 
-/** Commits whose pointers are read at once. */
+/** Commits whose pointers and locks are read at once. */
 const AT_ONCE = 64;
 
 /**
- * Tells the versions of tracked paths, newest first, with the commits that `git log -- PATH` shows for their pointers. Of a path inside a
- * tracked folder: those that changed it, as far as the cache knows. Uses no network. Throws `not-tracked`, `revision-unknown`, `no-git`.
+ * Tells the versions of tracked paths, newest first, with the commits that `git log -- PATH` shows for their pointers, and those in which
+ * locks got other outputs. Of a path inside a tracked folder: those that changed it, as far as the cache knows. Uses no network. Throws
+ * `not-tracked`, `revision-unknown`, `no-git`.
  */
 export async function log(workspace: Workspace, options: LogOptions): Promise<LogResult> {
   const git = await requireGit(workspace);
@@ -77,7 +81,8 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
 
   /** True when that was enough. */
   async function tell(lot: readonly GitHistoryEntry[]): Promise<boolean> {
-    const read = await Promise.all(lot.map((entry) => reader.pointers(entry)));
+    const read = await Promise.all(lot.map((entry) => reader.changes(entry)));
+    isKnown ||= read.some(({ length }) => length > 0);
     for (const [index, entry] of lot.entries()) {
       options.signal?.throwIfAborted();
       const versions = reader.versions(entry, read[index] ?? []);
@@ -95,7 +100,6 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
   let isEnough = false;
   if (tip !== undefined) {
     for await (const entry of git.history({ tip, ...scopeOf(workspace, path) })) {
-      isKnown = true;
       // The first ones at once: people wait for them.
       if (lot.push(entry) < Math.min(AT_ONCE, limit, totals.commits + 1)) continue;
       isEnough = await tell(lot);
@@ -104,30 +108,31 @@ export async function log(workspace: Workspace, options: LogOptions): Promise<Lo
     }
   }
   if (!isEnough) await tell(lot);
-  if (!isKnown && path !== '' && !listPointers(workspace).some((each) => meet(path, each)))
+  if (!isKnown && path !== '' && !(await listTrackedPaths(workspace)).some((each) => meet(path, each)))
     throw notTrackedAt(path, options.rev ?? 'HEAD');
   return totals;
 }
 
-/** The pointers of a path, of the folders it is in, and of all below it. */
+/** The pointers of a path, of the folders it is in, and of all below it; where no pointer tracks it, the locks, too. */
 function scopeOf(
   workspace: Workspace,
   path: RepoPath,
 ): { readonly accept: (file: string) => boolean; readonly pathspecs: readonly string[] } {
   const under = inRepository(workspace, '');
-  const accept = (file: string): boolean => {
-    if (!file.startsWith(under) || !isPointer(file)) return false;
-    const tracked = trackedBy(workspace, file);
-    return meet(path, tracked);
-  };
-  if (path === '') return { accept, pathspecs: [`:(top,glob)${escapeGlob(under)}**/*${POINTER_SUFFIX}`] };
-  const segments = path.split('/');
+  const segments = path === '' ? [] : path.split('/');
   const around = segments.map((_, index) => segments.slice(0, index + 1).join('/'));
+  const hasLocks = !around.some((each) => hasPointer(`${workspace.root}/${each}`));
+  const accept = (file: string): boolean => {
+    if (!file.startsWith(under) || !isReference(file)) return false;
+    return isLock(file) ? hasLocks : meet(path, pointedAt(parseRepoPath(file.slice(under.length))));
+  };
+  const below = path === '' ? under : `${inRepository(workspace, path)}/`;
   return {
     accept,
     pathspecs: [
       ...around.map((each) => `:(top,literal)${inRepository(workspace, each)}${POINTER_SUFFIX}`),
-      `:(top,glob)${escapeGlob(inRepository(workspace, path))}/**/*${POINTER_SUFFIX}`,
+      `:(top,glob)${escapeGlob(below)}**/*${POINTER_SUFFIX}`,
+      ...(hasLocks ? [`:(top,glob)${escapeGlob(under)}**/${LOCK_FILE}`] : []),
     ],
   };
 }
@@ -144,46 +149,56 @@ interface ReadChange {
 
 function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) {
   /** Each is asked for twice, by the commit that brought it and by the one that replaced it. */
-  const pointers = recent<Promise<Pointer | undefined>>(4 * AT_ONCE);
+  const references = recent<Promise<readonly Tracked[]>>(4 * AT_ONCE);
   const load = recentObjects(workspace.cache().read);
+  const under = inRepository(workspace, '');
 
-  function read(file: string, blob: string | undefined): Promise<Pointer | undefined> {
-    if (blob === undefined) return Promise.resolve(undefined);
-    return pointers(blob, async () => {
+  function read(full: string, blob: string | undefined): Promise<readonly Tracked[]> {
+    if (blob === undefined) return Promise.resolve([]);
+    const file = parseRepoPath(full.slice(under.length));
+    return references(`${blob} ${file}`, async () => {
       const bytes = await git.readBlob(blob);
-      if (bytes.length > MAX_POINTER_BYTES) return undefined;
+      if (bytes.length > maxReferenceBytes(file)) return [];
       try {
-        return await parsePointerText(bytes.toString('utf8'), file);
+        return (await readReference(bytes.toString('utf8'), file)).filter((tracked) => meet(path, tracked.path));
       } catch (error) {
         // A commit with marks of a conflict, or by a later mlv: the others can be told.
-        if (error instanceof MlvError) return undefined;
+        if (error instanceof MlvError) return [];
         throw error;
       }
     });
   }
 
   return {
-    pointers: ({ changes }: GitHistoryEntry): Promise<ReadChange[]> =>
-      Promise.all(
-        changes.map(async (change: GitFileChange) => {
-          const [before, after] = await Promise.all([
-            read(change.path, change.before),
-            read(change.path, change.after),
-          ]);
-          return { dataset: trackedBy(workspace, change.path), before, after };
-        }),
-      ),
-    versions({ commit, author, date, subject }: GitHistoryEntry, pointerChanges: readonly ReadChange[]): LogVersion[] {
+    /** What a commit made of each tracked path, which may have gone from one reference to another. */
+    async changes({ changes }: GitHistoryEntry): Promise<ReadChange[]> {
+      const found = new Map<RepoPath, ReadChange>();
+      const note = (dataset: RepoPath, side: Partial<ReadChange>): void => {
+        found.set(dataset, { before: undefined, after: undefined, ...found.get(dataset), ...side, dataset });
+      };
+      const sides = await Promise.all(
+        changes.map(({ path: full, before, after }) => Promise.all([read(full, before), read(full, after)])),
+      );
+      for (const [index, [before, after]] of sides.entries()) {
+        const { path: full = '' } = changes[index] ?? {};
+        if (!isLock(full)) note(pointedAt(parseRepoPath(full.slice(under.length))), {});
+        for (const { path: dataset, pointer } of before) note(dataset, { before: pointer });
+        for (const { path: dataset, pointer } of after) note(dataset, { after: pointer });
+      }
+      return [...found.values()];
+    },
+    versions({ commit, author, date, subject }: GitHistoryEntry, changed: readonly ReadChange[]): LogVersion[] {
       const versions: LogVersion[] = [];
-      for (const { dataset, before, after } of pointerChanges) {
+      for (const { dataset, before, after } of changed) {
         const side = after ?? before;
         if (side === undefined) continue;
+        // Its remote or description may have changed alone; it is a version of its data only where that did.
+        if (sameContent(before && contentOf(before), after && contentOf(after))) continue;
         const inner = relativeRepoPath(path, dataset) ?? '';
         const selection: Selection = path === '' || inner === '' ? 'all' : [treePathFromText(inner)];
         const changes = changesOf({ before, after, selection, load });
         const isTouched = changes === undefined || changes.added + changes.modified + changes.deleted > 0;
-        // Of a pointer, its remote or description may have changed alone; it is a version of its data only where that did.
-        if (!isTouched || sameContent(before && contentOf(before), after && contentOf(after))) continue;
+        if (!isTouched) continue;
         const change = before === undefined ? 'added' : after === undefined ? 'deleted' : 'modified';
         const { type, hash, size, files = 1 } = side;
         versions.push({ commit, author, date, subject, dataset, change, type, hash, size, files, changes });

@@ -15,7 +15,7 @@ import {
 import type { Workspace } from './open.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf, notTracked, pointerPath, readTracked } from './tracked.ts';
+import { contentOf, madeByStage, notTracked, pointerPath, readTracked, stageIdOf } from './tracked.ts';
 import { writePointers } from './write-pointers.ts';
 
 /** Moves a tracked path, its pointer and its line in `.gitignore`; into `to` where that is a folder. Nothing is copied. */
@@ -26,7 +26,12 @@ export async function move(
   const { root } = workspace;
   const from = resolveTarget(workspace, options.cwd, options.from.replace(/\.mlv$/, ''));
   const tracked = from === '' ? undefined : await readTracked(workspace, from);
-  if (tracked === undefined) throw notTracked(options.from);
+  if (tracked === undefined) {
+    const around = from === '' ? undefined : await trackedAround(workspace, from);
+    if (around?.made === undefined) throw notTracked(options.from);
+    const stage = stageIdOf(around.made);
+    throw madeByStage(around.path, around.made, `Change the stage's output in its file, then "mlv repro ${stage}".`);
+  }
   const named = resolveTarget(workspace, options.cwd, options.to.replace(/\.mlv$/, ''));
   const isFolder = statsAt(resolve(root, named))?.isDirectory() === true;
   const isResumed = await isUnderWay(workspace, tracked, named);

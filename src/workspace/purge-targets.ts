@@ -2,7 +2,6 @@ import type { Digest } from '../domain/digest.ts';
 import { isDigest } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
-import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { parseRepoPath } from '../domain/repo-path.ts';
 import { EMPTY_DIGEST } from '../domain/tree.ts';
@@ -12,7 +11,9 @@ import { reach } from '../storage/reach.ts';
 import type { Workspace } from './open.ts';
 import type { Targets } from './targets.ts';
 import { resolveTarget } from './targets.ts';
-import { isPointer, listTracked, notTracked, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { listTracked } from './list-tracked.ts';
+import { isLock, isReference, maxReferenceBytes, readReference, REFERENCE_PATHSPECS } from './references.ts';
+import { notTracked, pointedAt } from './tracked.ts';
 
 /** A version of a tracked path that something names. */
 export interface NamedVersion {
@@ -33,7 +34,7 @@ export interface PurgeTargets {
 
 type ReadTree = (digest: Digest) => Buffer | undefined;
 
-/** Every version that the workspace, Git's index, or a commit that any ref or reflog leads to names; each once. `unseen` receives pointers that cannot be read. */
+/** Every version that the workspace, Git's index, or a commit that any ref or reflog leads to names; each once. `unseen` receives pointers and locks that cannot be read. */
 export async function namedVersions(workspace: Workspace, unseen: string[]): Promise<NamedVersion[]> {
   const versions = new Map<string, NamedVersion>();
   const note = (version: NamedVersion): void => {
@@ -46,22 +47,26 @@ export async function namedVersions(workspace: Workspace, unseen: string[]): Pro
   const under = workspace.prefix === '' ? '' : `${workspace.prefix}/`;
   const read = async (file: { readonly path: string; readonly blob: string }, revision: string): Promise<void> => {
     if (!file.path.startsWith(under)) return;
-    const path = parseRepoPath(file.path.slice(under.length, -POINTER_SUFFIX.length));
+    const name = parseRepoPath(file.path.slice(under.length));
     try {
-      const text = (await git.readBlob(file.blob)).subarray(0, MAX_POINTER_BYTES).toString('utf8');
-      note({ path, pointer: await parsePointerText(text, file.path), revision });
+      const text = (await git.readBlob(file.blob)).subarray(0, maxReferenceBytes(name)).toString('utf8');
+      for (const { path, pointer } of await readReference(text, name)) note({ path, pointer, revision });
     } catch (error) {
       if (!(error instanceof MlvError)) throw error;
-      unseen.push(`${path} (as of ${revision}): its pointer cannot be read`);
+      unseen.push(
+        isLock(name)
+          ? `${name} (as of ${revision}) cannot be read`
+          : `${pointedAt(name)} (as of ${revision}): its pointer cannot be read`,
+      );
     }
   };
-  for (const file of await git.listIndex(isPointer)) await read(file, 'the index');
+  for (const file of await git.listIndex(isReference)) await read(file, 'the index');
   const head = await git.head();
   const refs = (await git.listRefs(['refs/'])).map(({ commit }) => commit);
   const tips = [...new Set([...(head === undefined ? [] : [head]), ...refs, ...(await git.reflogCommits())])];
   if (tips.length === 0) return [...versions.values()];
-  const pathspecs = [`*${POINTER_SUFFIX}`];
-  for await (const file of git.fileVersions({ tips, exclude: [], accept: isPointer, pathspecs }))
+  const pathspecs = REFERENCE_PATHSPECS;
+  for await (const file of git.fileVersions({ tips, exclude: [], accept: isReference, pathspecs }))
     await read(file, file.commit.slice(0, 10));
   return [...versions.values()];
 }

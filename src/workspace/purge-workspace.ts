@@ -15,12 +15,13 @@ import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import { removeEntry } from './remove.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf, listTracked } from './tracked.ts';
+import { listTracked } from './list-tracked.ts';
+import { contentOf } from './tracked.ts';
 import { writePointers } from './write-pointers.ts';
 
 /**
- * Takes content out of what is tracked here: files that still have it are deleted, and pointers written that do not name it any more.
- * Edits stay. Returns the paths, and what could not be looked into, and why.
+ * Takes content out of what is tracked here: files that still have it are deleted, and pointers written that do not name it any more; what
+ * a stage made stays on record, and is made again. Edits stay. Returns the paths, and what could not be looked into, and why.
  */
 export async function purgeFromWorkspace(
   workspace: Workspace,
@@ -47,7 +48,7 @@ export async function purgeFromWorkspace(
 
 async function purgeFile(
   workspace: Workspace,
-  { path, pointer, text }: Tracked,
+  { path, pointer, text, made }: Tracked,
   digests: ReadonlySet<Digest>,
 ): Promise<string[]> {
   const { base } = settleCheckoutRecord(workspace, path, contentOf(pointer));
@@ -58,7 +59,7 @@ async function purgeFile(
   const stats = statsAt(file);
   if ((stats?.isFile() === true || stats?.isSymbolicLink() === true) && digests.has(digestOf(workspace, file)))
     rmSync(file);
-  if (isNamed) {
+  if (isNamed && made === undefined) {
     await writePointers(workspace, [{ path, pointer: undefined, text }]);
     dropCheckoutRecord(workspace, path);
   }
@@ -81,7 +82,8 @@ async function purgeDirectory(
     removeEntry(workspace, path, entry, { mayLose: true });
     paths.add(`${path}/${treePathToText(entry.path)}`);
   }
-  if (named.length > 0) await writeWithout(workspace, { tracked, record, named, text, options });
+  if (named.length > 0 && tracked.made === undefined)
+    await writeWithout(workspace, { tracked, record, named, text, options });
   return [...paths];
 }
 

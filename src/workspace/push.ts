@@ -1,5 +1,4 @@
 import type { Digest } from '../domain/digest.ts';
-import { parsePlainPointer } from '../domain/pointer.ts';
 import { DAY_MS } from '../domain/remote-times.ts';
 import type { CommitId } from '../git/git.ts';
 import { isShallow } from '../git/layout.ts';
@@ -11,10 +10,10 @@ import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { learnPurges } from './purge-record.ts';
-import { pointerPath } from './tracked.ts';
 import type { RemoteMoment } from './pushed-commits.ts';
 import { notePushedCommit, readPushedCommits } from './pushed-commits.ts';
 import { historyVersions, wantedVersions } from './transfer-scope.ts';
+import { versionAround } from './version-at.ts';
 
 export interface PushedRemote {
   readonly name: string;
@@ -115,7 +114,7 @@ export function hasRevisionScope(options: TransferOptions): boolean {
   return options.rev !== undefined || [options.allBranches, options.allTags, options.allCommits].includes(true);
 }
 
-/** Versions in order, by the remote they belong to. */
+/** Versions in order, by the remote they belong to; without those that are to stay here. */
 export function groupByRemote<T extends WantedVersion>(
   workspace: Workspace,
   versions: readonly T[],
@@ -123,6 +122,7 @@ export function groupByRemote<T extends WantedVersion>(
 ): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const version of versions) {
+    if (version.isLocal) continue;
     const name = remoteNameFor(workspace, version.pointer, asked);
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [version]);
@@ -154,7 +154,7 @@ async function unpushedHistory(
   return {
     head,
     isKnown: false,
-    versions: versions.filter(({ pointer }) => remoteNameFor(workspace, pointer, options.remote) === name),
+    versions: groupByRemote(workspace, versions, options.remote).get(name) ?? [],
   };
 }
 
@@ -166,17 +166,14 @@ async function pushedRoots(
 ): Promise<[string, Digest][]> {
   const { versions, moment } = given;
   const [pushed] = readPushedCommits(folder, moment);
-  const git = await workspace.git();
-  if (pushed === undefined || git === undefined) return [];
+  if (pushed === undefined) return [];
   const roots: [string, Digest][] = [];
   const large = versions.filter(
     ({ pointer: { files = 0 }, revision }) => files >= BASE_FROM_FILES && revision === undefined,
   );
   for (const { path } of large) {
-    const file = pointerPath(path);
-    const full = workspace.prefix === '' ? file : `${workspace.prefix}/${file}`;
-    const bytes = await git.readFile(pushed, full).catch(() => undefined); // a commit that is here no more
-    const pointer = bytes === undefined ? undefined : parsePlainPointer(bytes.toString('utf8'));
+    const before = await versionAround(workspace, pushed, path).catch(() => undefined); // a commit that is here no more
+    const pointer = before?.version.path === path ? before.version.pointer : undefined;
     if (pointer?.type === 'dir') roots.push([path, pointer.hash]);
   }
   return roots;

@@ -4,6 +4,7 @@ import { groupByRemote } from './push.ts';
 import { findIncomplete } from './remote-trees.ts';
 import type { StatusItem } from './status.ts';
 import type { Selected } from './targets.ts';
+import { wholeVersion } from './transfer-scope.ts';
 
 /** Adds to each item whether its remote has what the pointer names: an indexed root or blob, by closure, means all of it. */
 export async function addRemoteState(
@@ -15,12 +16,7 @@ export async function addRemoteState(
   },
 ): Promise<StatusItem[]> {
   const asked = given.remote === true ? undefined : given.remote;
-  const versions = given.selected.map(({ tracked: { path, pointer }, selection }) => ({
-    path,
-    pointer,
-    selection,
-    revision: undefined,
-  }));
+  const versions = given.selected.map(({ tracked, selection }) => ({ ...wholeVersion(tracked, undefined), selection }));
   const states = new Map<string, { name: string; missing: boolean }>();
   for (const [name, group] of groupByRemote(workspace, versions, asked)) {
     const { remote } = await openNamedRemote(workspace, name);

@@ -22,7 +22,7 @@ import { createStorageTasks } from './task-runner.ts';
 import type { Targets } from './targets.ts';
 import { selectTracked } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf } from './tracked.ts';
+import { contentOf, madeByStage, stageIdOf } from './tracked.ts';
 import { writePointers } from './write-pointers.ts';
 
 export interface RemoveResult {
@@ -32,7 +32,8 @@ export interface RemoveResult {
 
 /**
  * Stops tracking paths: the pointer goes, the data stays unless `data` is set. A target inside a tracked directory is taken out of
- * that directory. Edits that were never recorded are not deleted (`data-modified`).
+ * that directory. Edits that were never recorded are not deleted (`data-modified`); outputs
+ * belong to their stages (`made-by-stage`).
  */
 export async function remove(
   workspace: Workspace,
@@ -40,7 +41,12 @@ export async function remove(
 ): Promise<RemoveResult> {
   const deletesData = options.data === true;
   const items: RemoveResult['items'][number][] = [];
-  for (const { tracked, selection } of await selectTracked(workspace, options)) {
+  const selected = await selectTracked(workspace, options);
+  for (const { tracked } of selected) {
+    const { path, made } = tracked;
+    if (made !== undefined) throw madeByStage(path, made, `mlv stage remove ${stageIdOf(made)}`);
+  }
+  for (const { tracked, selection } of selected) {
     if (selection === 'all') {
       items.push(await removeWhole(workspace, tracked, { ...options, deletesData }));
       continue;

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { LOCK_FILE } from '../domain/pipeline.ts';
 import type { CommitId, GitRepository } from '../git/git.ts';
 import type { CheckedPush, PlannedPush } from './check-push.ts';
 import { checkPush, parsePushedRefs, pushedCommits, unchecked } from './check-push.ts';
@@ -12,7 +13,8 @@ import { findLayout, openRepository, openWorkspace, PROJECT_FILE } from './open.
 import type { VerbOptions } from './progress.ts';
 import type { StatusItem } from './status.ts';
 import { status } from './status.ts';
-import { isPointer, POINTER_SUFFIX } from './tracked.ts';
+import { isReference } from './references.ts';
+import { POINTER_SUFFIX } from './tracked.ts';
 
 /** A hook as Git calls it: in the top folder of the work tree. */
 export interface HookCall extends OpenOptions, VerbOptions {
@@ -115,13 +117,14 @@ async function findProjects(git: GitRepository): Promise<string[]> {
 /** Of another branch's project, nothing here says where its data goes. */
 async function requireNoPointers(git: GitRepository, { refs }: PlannedPush): Promise<void> {
   for (const commit of (await pushedCommits(git, refs)).keys()) {
-    const files = await git.listFiles(commit, (path) => isPointer(path) || path.endsWith(PROJECT_FILE));
-    if (!files.some(({ path }) => path.endsWith(PROJECT_FILE)) || !files.some(({ path }) => isPointer(path))) continue;
+    const files = await git.listFiles(commit, (path) => isReference(path) || path.endsWith(PROJECT_FILE));
+    const isProject = files.some(({ path }) => path.endsWith(PROJECT_FILE));
+    if (!isProject || !files.some(({ path }) => isReference(path))) continue;
     throw unchecked(
       new MlvError({
         code: 'not-a-project',
         kind: 'missing',
-        message: `${commit.slice(0, 10)} has pointers (*${POINTER_SUFFIX}), and this work tree has no mlv project`,
+        message: `${commit.slice(0, 10)} has pointers (*${POINTER_SUFFIX}) or ${LOCK_FILE}, and this work tree has no mlv project`,
         hint: 'Switch to a branch that has it',
       }),
     );

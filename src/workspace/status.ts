@@ -17,7 +17,7 @@ import { createStorageTasks } from './task-runner.ts';
 import type { Targets } from './targets.ts';
 import { selectTracked } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { contentOf } from './tracked.ts';
+import { contentOf, stageIdOf } from './tracked.ts';
 
 export interface StatusChange {
   readonly path: string;
@@ -27,7 +27,10 @@ export interface StatusChange {
 export interface StatusItem {
   readonly path: RepoPath;
   readonly type: 'file' | 'dir';
-  readonly state: 'unchanged' | 'modified' | 'missing' | 'not-checked-out' | 'purged';
+  /** `elsewhere` for what a stage made on another machine, where it is to stay. */
+  readonly state: 'unchanged' | 'modified' | 'missing' | 'not-checked-out' | 'elsewhere' | 'purged';
+  /** The stage that it is an output of; undefined where a pointer tracks it. */
+  readonly stage?: string;
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
@@ -61,7 +64,7 @@ export interface StatusMerge {
 
 export interface StatusResult {
   readonly items: readonly StatusItem[];
-  /** What a merge left to be resolved; these paths have no item where their pointer holds its marks. */
+  /** What a merge left to be resolved: tracked paths, which have no item where their pointer holds its marks, and lock files. */
   readonly merges: readonly StatusMerge[];
   /** True when nothing is to be added, checked out or, where asked for, pushed. */
   readonly clean: boolean;
@@ -115,7 +118,7 @@ async function findMerges(
 }
 
 function isClean(item: StatusItem): boolean {
-  const isRight = item.state === 'unchanged' || item.state === 'purged';
+  const isRight = ['unchanged', 'elsewhere', 'purged'].includes(item.state);
   return isRight && !item.outOfDate && !item.unfinishedCheckout && item.remote?.missing !== true;
 }
 
@@ -129,12 +132,13 @@ async function statusOf(
   },
 ): Promise<StatusItem> {
   const { tracked } = given;
-  const { path, pointer } = tracked;
+  const { path, pointer, made, isLocal = false } = tracked;
   const content = contentOf(pointer);
   const record = readCheckoutRecord(workspace, path, content);
   const common = {
     path,
     type: pointer.type,
+    ...(made !== undefined && { stage: stageIdOf(made) }),
     files: pointer.files ?? 1,
     size: pointer.size,
     notInCache: !workspace.cache().has(pointer.hash),
@@ -143,9 +147,16 @@ async function statusOf(
   const nothing = { added: 0, changed: 0, removed: 0, changes: [], problems: [] };
   if (statsAt(join(workspace.root, path)) === undefined) {
     const isPurged = pointer.type === 'file' && workspace.purged().has(pointer.hash);
-    const state = isPurged ? 'purged' : isNothingSelected(record) ? 'not-checked-out' : 'missing';
-    const notInCache = common.notInCache && !isPurged;
-    return { ...common, ...nothing, notInCache, state, outOfDate: false, notCheckedOut: isPurged ? 0 : common.files };
+    const isGone = isPurged || (isLocal && common.notInCache);
+    const state = isPurged
+      ? 'purged'
+      : isGone
+        ? 'elsewhere'
+        : isNothingSelected(record)
+          ? 'not-checked-out'
+          : 'missing';
+    const notInCache = common.notInCache && !isGone;
+    return { ...common, ...nothing, notInCache, state, outOfDate: false, notCheckedOut: isGone ? 0 : common.files };
   }
   const adopted = adoptPointer(record, content);
   const outOfDate = !sameContent(adopted.base, content);

@@ -8,8 +8,10 @@ import { treePathFromText } from '../domain/tree-path.ts';
 import type { Selection } from './checkout-record.ts';
 import { joinSelections } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
-import type { OnConflict, Tracked } from './tracked.ts';
-import { listTracked, pointedAt, readTracked } from './tracked.ts';
+import type { OnConflict } from './list-tracked.ts';
+import { listOutputs, listTracked } from './list-tracked.ts';
+import type { Tracked } from './tracked.ts';
+import { pointedAt, readTracked } from './tracked.ts';
 
 /** What a person named: tracked paths, relative to the folder they stand in. */
 export interface Targets {
@@ -96,14 +98,21 @@ export async function selectTracked(
   return [...found.values()].sort((a, b) => (a.tracked.path < b.tracked.path ? -1 : 1));
 }
 
-/** The tracked path that a path is inside of, or is; undefined when nothing tracks it. */
-export async function trackedAround(workspace: Workspace, path: RepoPath): Promise<Tracked | undefined> {
+/**
+ * The tracked path that a path is inside of, or is; undefined when nothing tracks it. Where no pointer does, `outputs` is asked for those of
+ * stages: everything tracked, or what reads the lock files of the project.
+ */
+export async function trackedAround(
+  workspace: Workspace,
+  path: RepoPath,
+  outputs: () => Promise<readonly Tracked[]> = () => listOutputs(workspace),
+): Promise<Tracked | undefined> {
   const segments = path.split('/');
   for (let depth = segments.length; depth > 0; depth--) {
     const tracked = await readTracked(workspace, parseRepoPath(segments.slice(0, depth).join('/')));
     if (tracked !== undefined) return tracked;
   }
-  return undefined;
+  return (await outputs()).find((tracked) => tracked.path === path || isInside(path, tracked.path));
 }
 
 async function matchTarget(
@@ -113,7 +122,7 @@ async function matchTarget(
   const { target, cwd, listed } = options;
   const typed = resolveTarget(workspace, cwd, target);
   const path = pointedAt(typed);
-  const around = path === '' ? undefined : await trackedAround(workspace, path);
+  const around = path === '' ? undefined : await trackedAround(workspace, path, listed);
   if (around !== undefined) {
     const inner = relativeRepoPath(path, around.path) ?? '';
     return [{ tracked: around, selection: inner === '' ? 'all' : [treePathFromText(inner)] }];

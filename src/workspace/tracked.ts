@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import type { LockedOutput } from '../domain/pipeline.ts';
+import { PIPELINE_FILE } from '../domain/pipeline.ts';
 import { MAX_POINTER_BYTES, parsePlainPointer, POINTER_VERSION } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, parseRepoPath, repoBasename, repoDirname } from '../domain/repo-path.ts';
-import { findFiles } from '../git/find-files.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Content } from './checkout-record.ts';
@@ -21,43 +20,14 @@ export interface Tracked {
   readonly text: string;
   /** The stage that made it; undefined where a pointer tells of it. */
   readonly made?: MadeBy;
+  /** True for what stays on the machine that made it: it is never pushed, and missed nowhere. */
+  readonly isLocal?: true;
 }
 
 export interface MadeBy {
   /** The lock file, and the stage's name in it. */
   readonly lock: RepoPath;
   readonly stage: string;
-}
-
-/** Takes the tracked paths whose pointers hold the marks of a merge, which otherwise is an error. */
-export type OnConflict = (path: RepoPath) => void;
-
-/** Everything tracked in the project, sorted by path. One walk, which does not enter tracked directories or what Git ignores. */
-export async function listTracked(workspace: Workspace, onConflict?: OnConflict): Promise<Tracked[]> {
-  const tracked: Tracked[] = [];
-  for (const path of listPointers(workspace)) {
-    try {
-      const one = await readTracked(workspace, path);
-      if (one !== undefined) tracked.push(one);
-    } catch (error) {
-      if (onConflict === undefined || !(error instanceof MlvError) || error.code !== 'pointer-conflict') throw error;
-      onConflict(path);
-    }
-  }
-  return tracked;
-}
-
-/** The paths that have a pointer, whatever is in it. */
-export function listPointers(workspace: Workspace): RepoPath[] {
-  const { root, layout } = workspace;
-  const pointers = findFiles(
-    { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
-    {
-      accept: isPointer,
-      prune: (folder) => hasPointer(`${root}/${folder}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
-    },
-  );
-  return pointers.map((pointer) => parseRepoPath(pointer.slice(0, -POINTER_SUFFIX.length)));
 }
 
 /** True where there is a pointer beside an absolute path; a folder, or a link, of that name is none. */
@@ -112,7 +82,7 @@ export function trackedOutput(path: RepoPath, output: LockedOutput, made: MadeBy
     ...(exec !== undefined && { exec }),
     ...(remote !== undefined && { remote }),
   };
-  return { path, pointer, text: '', made };
+  return { path, pointer, text: '', made, ...(!output.push && { isLocal: true }) };
 }
 
 export function contentOf(pointer: Pointer): Content {
@@ -125,6 +95,26 @@ function linkedPointer(file: string): MlvError {
     kind: 'refused',
     message: `${file} is a symlink, and no pointer is one`,
     hint: 'Remove it, or replace it by what it leads to.',
+  });
+}
+
+/** A stage as it is named on the command line. */
+export function stageIdOf({ lock, stage }: MadeBy): string {
+  const folder = repoDirname(lock);
+  return folder === '' ? stage : `${folder}/${PIPELINE_FILE}:${stage}`;
+}
+
+/** The error for an output that somebody wants to record otherwise than by its stage. */
+export function madeByStage(
+  path: RepoPath,
+  made: MadeBy,
+  hint = `"mlv repro ${stageIdOf(made)}" records it.`,
+): MlvError {
+  return new MlvError({
+    code: 'made-by-stage',
+    kind: 'refused',
+    message: `${path} is an output of the stage ${stageIdOf(made)} (${made.lock})`,
+    hint,
   });
 }
 

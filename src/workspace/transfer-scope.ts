@@ -1,17 +1,18 @@
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
-import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { parseRepoPath } from '../domain/repo-path.ts';
+import { isInside, parseRepoPath } from '../domain/repo-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
-import type { CommitId, GitFile, GitRepository } from '../git/git.ts';
+import type { CommitId, GitFileVersion, GitRepository } from '../git/git.ts';
 import type { Selection } from './checkout-record.ts';
 import { joinSelections } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import type { Targets } from './targets.ts';
 import { resolveTarget, selectTracked } from './targets.ts';
-import { isPointer, parsePointerText, POINTER_SUFFIX } from './tracked.ts';
+import { isReference, maxReferenceBytes, readReference, REFERENCE_PATHSPECS } from './references.ts';
+import type { Tracked } from './tracked.ts';
+import { isPointer, pointedAt } from './tracked.ts';
 
 export interface TransferOptions extends Targets, VerbOptions {
   readonly remote?: string | undefined;
@@ -30,19 +31,21 @@ export interface WantedVersion {
   readonly selection: Selection;
   /** Where it is named, for messages: a short commit, or undefined for the workspace. */
   readonly revision: string | undefined;
+  /** True for what stays on the machine that made it: no remote is asked for it, or misses it. */
+  readonly isLocal?: true;
 }
 
-/** The versions that the options mean; of the workspace's own pointers when they name no revision. */
+/** A version as its reference tells it, for transfer as a whole. */
+export function wholeVersion({ path, pointer, isLocal }: Tracked, revision: string | undefined): WantedVersion {
+  return { path, pointer, selection: 'all', revision, ...(isLocal && { isLocal }) };
+}
+
+/** The versions that the options mean; what the workspace's own pointers and locks name when they name no revision. */
 export async function wantedVersions(workspace: Workspace, options: TransferOptions): Promise<WantedVersion[]> {
   const { rev, allBranches = false, allTags = false, allCommits = false } = options;
   if (rev === undefined && !allBranches && !allTags && !allCommits) {
     const selected = await selectTracked(workspace, options);
-    return selected.map(({ tracked: { path, pointer }, selection }) => ({
-      path,
-      pointer,
-      selection,
-      revision: undefined,
-    }));
+    return selected.map(({ tracked, selection }) => ({ ...wholeVersion(tracked, undefined), selection }));
   }
   const git = await requireGit(workspace);
   if (allCommits) {
@@ -53,17 +56,13 @@ export async function wantedVersions(workspace: Workspace, options: TransferOpti
   const commits: CommitId[] = rev === undefined ? [] : [await git.resolve(rev)];
   if (allBranches) commits.push(...(await refTips(git, ['refs/heads/', 'refs/remotes/'])));
   if (allTags) commits.push(...(await refTips(git, ['refs/tags/'])));
-  const versions: WantedVersion[] = [];
-  for (const commit of new Set(commits)) {
-    const files = await git.listFiles(commit, isPointer);
-    versions.push(
-      ...(await readVersions(workspace, git, { files: files.map((file) => ({ ...file, commit })), options })),
-    );
-  }
-  return versions;
+  const files: GitFileVersion[] = [];
+  for (const commit of new Set(commits))
+    for (const file of await git.listFiles(commit, isReference)) files.push({ ...file, commit });
+  return readVersions(workspace, git, { files, options });
 }
 
-/** Every version of every pointer that the commits lead to, less what the excluded ones lead to. */
+/** Every version that pointers and locks name in the commits that these lead to, less what the excluded ones lead to. */
 export async function historyVersions(
   workspace: Workspace,
   git: GitRepository,
@@ -71,51 +70,52 @@ export async function historyVersions(
 ): Promise<WantedVersion[]> {
   const { tips, exclude, options } = given;
   if (tips.length === 0) return [];
-  const files: (GitFile & { commit: CommitId })[] = [];
-  for await (const file of git.fileVersions({ tips, exclude, accept: isPointer, pathspecs: [`*${POINTER_SUFFIX}`] }))
+  const files: GitFileVersion[] = [];
+  for await (const file of git.fileVersions({ tips, exclude, accept: isReference, pathspecs: REFERENCE_PATHSPECS }))
     files.push(file);
   return readVersions(workspace, git, { files, options });
 }
 
+/** Each version once, the first one that names it. */
 async function readVersions(
   workspace: Workspace,
   git: GitRepository,
-  given: { readonly files: readonly (GitFile & { readonly commit: CommitId })[]; readonly options: Targets },
+  given: { readonly files: readonly GitFileVersion[]; readonly options: Targets },
 ): Promise<WantedVersion[]> {
   const { prefix } = workspace;
   const under = prefix === '' ? '' : `${prefix}/`;
+  const { targets, cwd } = given.options;
+  const asked = targets.map((target) => pointedAt(resolveTarget(workspace, cwd, target)));
+  const seen = new Set<string>();
+  const isNew = (key: string): boolean => seen.size < seen.add(key).size;
   const versions: WantedVersion[] = [];
   for (const { path: full, blob, commit } of given.files) {
-    if (!full.startsWith(under)) continue;
-    const path = parseRepoPath(full.slice(under.length, -POINTER_SUFFIX.length));
-    const selection = selectionFor(workspace, given.options, path);
-    if (selection === undefined) continue;
+    if (!full.startsWith(under) || !isNew(`${blob} ${full}`)) continue;
+    const file = parseRepoPath(full.slice(under.length));
+    if (isPointer(file) && selectionFor(asked, pointedAt(file)) === undefined) continue;
     const bytes = await git.readBlob(blob);
-    if (bytes.length > MAX_POINTER_BYTES) continue;
+    if (bytes.length > maxReferenceBytes(file)) continue;
     const revision = commit.slice(0, 10);
-    versions.push({
-      path,
-      pointer: await parsePointerText(bytes.toString('utf8'), `${revision}:${full}`),
-      selection,
-      revision,
-    });
+    for (const tracked of await readReference(bytes.toString('utf8'), file, `${revision}:${full}`)) {
+      const { path, pointer } = tracked;
+      const selection = selectionFor(asked, path);
+      // A lock is written anew for each stage that ran: most of it is as it was.
+      if (selection === undefined || !isNew(`${pointer.type} ${pointer.hash} ${pointer.remote ?? ''} ${path}`))
+        continue;
+      versions.push({ ...wholeVersion(tracked, revision), selection });
+    }
   }
   return versions;
 }
 
 /** Targets name paths of other revisions, too, so they are compared as text. */
-function selectionFor(workspace: Workspace, { targets, cwd }: Targets, path: RepoPath): Selection | undefined {
-  if (targets.length === 0) return 'all';
+function selectionFor(asked: readonly RepoPath[], path: RepoPath): Selection | undefined {
+  if (asked.length === 0) return 'all';
   let selection: Selection | undefined;
-  for (const target of targets) {
-    const asked = resolveTarget(
-      workspace,
-      cwd,
-      target.endsWith(POINTER_SUFFIX) ? target.slice(0, -POINTER_SUFFIX.length) : target,
-    );
-    if (asked === path || asked === '' || path.startsWith(`${asked}/`)) return 'all';
-    if (asked.startsWith(`${path}/`))
-      selection = joinSelections(selection ?? [], [treePathFromText(asked.slice(path.length + 1))]);
+  for (const target of asked) {
+    if (target === path || isInside(path, target)) return 'all';
+    if (isInside(target, path))
+      selection = joinSelections(selection ?? [], [treePathFromText(target.slice(path.length + 1))]);
   }
   return selection;
 }

@@ -19,7 +19,7 @@ import { findIncomplete, listMissing, openRemoteTrees, readLocally } from './rem
 import { withScratch } from './scratch.ts';
 import type { VerifyOptions } from './verify.ts';
 import type { MissingList, Problem, Repaired, VerifiedSide, VerifyResult } from './verify-result.ts';
-import { createDamagePaths, createMissingList, MAX_PATHS, sumMissing, treeProblem } from './verify-result.ts';
+import { createDamagePaths, createMissingList, isInText, MAX_PATHS, sumMissing, treeProblem } from './verify-result.ts';
 import type { ScopedVersion, VerifyScope } from './verify-scope.ts';
 import { pathsOf, reachAll } from './verify-scope.ts';
 
@@ -53,11 +53,12 @@ export async function verifyRemotes(
   const problems = [...scope.problems, ...results.flatMap((result) => result.problems)];
   const missing = results.map((result) => result.missing);
   const repaired = results.flatMap((result) => result.repaired ?? []);
-  const isMended = ({ side, kind, blobs }: Problem): boolean =>
-    repaired.some((each) => each.side === side) &&
-    !['pointer', 'checkout-record', 'unreadable'].includes(kind) &&
+  const isMended = (problem: Problem): boolean =>
+    repaired.some(({ side }) => side === problem.side) &&
+    !isInText(problem) &&
+    problem.kind !== 'unreadable' &&
     // A tree that is not well formed was so when it was stored.
-    (kind !== 'tree' || blobs > 0);
+    (problem.kind !== 'tree' || problem.blobs > 0);
   const isBrought = missing.every(({ items }) => items.length === 0) || repaired.length > 0;
   return {
     versions: scope.versions.length,

@@ -7,7 +7,7 @@ import type { Damage } from '../storage/damage.ts';
 export interface Problem {
   /** `cache`, `workspace`, or the name of a remote. */
   readonly side: string;
-  readonly kind: Damage['kind'] | 'pointer' | 'checkout-record';
+  readonly kind: Damage['kind'] | 'pointer' | 'lock' | 'checkout-record';
   /** Path, key or digest. */
   readonly where: string;
   readonly reason: string;
@@ -17,6 +17,11 @@ export interface Problem {
   readonly paths: readonly string[];
   /** What to do. */
   readonly hint: string;
+}
+
+/** True where the problem is not in data, but in what tells of it: nothing can repair that by itself. */
+export function isInText({ kind }: Problem): boolean {
+  return kind === 'pointer' || kind === 'lock' || kind === 'checkout-record';
 }
 
 /** What must be somewhere, and is not. */

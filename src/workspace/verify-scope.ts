@@ -9,9 +9,11 @@ import { readCheckoutRecord, sameContent } from './checkout-record.ts';
 import type { Workspace } from './open.ts';
 import { hasRevisionScope } from './push.ts';
 import { selectedPaths } from './targets.ts';
-import { contentOf, listPointers, pointerPath, readTracked } from './tracked.ts';
+import { readReferences } from './list-tracked.ts';
+import { isLock } from './references.ts';
+import { contentOf, pointedAt } from './tracked.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
-import { wantedVersions } from './transfer-scope.ts';
+import { wantedVersions, wholeVersion } from './transfer-scope.ts';
 import type { Problem } from './verify-result.ts';
 
 /** A version that is looked at, and the part of it that must be there. */
@@ -24,11 +26,11 @@ export interface ScopedVersion extends WantedVersion {
 
 export interface VerifyScope {
   readonly versions: readonly ScopedVersion[];
-  /** Pointers and records that cannot be read. */
+  /** Pointers, locks and records that cannot be read. */
   readonly problems: readonly Problem[];
 }
 
-/** The versions that the options mean. Pointers of the workspace that cannot be read are told, and left out. */
+/** The versions that the options mean. Pointers and locks of the workspace that cannot be read are told, and left out. */
 export async function readVerifyScope(workspace: Workspace, options: TransferOptions): Promise<VerifyScope> {
   const problems: Problem[] = [];
   const isNamed = options.targets.length > 0 || hasRevisionScope(options);
@@ -44,28 +46,19 @@ export async function readVerifyScope(workspace: Workspace, options: TransferOpt
 }
 
 async function readAll(workspace: Workspace, problems: Problem[]): Promise<WantedVersion[]> {
-  const versions: WantedVersion[] = [];
-  for (const path of listPointers(workspace)) {
-    try {
-      const tracked = await readTracked(workspace, path);
-      if (tracked !== undefined)
-        versions.push({ path, pointer: tracked.pointer, selection: 'all', revision: undefined });
-    } catch (error) {
-      if (!(error instanceof MlvError) || isNoDamage(error)) throw error;
-      const file = pointerPath(path);
-      problems.push({
-        side: 'workspace',
-        kind: 'pointer',
-        where: join(workspace.root, file),
-        reason: error.message,
-        blobs: 0,
-        paths: [path],
-        hint:
-          (error.code === 'pointer-conflict' ? error.hint : undefined) ?? `Take it back from Git: git restore ${file}`,
-      });
-    }
-  }
-  return versions;
+  const tracked = await readReferences(workspace, (error, file) => {
+    if (isNoDamage(error)) throw error;
+    problems.push({
+      side: 'workspace',
+      kind: isLock(file) ? 'lock' : 'pointer',
+      where: join(workspace.root, file),
+      reason: error.message,
+      blobs: 0,
+      paths: [pointedAt(file)],
+      hint: (error.code.endsWith('-conflict') ? error.hint : undefined) ?? `Take it back from Git: git restore ${file}`,
+    });
+  });
+  return tracked.map((each) => wholeVersion(each, undefined));
 }
 
 /** What the workspace was brought to, where that is the version that its pointer names. */

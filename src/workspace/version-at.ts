@@ -1,5 +1,4 @@
 import { MlvError } from '../domain/errors.ts';
-import { MAX_POINTER_BYTES } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, parseRepoPath, relativeRepoPath } from '../domain/repo-path.ts';
 import type { TreePath } from '../domain/tree-path.ts';
@@ -7,11 +6,13 @@ import { treePathFromText } from '../domain/tree-path.ts';
 import type { CommitId } from '../git/git.ts';
 import type { Workspace } from './open.ts';
 import { trackedAround } from './targets.ts';
-import { isPointer, listTracked, parsePointerText, pointerPath, POINTER_SUFFIX } from './tracked.ts';
+import { listTracked } from './list-tracked.ts';
+import { isLock, isReference, maxReferenceBytes, readReference } from './references.ts';
+import { pointedAt, pointerPath } from './tracked.ts';
 import type { WantedVersion } from './transfer-scope.ts';
-import { requireGit } from './transfer-scope.ts';
+import { requireGit, wholeVersion } from './transfer-scope.ts';
 
-/** How many pointers are asked for before the first answer is waited for. */
+/** How many pointers and locks are asked for before the first answer is waited for. */
 const AT_ONCE = 256;
 
 /** A tracked path as it is, or was, and the place inside it that was asked for. */
@@ -27,48 +28,46 @@ export async function resolveCommit(workspace: Workspace, revision: string): Pro
 }
 
 /**
- * The tracked path that `path` is, or is inside of, as a commit has it, or the pointers in the workspace. Undefined where nothing
- * tracks it there. One pointer is read for each folder on the way.
+ * The tracked path that `path` is, or is inside of, as a commit has it, or the workspace's pointers and locks. Undefined where nothing tracks
+ * it there. One pointer is read for each folder on the way, and the locks where none of these tracks it.
  */
 export async function versionAround(
   workspace: Workspace,
   commit: CommitId | undefined,
   path: RepoPath,
 ): Promise<VersionAround | undefined> {
-  const innerOf = (tracked: RepoPath): TreePath | undefined =>
-    path === tracked ? undefined : treePathFromText(relativeRepoPath(path, tracked) ?? '');
+  const around = (version: WantedVersion): VersionAround => ({
+    version,
+    inner: path === version.path ? undefined : treePathFromText(relativeRepoPath(path, version.path) ?? ''),
+  });
   if (commit === undefined) {
     const tracked = await trackedAround(workspace, path);
-    if (tracked === undefined) return undefined;
-    const version = { path: tracked.path, pointer: tracked.pointer, selection: 'all', revision: undefined } as const;
-    return { version, inner: innerOf(tracked.path) };
+    return tracked && around(wholeVersion(tracked, undefined));
   }
+  const git = await requireGit(workspace);
   const segments = path.split('/');
   for (let depth = segments.length; depth > 0; depth--) {
-    const tracked = parseRepoPath(segments.slice(0, depth).join('/'));
-    const version = await versionAt(workspace, commit, tracked);
-    if (version !== undefined) return { version, inner: innerOf(tracked) };
+    const file = pointerPath(parseRepoPath(segments.slice(0, depth).join('/')));
+    const bytes = await git.readFile(commit, inRepository(workspace, file));
+    if (bytes === undefined) continue;
+    const [version] = await readVersions(workspace, bytes, { commit, file });
+    if (version !== undefined) return around(version);
   }
-  return undefined;
+  const isAround = (output: RepoPath): boolean => output === path || isInside(path, output);
+  const locks = await referencesAt(workspace, commit, () => false);
+  const [version] = await readReferencesAt(workspace, commit, locks, isAround);
+  return version && around(version);
 }
 
-/** What a commit's pointer of a tracked path says; undefined where it has none. Throws what parsing a pointer does. */
-async function versionAt(workspace: Workspace, commit: CommitId, path: RepoPath): Promise<WantedVersion | undefined> {
-  const git = await requireGit(workspace);
-  const full = inRepository(workspace, pointerPath(path));
-  const bytes = await git.readFile(commit, full);
-  return bytes === undefined ? undefined : readVersion(path, bytes, { commit, full });
-}
-
-async function readVersion(
-  path: RepoPath,
+async function readVersions(
+  workspace: Workspace,
   bytes: Buffer,
-  { commit, full }: { readonly commit: CommitId; readonly full: string },
-): Promise<WantedVersion> {
+  { commit, file }: { readonly commit: CommitId; readonly file: RepoPath },
+): Promise<WantedVersion[]> {
   const revision = commit.slice(0, 10);
-  const name = `${revision}:${full}`;
-  if (bytes.length > MAX_POINTER_BYTES) throw pointerTooLarge(name);
-  return { path, pointer: await parsePointerText(bytes.toString('utf8'), name), selection: 'all', revision };
+  const name = `${revision}:${inRepository(workspace, file)}`;
+  if (bytes.length > maxReferenceBytes(file)) throw referenceTooLarge(name, file);
+  return (await readReference(bytes.toString('utf8'), file, name)).map((tracked) => wholeVersion(tracked, revision));
 }
 
 /** Everything tracked at a commit, or in the workspace, at a folder and below it ('' for all), sorted by path. */
@@ -77,55 +76,53 @@ export async function versionsBelow(
   commit: CommitId | undefined,
   folder: RepoPath,
 ): Promise<WantedVersion[]> {
+  const accept = (path: RepoPath): boolean => isInside(path, folder);
   if (commit === undefined) {
-    const tracked = (await listTracked(workspace)).filter(({ path }) => isInside(path, folder));
-    return tracked.map(({ path, pointer }) => ({ path, pointer, selection: 'all', revision: undefined }));
+    const tracked = (await listTracked(workspace)).filter(({ path }) => accept(path));
+    return tracked.map((each) => wholeVersion(each, undefined));
   }
-  const pointers = await pointersAt(workspace, commit, (path) => isInside(path, folder));
-  return readPointers(workspace, commit, pointers);
+  return readReferencesAt(workspace, commit, await referencesAt(workspace, commit, accept), accept);
 }
 
-/** A pointer as a commit has it. */
-export interface PointerAt {
-  /** What it tracks. */
-  readonly path: RepoPath;
+/** A pointer or a lock as a commit has it. */
+export interface ReferenceAt {
+  /** Path in the project. */
+  readonly file: RepoPath;
   /** Object id of its text. */
   readonly blob: string;
 }
 
-/** The pointers of those tracked paths of a commit that the predicate accepts, unread, sorted by path. */
-export async function pointersAt(
+/** The pointers of those tracked paths of a commit that the predicate accepts, and all of its locks; unread, sorted. */
+export async function referencesAt(
   workspace: Workspace,
   commit: CommitId,
   accept: (path: RepoPath) => boolean,
-): Promise<PointerAt[]> {
+): Promise<ReferenceAt[]> {
   const git = await requireGit(workspace);
   const under = inRepository(workspace, '');
-  const files = await git.listFiles(commit, (path) => path.startsWith(under) && isPointer(path));
-  return files.map(({ path, blob }) => ({ path: trackedBy(workspace, path), blob })).filter(({ path }) => accept(path));
+  const files = await git.listFiles(commit, (path) => path.startsWith(under) && isReference(path));
+  return files
+    .map(({ path, blob }) => ({ file: parseRepoPath(path.slice(under.length)), blob }))
+    .filter(({ file }) => isLock(file) || accept(pointedAt(file)));
 }
 
-/** What pointers of a commit say, in their order. Throws what parsing a pointer does. */
-export async function readPointers(
+/** What references of a commit say of the paths that the predicate accepts, sorted by path. Throws what parsing them does. */
+export async function readReferencesAt(
   workspace: Workspace,
   commit: CommitId,
-  pointers: readonly PointerAt[],
+  references: readonly ReferenceAt[],
+  accept: (path: RepoPath) => boolean,
 ): Promise<WantedVersion[]> {
   const git = await requireGit(workspace);
   const versions: WantedVersion[] = [];
-  for (let at = 0; at < pointers.length; at += AT_ONCE) {
-    const lot = pointers.slice(at, at + AT_ONCE).map(async ({ path, blob }) => {
-      const full = inRepository(workspace, pointerPath(path));
-      return readVersion(path, await git.readBlob(blob), { commit, full });
-    });
-    versions.push(...(await Promise.all(lot)));
+  for (let at = 0; at < references.length; at += AT_ONCE) {
+    const lot = references
+      .slice(at, at + AT_ONCE)
+      .map(async ({ file, blob }) => readVersions(workspace, await git.readBlob(blob), { commit, file }));
+    for (const read of await Promise.all(lot))
+      for (const version of read) if (accept(version.path)) versions.push(version);
   }
-  return versions;
-}
-
-/** The path of the project that a pointer, as Git calls it, tracks. */
-export function trackedBy(workspace: Workspace, pointer: string): RepoPath {
-  return parseRepoPath(pointer.slice(inRepository(workspace, '').length, -POINTER_SUFFIX.length));
+  return versions.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /** The error for a path that a revision does not track. */
@@ -143,11 +140,12 @@ export function inRepository({ prefix }: Workspace, path: string): string {
   return prefix === '' ? path : `${prefix}/${path}`;
 }
 
-function pointerTooLarge(name: string): MlvError {
+function referenceTooLarge(name: string, file: RepoPath): MlvError {
+  const what = isLock(file) ? 'lock' : 'pointer';
   return new MlvError({
-    code: 'pointer-invalid',
+    code: `${what}-invalid`,
     kind: 'corrupt',
-    message: `${name} is larger than ${MAX_POINTER_BYTES} bytes: it is no pointer`,
-    hint: 'Look at it with git show, and take the pointer from another commit.',
+    message: `${name} is larger than ${maxReferenceBytes(file)} bytes: it is no ${what}`,
+    hint: `Look at it with git show, and take the ${what} from another commit.`,
   });
 }
