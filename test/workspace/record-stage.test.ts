@@ -242,6 +242,17 @@ describe('bringing outputs back', () => {
     await expect(gone).rejects.toMatchObject({ code: 'outputs-not-restored' });
   });
 
+  test('what is never pushed is brought back where it is, and missed where it is not', async () => {
+    const own = makeStage('own', { outs: [{ path: 'file', push: false }] });
+    const { outs } = await rig.run(own, { file: 'f' });
+    const bring = () => restoreOutputs(rig.workspace, { stage: own, outs, pull: false, tasks: rig.tasks });
+    rig.remove('file');
+    await bring();
+    expect(read('file')).toBe('f');
+    rig.remove('file', `.git/mlv/cache/b3/${digestOf('f').slice(0, 2)}`);
+    await expect(bring()).rejects.toMatchObject({ code: 'outputs-not-restored', items: ['file'] });
+  });
+
   test('from a remote, where that is allowed', async () => {
     const { outs } = await rig.run(stage, { 'out/a': 'a', 'out/b': 'b', file: 'f', m: 'm' });
     // The same content, pushed as somebody else's data.
