@@ -47,7 +47,7 @@ export function referenceOf({ path, made }: Pick<Tracked, 'path' | 'made'>): Rep
 }
 
 /** The YAML parser is loaded only for a lock that somebody edited, or a merge left its marks in. */
-async function parseLockText(text: string, file: RepoPath, name: string): Promise<LockedStages> {
+export async function parseLockText(text: string, file: RepoPath, name: string = file): Promise<LockedStages> {
   try {
     const plain = parsePlainLock(text, file);
     if (plain !== undefined) return plain;
