@@ -86,7 +86,7 @@ function commandsOf(map: SourceMap, source: PipelineSource): string[] {
   if (commands.length > 0 && commands.every((command) => command.trim() !== '')) return commands;
   throw pipelineError(source, node?.at ?? map.at, {
     message: '"cmd" is empty',
-    hint: 'Write what the stage runs; "cmd: true" does nothing.',
+    hint: 'Write what the stage runs.',
   });
 }
 
