@@ -91,6 +91,7 @@ function commandsOf(map: SourceMap, source: PipelineSource): string[] {
 }
 
 function linesOf(text: string): string[] {
+  if (!text.includes('\n')) return [text];
   const lines = text.match(/(?:[^\n\\]|\\[^])+\\?|\\$/g) ?? [];
   const kept = lines.map((line) => line.trim()).filter((line) => line !== '');
   return kept.length === 0 ? [text] : kept;

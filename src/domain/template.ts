@@ -26,7 +26,7 @@ export interface ResolveOptions {
 /** What resolving each value costs beside its characters: nothing grows without bound. */
 export const VALUE_COST = 16;
 /** Characters that all stages of one file may come to. */
-export const MAX_RESOLVED = 128 << 20;
+export const MAX_RESOLVED = 64 << 20;
 
 /** A `${…}` in a text. */
 interface Template {
