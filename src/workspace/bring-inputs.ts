@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { Stage } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
+import { treePathToText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import { isSelected, readCheckoutRecord } from './checkout-record.ts';
 import { oneAtATime } from './one-at-a-time.ts';
@@ -53,6 +54,9 @@ async function trackedAt(workspace: Workspace, path: RepoPath): Promise<readonly
 function isHere(workspace: Workspace, { tracked, selection }: Selected): boolean {
   const { path, pointer } = tracked;
   const { selected } = readCheckoutRecord(workspace, path, contentOf(pointer));
-  if (selection === 'all') return selected === 'all' && statsAt(join(workspace.root, path)) !== undefined;
-  return selected === 'all' || selection.every((inner) => isSelected(selected, inner));
+  const root = join(workspace.root, path);
+  if (statsAt(root) === undefined) return false;
+  if (selection === 'all') return selected === 'all';
+  // What was deleted by hand counts as recorded to a stage that names it, and so has to be there.
+  return selection.every((inner) => isSelected(selected, inner) && statsAt(`${root}/${treePathToText(inner)}`) !== undefined);
 }
