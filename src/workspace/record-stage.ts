@@ -12,14 +12,7 @@ import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
-import {
-  editIgnoreFile,
-  ignoreFileOf,
-  requireOwnIgnoreFile,
-  stage as stageInGit,
-  withPointersLock,
-  writeText,
-} from './write-pointers.ts';
+import { editIgnoreFile, ignoreFileOf, requireOwnIgnoreFile, withPointersLock, writeText } from './write-pointers.ts';
 
 /**
  * Writes what a stage used and made into its `mlv.lock`, durably, and stages that in Git where `core.autostage` says so; entries of
@@ -61,10 +54,17 @@ export async function recordStage(
       if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.push(file);
     }
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
-    await stageInGit(workspace, [...new Set(files)], []);
+    await stageFiles(workspace, [...new Set(files)]);
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
   if (outputs === 'made') clearRunMark(workspace, stage.id);
+}
+
+/** Still locked: Git refuses to stage for two at once. What the lock file and the lines in `.gitignore` are is not asked before. */
+async function stageFiles(workspace: Workspace, files: readonly RepoPath[]): Promise<void> {
+  const { prefix, settings } = workspace;
+  if (!settings.values['core.autostage']) return;
+  await (await workspace.git())?.stage(files.map((file) => (prefix === '' ? file : `${prefix}/${file}`)));
 }
 
 /** The record of an output that is there; none where it says so already. */

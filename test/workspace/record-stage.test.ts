@@ -231,7 +231,7 @@ describe('bringing outputs back', () => {
 
   test('is possible where the cache has all of them, or a remote', async () => {
     const { outs } = await rig.run(stage, { ...manyFiles(5, 'out/'), file: 'f', m: 'm' });
-    const at = { outs, pull: false };
+    const at = { outs: [...outs.values()], pull: false };
     expect(await canRestore(rig.workspace, at)).toBe(true);
     rig.remove('.git/mlv/cache');
     const workspace = await rig.reopen();
@@ -240,6 +240,17 @@ describe('bringing outputs back', () => {
     rig.remove('out', 'file', 'm');
     const gone = restoreOutputs(workspace, { stage, outs, pull: false, tasks: rig.tasks });
     await expect(gone).rejects.toMatchObject({ code: 'outputs-not-restored' });
+  });
+
+  test('what is never pushed is brought back where it is, and missed where it is not', async () => {
+    const own = makeStage('own', { outs: [{ path: 'file', push: false }] });
+    const { outs } = await rig.run(own, { file: 'f' });
+    const bring = () => restoreOutputs(rig.workspace, { stage: own, outs, pull: false, tasks: rig.tasks });
+    rig.remove('file');
+    await bring();
+    expect(read('file')).toBe('f');
+    rig.remove('file', `.git/mlv/cache/b3/${digestOf('f').slice(0, 2)}`);
+    await expect(bring()).rejects.toMatchObject({ code: 'outputs-not-restored', items: ['file'] });
   });
 
   test('from a remote, where that is allowed', async () => {
@@ -258,8 +269,8 @@ describe('bringing outputs back', () => {
     await push(before, { targets: [], cwd: rig.root });
     rig.remove('.git/mlv/cache', 'out', 'file', 'm');
     const workspace = await rig.reopen();
-    expect(await canRestore(workspace, { outs, pull: false })).toBe(false);
-    expect(await canRestore(workspace, { outs, pull: true })).toBe(true);
+    expect(await canRestore(workspace, { outs: outs.values(), pull: false })).toBe(false);
+    expect(await canRestore(workspace, { outs: outs.values(), pull: true })).toBe(true);
     expect(existsSync(join(rig.root, '.git/mlv/cache'))).toBe(false);
     const tasks = createStorageTasks(workspace.cache());
     await restoreOutputs(workspace, { stage, outs, pull: true, tasks });
@@ -267,7 +278,7 @@ describe('bringing outputs back', () => {
     expect(folder()).toMatchObject({ file: 'file f', m: 'file m', 'out/b': 'file b' });
     const kept = new Map([...outs].map(([at, out]) => [at, { ...out, push: false }]));
     rig.remove('.git/mlv/cache');
-    expect(await canRestore(await rig.reopen(), { outs: kept, pull: true })).toBe(false);
+    expect(await canRestore(await rig.reopen(), { outs: kept.values(), pull: true })).toBe(false);
   });
 });
 

@@ -109,6 +109,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fetch.ts')).fetch,
   },
   {
+    name: 'run-cache list',
+    isStandard: true,
+    summary: 'the results of stages that are known here',
+    load: async () => (await import('./run-cache.ts')).runCacheList,
+  },
+  {
+    name: 'run-cache forget',
+    summary: 'forget known results, so that stages run again',
+    load: async () => (await import('./run-cache.ts')).runCacheForget,
+  },
+  {
     name: 'hooks install',
     summary: 'let git push and git switch look after data',
     load: async () => (await import('./hooks.ts')).hooksInstall,
