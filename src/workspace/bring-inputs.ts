@@ -4,6 +4,7 @@ import type { Stage } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
+import { checkout } from './checkout.ts';
 import { isSelected, readCheckoutRecord } from './checkout-record.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { Workspace } from './open.ts';
@@ -15,7 +16,7 @@ import { contentOf } from './tracked.ts';
 
 /**
  * Brings what a stage reads into the workspace, as far as it is tracked and not there: from the cache, else from remotes. What is there
- * stays as it is. Throws what `pull` does.
+ * stays as it is. Throws what `checkout` and `pull` do.
  */
 export async function bringInputs(
   workspace: Workspace,
@@ -24,7 +25,16 @@ export async function bringInputs(
   // Stages that run beside each other mostly read the same.
   await oneAtATime(workspace, 'inputs', async () => {
     const lacking = [...(await lackingInputs(workspace, stage)).keys()];
-    if (lacking.length > 0) await pull(workspace, { ...options, targets: lacking, cwd: workspace.root });
+    if (lacking.length === 0) return;
+    const wanted = { ...options, targets: lacking, cwd: workspace.root };
+    try {
+      await checkout(workspace, wanted);
+    } catch (error) {
+      // What the cache has needs no remote.
+      const isLacking = error instanceof MlvError && error.kind === 'missing';
+      if (!isLacking || workspace.settings.remotes.size === 0) throw error;
+      await pull(workspace, wanted);
+    }
   });
 }
 
@@ -58,5 +68,7 @@ function isHere(workspace: Workspace, { tracked, selection }: Selected): boolean
   if (statsAt(root) === undefined) return false;
   if (selection === 'all') return selected === 'all';
   // What was deleted by hand counts as recorded to a stage that names it, and so has to be there.
-  return selection.every((inner) => isSelected(selected, inner) && statsAt(`${root}/${treePathToText(inner)}`) !== undefined);
+  return selection.every(
+    (inner) => isSelected(selected, inner) && statsAt(`${root}/${treePathToText(inner)}`) !== undefined,
+  );
 }

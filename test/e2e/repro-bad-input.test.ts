@@ -147,7 +147,7 @@ describe.concurrent('refused before anything runs', () => {
       "four  ✗ stage four reads c, which is not there
       ✗ 1 failed, 1 frozen in TIME
       error: stage four reads c, which is not there
-      hint: Stage three makes c: mlv repro three
+      hint: Stage three makes c, and is frozen: mlv unfreeze three
       "
     `);
   });
@@ -166,24 +166,24 @@ describe.concurrent('refused before anything runs', () => {
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: model, which one makes, is tracked by model.mlv
-      hint: Stop tracking it: "mlv remove model"; or take it out of the stage's outputs.
+          "stderr": "error: model, which stage one makes (mlv.yaml:2), is tracked by model.mlv
+      hint: Stop tracking model, "mlv remove model"; or let the stage write to another place.
       ",
           "stdout": "",
         },
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: data/made, which one makes, is tracked by data.mlv
-      hint: Stop tracking it: "mlv remove data"; or take it out of the stage's outputs.
+          "stderr": "error: data/made, which stage one makes (mlv.yaml:2), lies in data, which is tracked by data.mlv
+      hint: Stop tracking data, "mlv remove data"; or let the stage write to another place.
       ",
           "stdout": "",
         },
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: other, which one makes, is tracked by other/deep.mlv
-      hint: Stop tracking it: "mlv remove other/deep"; or take it out of the stage's outputs.
+          "stderr": "error: other, which stage one makes (mlv.yaml:2), holds other/deep, which is tracked by other/deep.mlv
+      hint: Stop tracking other/deep, "mlv remove other/deep"; or let the stage write to another place.
       ",
           "stdout": "",
         },
@@ -204,16 +204,16 @@ describe.concurrent('refused before anything runs', () => {
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: model, which one makes, is tracked by Git
-      hint: Take it out of Git, the file stays: git rm -r --cached model. Or leave it to Git: "cache: false".
+          "stderr": "error: model, which stage one makes (mlv.yaml:2), is tracked by Git
+      hint: Take it out of Git, the files stay: git rm -r --cached model. Or leave it to Git: "cache: false".
       ",
           "stdout": "",
         },
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: data/y, which one makes, is tracked by Git
-      hint: Take it out of Git, the file stays: git rm -r --cached data/y. Or leave it to Git: "cache: false".
+          "stderr": "error: data, which stage one makes (mlv.yaml:2), holds data/y, which is tracked by Git
+      hint: Take it out of Git, the files stay: git rm -r --cached data. Or leave it to Git: "cache: false".
       ",
           "stdout": "",
         },
@@ -238,16 +238,15 @@ describe.concurrent('refused before anything runs', () => {
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: link cannot be read: it is a symlink, which no output may be
-        link: it is a symlink, which no output may be
-      hint: Mend it, or exclude it with a line in .mlvignore, and run the command again.
+          "stderr": "error: link, which stage one makes (mlv.yaml:2), is a symlink
+      hint: Remove the link (rm link), and let the stage make a file or folder there. Or name in "outs" what the link leads to.
       ",
           "stdout": "",
         },
         {
           "changed": [],
           "code": 1,
-          "stderr": "error: link is a symlink, and one is to make link/x in it
+          "stderr": "error: link is a symlink, and link/x, which stage one makes (mlv.yaml:2), lies in it
       hint: Name the folder that it leads to, or replace the link by a folder.
       ",
           "stdout": "",
@@ -386,12 +385,10 @@ describe.concurrent('failed, with nothing recorded and nothing lost', () => {
         ],
         "code": 1,
         "stderr": "one ▸ runs: never ran
-      one ✗ one did not make b, c
+      one ✗ stage one did not make b, c
       ✗ 1 failed in TIME
-      error: one did not make b, c
-        b
-        c
-      hint: Its command succeeded all the same: write the output there, or mend "outs" in mlv.yaml.
+      error: stage one did not make b, c
+      hint: Its command succeeded all the same: let it write there, or correct "outs" in mlv.yaml, line 2.
       ",
         "stdout": "",
       }
@@ -415,9 +412,9 @@ describe.concurrent('failed, with nothing recorded and nothing lost', () => {
         ],
         "code": 1,
         "stderr": "one ▸ runs: never ran
-      one ✗ in changed while one ran, which reads it: what the outputs were made from is not known
+      one ✗ in changed while stage one ran, which reads it: what the outputs were made from is not known
       ✗ 1 failed in TIME
-      error: in changed while one ran, which reads it: what the outputs were made from is not known
+      error: in changed while stage one ran, which reads it: what the outputs were made from is not known
       hint: A stage must not change what it depends on; let it write an output of its own. If it was you, run it again.
       ",
         "stdout": "",
@@ -438,14 +435,14 @@ describe.concurrent('failed, with nothing recorded and nothing lost', () => {
       {
         "changed": [
           "params.yaml",
-          ".gitignore",
           "a",
-          "mlv.lock",
         ],
-        "code": 0,
+        "code": 1,
         "stderr": "one ▸ runs: never ran
-      one ✓ done in TIME
-      ✓ 1 ran in TIME
+      one ✗ params.yaml changed while stage one ran, which reads it: what the outputs were made from is not known
+      ✗ 1 failed in TIME
+      error: params.yaml changed while stage one ran, which reads it: what the outputs were made from is not known
+      hint: A stage must not change what it depends on; let it write an output of its own. If it was you, run it again.
       ",
         "stdout": "",
       }
@@ -464,11 +461,10 @@ describe.concurrent('failed, with nothing recorded and nothing lost', () => {
         ],
         "code": 1,
         "stderr": "one ▸ runs: never ran
-      one ✗ a cannot be read: it is a symlink, which no output may be
+      one ✗ a, which stage one makes (mlv.yaml:2), is a symlink
       ✗ 1 failed in TIME
-      error: a cannot be read: it is a symlink, which no output may be
-        a: it is a symlink, which no output may be
-      hint: Mend it, or exclude it with a line in .mlvignore, and run the command again.
+      error: a, which stage one makes (mlv.yaml:2), is a symlink
+      hint: Remove the link (rm a), and let the stage make a file or folder there. Or name in "outs" what the link leads to.
       ",
         "stdout": "",
       }
