@@ -32,7 +32,7 @@ const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] 
   ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log']],
   ['Run pipelines', ['stage', 'plan', 'repro', 'freeze', 'unfreeze', 'dag', 'logs', 'metrics', 'params', 'run-cache']],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
-  ['Look after it', ['verify', 'du', 'gc', 'purge']],
+  ['Look after it', ['verify', 'du', 'gc', 'purge', 'run-cache']],
   ['About this installation', ['doctor', 'version', 'root']],
 ];
 

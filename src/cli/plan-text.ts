@@ -34,24 +34,33 @@ export function planData({ reasons, ...planned }: PlannedStage): unknown {
   return { ...planned, reasons: reasons.map((reason) => ({ ...reason, text: staleReasonText(reason) })) };
 }
 
-/** How many stages are to run, or be restored: what `status` ends with. */
+/** How many stages are to be treated how. */
+export function stageCounts(stages: readonly PlannedStage[]): Readonly<Record<Action, number>> {
+  const counts = { run: 0, restore: 0, depends: 0, blocked: 0, skip: 0, frozen: 0 };
+  for (const { action } of stages) counts[action] += 1;
+  return counts;
+}
+
+/** The same in a line: what `status` ends with. */
 export function summaryLine(stages: readonly PlannedStage[], style: Style): string {
-  const of = (...actions: readonly Action[]): number => stages.filter(({ action }) => actions.includes(action)).length;
+  const counts = stageCounts(stages);
   const parts = [
-    [of('run'), 'to run'],
-    [of('restore'), 'to restore'],
-    [of('depends'), 'depending on them'],
-    [of('blocked'), 'blocked'],
+    [counts.run, 'to run'],
+    [counts.restore, 'to restore'],
+    [counts.depends, 'depending on them'],
+    [counts.blocked, 'blocked'],
   ] as const;
   const open = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  if (open.length === 0) return style.good(`${countOf(stages.length, 'stage')}: up to date`);
-  const rest = of('skip', 'frozen');
-  return `${countOf(stages.length, 'stage')}: ${[...open, ...(rest > 0 ? [`${rest} up to date`] : [])].join(', ')}`;
+  const all = countOf(stages.length, 'stage');
+  if (open.length === 0) return style.good(`${all} up to date`);
+  const rest = counts.skip + counts.frozen;
+  return `${all}: ${[...open, ...(rest > 0 ? [`${rest} up to date`] : [])].join(', ')}`;
 }
 
 function whyLines({ action, reasons, after, record }: PlannedStage): string[] {
   const lines = reasons.map(staleReasonText);
-  if (action === 'depends') lines.push(`reads what ${after.map(visible).join(', ')} ${after.length === 1 ? 'makes' : 'make'}`);
+  if (action === 'depends')
+    lines.push(`reads what ${after.map(visible).join(', ')} ${after.length === 1 ? 'makes' : 'make'}`);
   if (record !== undefined) {
     const who = record.producer === undefined ? '' : ` by ${visible(record.producer.name)}`;
     lines.push(`known result${who}, ${record.finished.slice(0, 10)}`);

@@ -51,9 +51,11 @@ function textOf(reason: StaleReason): string {
     case 'output-changed':
       return `changed output ${reason.path} (${versions(reason)})`;
     case 'output-deleted':
+      return `deleted output ${reason.path}`;
+    case 'output-out-of-date':
       break;
   }
-  return `deleted output ${reason.path}`;
+  return `output ${reason.path} is of another version`;
 }
 
 function parameter({ file, key, from, to }: Extract<StaleReason, { type: 'parameter' }>): string {

@@ -7,3 +7,8 @@ export const TRANSFER_OPTIONS = {
   allTags: { type: 'boolean', about: 'the data of all tags' },
   allCommits: { type: 'boolean', about: 'the data of every commit there is' },
 } as const;
+
+/** Of those of them that also carry results of stages. */
+export const RUN_CACHE_OPTION = {
+  runCache: { type: 'boolean', about: 'known results of stages, too' },
+} as const;

@@ -14,7 +14,7 @@ import { repoDirname } from './repo-path.ts';
 import { isPlainText } from './plain-text.ts';
 
 /** Free to change until pipelines are proven. */
-export const LOCK_VERSION = 0;
+const LOCK_VERSION = 0;
 /** A larger one is refused unread. */
 export const MAX_LOCK_BYTES = 64 << 20;
 

@@ -21,6 +21,21 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   schema: 'A pipeline file needs no version: take this out.',
 };
 
+/** What people write, and what it is called here. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  command: 'cmd',
+  commands: 'cmd',
+  run: 'cmd',
+  script: 'cmd',
+  workdir: 'wdir',
+  inputs: 'deps',
+  dependencies: 'deps',
+  outputs: 'outs',
+  parameters: 'params',
+  environment: 'env',
+  variables: 'vars',
+};
+
 /** Throws `pipeline-invalid` for the first value that is not as its schema wants it. `what` names the value. */
 export function checkNode(node: SourceNode, schema: Schema, what: string, options: CheckOptions): void {
   if (options.isRaw && isTemplate(node)) return;
@@ -86,13 +101,17 @@ function mismatch(node: SourceNode, schema: Schema, what: string, source: Pipeli
   const wanted = schema.expects ?? expectation(schema);
   const found =
     node.type === 'scalar' && typeof node.value === 'string' ? JSON.stringify(clip(node.value)) : kindOf(node);
-  const isText = wanted === 'text' && node.type === 'scalar' && node.value !== null;
+  const isText = node.type === 'scalar' && typeof node.value !== 'string' && node.value !== null && takesText(schema);
   return pipelineError(source, node.at, {
     message: `${what} must be ${wanted}, not ${found}`,
     hint: isText
       ? 'Put it in quotes, if the text itself is meant.'
       : 'See docs/pipelines.md for what each field takes.',
   });
+}
+
+function takesText({ type, pattern, anyOf = [] }: Schema): boolean {
+  return (type === 'string' && pattern === undefined) || anyOf.some(takesText);
 }
 
 function expectation({ type, anyOf = [] }: Schema): string {
@@ -115,7 +134,9 @@ function unknownKey(
   source: PipelineSource,
 ): MlvError {
   const known = Object.keys(properties);
-  const guess = nearestName(key, known);
+  const others = Object.keys(OTHER_WORDS).filter((word) => known.includes(OTHER_WORDS[word] ?? ''));
+  const near = nearestName(key, [...known, ...others]);
+  const guess = near !== undefined && Object.hasOwn(OTHER_WORDS, near) ? OTHER_WORDS[near] : near;
   const elsewhere = Object.hasOwn(ELSEWHERE, key) ? ELSEWHERE[key] : undefined;
   return pipelineError(source, at, {
     message: `"${clip(key)}" is not a field of ${name}`,

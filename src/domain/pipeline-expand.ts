@@ -1,6 +1,7 @@
 /** The stages that a stage of `foreach` or `matrix` stands for: what each is called, and what is its own. */
 import type { PipelineSource, SourceEntry, SourceMap, SourceNode } from './pipeline-source.ts';
 import { kindOf, pipelineError } from './pipeline-source.ts';
+import { type Resolving, spend, VALUE_COST } from './template.ts';
 import { scalarText } from './template-text.ts';
 
 /** More in one file are a mistake. */
@@ -41,7 +42,8 @@ export function foreachVariants(node: SourceNode, source: PipelineSource): Varia
 }
 
 /** For each combination of the lists of a map, which is resolved. Throws `pipeline-invalid`, `pipeline-too-large`. */
-export function matrixVariants(node: SourceMap, source: PipelineSource): Variant[] {
+export function matrixVariants(node: SourceMap, resolving: Resolving): Variant[] {
+  const { source } = resolving;
   const axes: (readonly [string, readonly SourceNode[]])[] = [];
   let count = 1;
   for (const [name, { at, value }] of node.entries) {
@@ -78,6 +80,7 @@ export function matrixVariants(node: SourceMap, source: PipelineSource): Variant
       words.push(item.type === 'scalar' ? scalarText(item) : `${name}${place}`);
     }
     const key = words.join('-');
+    spend(resolving, key.length + VALUE_COST * axes.length, node.at);
     const names = new Map<string, SourceNode>([
       ['item', { type: 'map', at: node.at, entries }],
       ['key', textNode(key, node.at)],

@@ -116,7 +116,7 @@ function variantsOf(definition: SourceMap, scope: Scope, reading: Reading): Vari
   const matrix = definition.entries.get('matrix')?.value;
   if (matrix?.type !== 'map') return undefined;
   const resolved = resolveNode(matrix, options, reading);
-  return resolved.type === 'map' ? matrixVariants(resolved, reading.source) : undefined;
+  return resolved.type === 'map' ? matrixVariants(resolved, reading) : undefined;
 }
 
 interface StageGiven {

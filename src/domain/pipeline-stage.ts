@@ -86,11 +86,12 @@ function commandsOf(map: SourceMap, source: PipelineSource): string[] {
   if (commands.length > 0 && commands.every((command) => command.trim() !== '')) return commands;
   throw pipelineError(source, node?.at ?? map.at, {
     message: '"cmd" is empty',
-    hint: 'Write what the stage runs; "cmd: true" does nothing.',
+    hint: 'Write what the stage runs.',
   });
 }
 
 function linesOf(text: string): string[] {
+  if (!text.includes('\n')) return [text];
   const lines = text.match(/(?:[^\n\\]|\\[^])+\\?|\\$/g) ?? [];
   const kept = lines.map((line) => line.trim()).filter((line) => line !== '');
   return kept.length === 0 ? [text] : kept;

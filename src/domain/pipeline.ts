@@ -142,7 +142,7 @@ export interface StageObservation {
 }
 
 /**
- * What is at an output: a version; nothing, though mlv or the stage once put something there; or nothing because it was never brought into
- * this workspace.
+ * What is at an output: a version; nothing, though mlv or the stage once put something there; nothing because it was never brought into this
+ * workspace; or, untouched, what mlv brought there before the lock file named another version.
  */
-export type OutputState = DataVersion | 'deleted' | 'not-checked-out';
+export type OutputState = DataVersion | 'deleted' | 'not-checked-out' | 'out-of-date';

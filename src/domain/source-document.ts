@@ -1,6 +1,6 @@
 /** YAML nodes as values with their places. Imports `yaml`, which is slow to load: reach this file through a dynamic import only. */
-import type { Document, Pair } from 'yaml';
-import { isAlias, isMap, isScalar, isSeq } from 'yaml';
+import type { Alias, Document, Node, Pair } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, visit } from 'yaml';
 import type { SourceEntry, SourceNode, SourceScalar } from './pipeline-source.ts';
 import { keyOf } from './yaml-document.ts';
 
@@ -12,12 +12,13 @@ const MAX_DEPTH = 100;
 export function nodeOfDocument(document: Document): SourceNode | undefined {
   let left = MAX_VALUES;
   let isTooLarge = false;
+  const targets = aliasTargets(document);
 
   function convert(node: unknown, depth: number): SourceNode {
     left -= 1;
     if (left < 0 || depth > MAX_DEPTH) isTooLarge = true;
     if (isTooLarge) return { type: 'scalar', at: 0, value: null };
-    if (isAlias(node)) return convert(node.resolve(document), depth + 1);
+    if (isAlias(node)) return convert(targets.get(node), depth + 1);
     if (isSeq(node))
       return { type: 'list', at: node.range?.[0] ?? 0, items: node.items.map((item) => convert(item, depth + 1)) };
     if (isMap(node)) {
@@ -43,6 +44,19 @@ export function nodeOfDocument(document: Document): SourceNode | undefined {
 
   const node = convert(document.contents, 0);
   return isTooLarge ? undefined : node;
+}
+
+/** What each alias stands for: the package looks through the document for each. */
+function aliasTargets(document: Document): ReadonlyMap<Alias, Node | undefined> {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node | undefined>();
+  visit(document, {
+    Node(_, node) {
+      if (isAlias(node)) targets.set(node, anchors.get(node.source));
+      else if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 function scalarOf(node: unknown): SourceScalar {

@@ -51,14 +51,18 @@ export type StaleReason =
       readonly changedOptions: readonly RepoPath[];
     }
   | { readonly type: 'output-changed'; readonly path: RepoPath; readonly from: DataVersion; readonly to: DataVersion }
-  | { readonly type: 'output-deleted'; readonly path: RepoPath };
+  | { readonly type: 'output-deleted'; readonly path: RepoPath }
+  /** Nobody touched it, and the lock file names another version by now. */
+  | { readonly type: 'output-out-of-date'; readonly path: RepoPath };
+
+type OutputAway = Extract<StaleReason, { type: 'output-deleted' | 'output-out-of-date' }>;
 
 export type StageDecision =
   | { readonly type: 'up-to-date' }
   /** Not looked at: its outputs are taken as they are. */
   | { readonly type: 'frozen' }
-  /** Nothing is wrong but that these outputs were deleted: it has to run only where their content is not at hand any more. */
-  | { readonly type: 'outputs-missing'; readonly paths: readonly RepoPath[] }
+  /** Nothing is wrong but that these outputs are not what was made: it has to run only where that is not at hand any more. */
+  | { readonly type: 'outputs-missing'; readonly reasons: readonly OutputAway[] }
   /** `isRestorable`: a known result may be taken in place of a run. */
   | { readonly type: 'stale'; readonly reasons: readonly StaleReason[]; readonly isRestorable: boolean };
 
@@ -94,8 +98,8 @@ export function decide(given: Given & { readonly isForced: boolean }): StageDeci
     reasons.push(...outputReasons(stage, locked, seen));
   }
   if (reasons.length === 0) return { type: 'up-to-date' };
-  const deleted = reasons.flatMap((reason) => (reason.type === 'output-deleted' ? [reason.path] : []));
-  if (deleted.length === reasons.length) return { type: 'outputs-missing', paths: deleted };
+  const away = reasons.filter(isAway);
+  if (away.length === reasons.length) return { type: 'outputs-missing', reasons: away };
   const isRestorable = !mustRun && !reasons.some(({ type }) => type === 'dependency-missing');
   return { type: 'stale', reasons, isRestorable };
 }
@@ -208,13 +212,17 @@ function outputReasons(stage: Stage, locked: LockedStage, seen: StageObservation
     if (from === undefined) continue;
     if (from.cache !== cache || from.persist !== persist) changedOptions.push(path);
     const to = seen.outs.get(path) ?? 'not-checked-out';
-    if (to === 'deleted') states.push({ type: 'output-deleted', path });
+    if (to === 'deleted' || to === 'out-of-date') states.push({ type: `output-${to}`, path });
     else if (to !== 'not-checked-out' && !isSame(from, to))
       states.push({ type: 'output-changed', path, from: versionOf(from), to: versionOf(to) });
   }
   if (added.length + removed.length + changedOptions.length > 0)
     states.unshift({ type: 'outputs-declared', added, removed, changedOptions });
   return states;
+}
+
+function isAway(reason: StaleReason): reason is OutputAway {
+  return reason.type === 'output-deleted' || reason.type === 'output-out-of-date';
 }
 
 /** Sizes and counts follow from the hash. */

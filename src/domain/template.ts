@@ -26,7 +26,7 @@ export interface ResolveOptions {
 /** What resolving each value costs beside its characters: nothing grows without bound. */
 export const VALUE_COST = 16;
 /** Characters that all stages of one file may come to. */
-export const MAX_RESOLVED = 256 << 20;
+export const MAX_RESOLVED = 64 << 20;
 
 /** A `${…}` in a text. */
 interface Template {
@@ -72,6 +72,7 @@ function resolveText(node: SourceScalar, options: ResolveOptions, resolving: Res
   if (first !== undefined && first.start === 0 && first.end === text.length) {
     const found = lookUp(first, node, options.scope, resolving);
     if (found.type !== 'scalar' && options.takesAny !== true) throw notText(first, node, found, resolving.source);
+    if (found.type === 'scalar') spend(resolving, String(found.value).length, node.at);
     return { ...found, at: node.at };
   }
   const parts: string[] = [];
@@ -157,13 +158,13 @@ function unknownName(
   { step, names, source }: { step: string; names: readonly string[]; source: PipelineSource },
 ): MlvError {
   const guess = nearestName(step, names);
-  const known = names.length === 0 ? 'nothing' : names.slice(0, 10).map(clip).join(', ');
+  const known = names.length === 0 ? 'nothing there' : names.slice(0, 10).map(clip).join(', ');
   return pipelineError(source, at, {
     code: 'template-unknown',
     message: `nothing is called ${clip(step)} in \${${clip(name)}}`,
     hint:
       guess === undefined
-        ? `There is ${known}${names.length > 10 ? ', …' : ''}. Values come from params.yaml and from "vars".`
+        ? `Names come from params.yaml and from "vars": ${known}${names.length > 10 ? ', …' : ''}.`
         : `Did you mean ${guess}?`,
   });
 }

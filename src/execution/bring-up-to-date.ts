@@ -67,6 +67,10 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   if (seen === undefined) throw new Error(`stage ${stage.id} was not looked at`);
   const recorded = locked.get(stage.id);
   const decision = decide({ stage, locked: recorded, seen, isForced: run.forced.has(stage.id) });
+  if (decision.type === 'up-to-date' && recorded !== undefined && isKeptOtherwise(stage, recorded)) {
+    const entry = lockedStage(stage, seen, recorded.outs);
+    await recordStage(workspace, stage, { locked: entry, stages: run.pipeline.stages, outputs: 'as they were' });
+  }
   if (decision.type !== 'outputs-missing' && decision.type !== 'stale') return decision;
   requireRunnable(stage, decision, graph);
   run.reasons.set(stage.id, reasonsOf(decision));
@@ -78,9 +82,10 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
       if (again.type === 'up-to-date') return again;
     }
     if (decision.type === 'outputs-missing' && recorded !== undefined) {
-      const outs = new Map([...recorded.outs].filter(([path]) => decision.paths.includes(path)));
+      const outs = outputsAway(recorded, decision.reasons);
       if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
         await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
+        for (const [path, output] of outs) made.set(path, output);
         return { type: 'restored', record: undefined };
       }
     }
@@ -97,11 +102,24 @@ export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
   return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));
 }
 
+/** Whether it is declared of an output by now where it is pushed to, which changes nothing of it. */
+function isKeptOtherwise(stage: Stage, { outs }: LockedStage): boolean {
+  return stage.outs.some(
+    ({ path, push, remote }) => outs.get(path)?.push !== push || outs.get(path)?.remote !== remote,
+  );
+}
+
+/** What was recorded of the outputs that are not as they were made. */
+export function outputsAway(
+  { outs }: LockedStage,
+  reasons: readonly { readonly path: RepoPath }[],
+): ReadonlyMap<RepoPath, LockedOutput> {
+  return new Map([...outs].filter(([path]) => reasons.some((reason) => reason.path === path)));
+}
+
 /** Why a stage has to run, or would have to. */
 export function reasonsOf(decision: StageDecision): readonly StaleReason[] {
-  if (decision.type === 'stale') return decision.reasons;
-  if (decision.type !== 'outputs-missing') return [];
-  return decision.paths.map((path) => ({ type: 'output-deleted', path }));
+  return decision.type === 'stale' || decision.type === 'outputs-missing' ? decision.reasons : [];
 }
 
 function entryText(entry: LockedStage | undefined): string {
@@ -190,7 +208,11 @@ async function recordMade(
   },
 ): Promise<void> {
   const { stage, seen, outs } = given;
-  await recordStage(workspace, stage, { locked: lockedStage(stage, seen, outs), stages: pipeline.stages });
+  await recordStage(workspace, stage, {
+    locked: lockedStage(stage, seen, outs),
+    stages: pipeline.stages,
+    outputs: 'made',
+  });
   for (const [path, output] of outs) made.set(path, output);
 }
 

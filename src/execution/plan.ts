@@ -11,7 +11,7 @@ import type { VerbOptions } from '../workspace/progress.ts';
 import { canRestore } from '../workspace/restore-outputs.ts';
 import { openRunCache } from '../workspace/run-cache.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
-import { fingerprintOf, reasonsOf } from './bring-up-to-date.ts';
+import { fingerprintOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
 import type { ChosenStages } from './repro.ts';
 import { chooseStages } from './repro.ts';
 
@@ -69,9 +69,11 @@ export async function plan(
     }
     if (known.reasons.some(({ type }) => type === 'dependency-missing')) return { ...known, action: 'blocked' };
     if (decision.type === 'outputs-missing' && recorded !== undefined) {
-      const outs = new Map([...recorded.outs].filter(([path]) => decision.paths.includes(path)));
-      if (await canRestore(workspace, { outs: outs.values(), pull: false, ...verb }))
+      const outs = outputsAway(recorded, decision.reasons);
+      if (await canRestore(workspace, { outs: outs.values(), pull: false, ...verb })) {
+        for (const [path, output] of outs) made.set(path, output);
         return { ...known, action: 'restore', bytes: bytesOf(outs) };
+      }
     }
     if (useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
       const found = await runCache.find(fingerprintOf(stage, seen), { ...verb, stage, pull: false });

@@ -4,9 +4,9 @@ import type { Stage } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, repoDirname } from '../domain/repo-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
+import { findReferences } from './list-tracked.ts';
 import type { Workspace } from './open.ts';
-import { listPointers } from './list-tracked.ts';
-import { pointerPath } from './tracked.ts';
+import { isPointer, pointedAt, pointerPath } from './tracked.ts';
 import { ignoreFileOf, requireOwnIgnoreFile } from './write-pointers.ts';
 
 /**
@@ -32,7 +32,7 @@ export async function checkOutputs(workspace: Workspace, stages: readonly Stage[
       hint: 'Name the folder that it leads to, or replace the link by a folder.',
     });
   }
-  const pointers = listPointers(workspace);
+  const pointers = findReferences(workspace, isPointer).map(pointedAt);
   // By every folder that they are in, too: an output must not hold what a pointer keeps.
   const known = new Map<RepoPath, RepoPath>();
   for (const pointer of pointers) for (let at = pointer; at !== ''; at = repoDirname(at)) known.set(at, pointer);

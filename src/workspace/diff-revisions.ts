@@ -25,6 +25,8 @@ export interface DiffWords {
   readonly paths: readonly string[] | undefined;
   /** Absolute. */
   readonly cwd: string;
+  /** Typed before them, for messages; `mlv diff` where nothing is said. */
+  readonly command?: string | undefined;
 }
 
 /**
@@ -32,7 +34,10 @@ export interface DiffWords {
  * Throws `revision-unknown`, `revision-ambiguous`, `word-ambiguous` for what is both, `no-git`, `no-merge-base`, and for a third revision
  * `usage`.
  */
-export async function readDiffWords(workspace: Workspace, { words, paths, cwd }: DiffWords): Promise<DiffQuestion> {
+export async function readDiffWords(
+  workspace: Workspace,
+  { words, paths, cwd, command = 'mlv diff' }: DiffWords,
+): Promise<DiffQuestion> {
   const git = await workspace.git();
   if (git === undefined) throw noGit();
   const revisions: Revision[] = [];
@@ -42,14 +47,14 @@ export async function readDiffWords(workspace: Workspace, { words, paths, cwd }:
   for (const [index, word] of words.entries()) {
     const revision = await (first[index]?.then((take) => take()) ?? readRevision(git, word));
     if (revision === undefined) break;
-    if (paths === undefined && isPath(word, cwd)) throw isBoth(word);
+    if (paths === undefined && isPath(word, cwd)) throw isBoth(word, command);
     revisions.push(revision);
     rest += 1;
   }
   const pathWords = words.slice(rest);
   for (const word of pathWords)
-    if (paths !== undefined || !isPathOrInside(word, cwd, workspace.root)) throw isNeither(word);
-  return { ...(await sidesOf(git, revisions)), paths: [...pathWords, ...(paths ?? [])] };
+    if (paths !== undefined || !isPathOrInside(word, cwd, workspace.root)) throw isNeither(word, command);
+  return { ...(await sidesOf(git, revisions, command)), paths: [...pathWords, ...(paths ?? [])] };
 }
 
 /** What a promise came to, to be taken later. */
@@ -97,10 +102,11 @@ async function commitOf(git: GitRepository, name: string): Promise<CommitId | un
 async function sidesOf(
   git: GitRepository,
   revisions: readonly Revision[],
+  command: string,
 ): Promise<Pick<DiffQuestion, 'before' | 'after'>> {
   const [one, two] = revisions;
   if (revisions.length > 2 || (two !== undefined && (one?.kind === 'range' || two.kind === 'range')))
-    throw tooMany(revisions.length);
+    throw tooMany(revisions.length, command);
   if (one === undefined) {
     const head = await git.head();
     const before: DiffSide = head === undefined ? { kind: 'nothing' } : { kind: 'commit', commit: head, name: 'HEAD' };
@@ -130,31 +136,31 @@ function isPathOrInside(word: string, cwd: string, root: string): boolean {
   return false;
 }
 
-function isBoth(word: string): MlvError {
+function isBoth(word: string, command: string): MlvError {
   return new MlvError({
     code: 'word-ambiguous',
     kind: 'usage',
     message: `'${word}' is both a revision and a path`,
-    hint: `"mlv diff ${word} --" for the revision, "mlv diff -- ${word}" for the path`,
+    hint: `"${command} ${word} --" for the revision, "${command} -- ${word}" for the path`,
   });
 }
 
-function isNeither(word: string): MlvError {
+function isNeither(word: string, command: string): MlvError {
   return new MlvError({
     code: 'revision-unknown',
     kind: 'missing',
     message: `'${word}' is neither a revision nor a path that is there`,
-    hint: `git log --all --oneline shows the commits; "mlv diff -- ${word}" takes it for a path that was there`,
+    hint: `git log --all --oneline shows the commits; "${command} -- ${word}" takes it for a path that was there`,
   });
 }
 
-function tooMany(count: number): MlvError {
+function tooMany(count: number, command: string): MlvError {
   return new MlvError({
     code: 'usage',
     kind: 'usage',
     message:
-      count > 2 ? 'mlv diff compares two revisions at most' : 'mlv diff takes a range or two revisions, not both',
-    hint: 'mlv diff A B, mlv diff A..B, or mlv diff A...B, which begins where the two parted',
+      count > 2 ? `${command} compares two revisions at most` : `${command} takes a range or two revisions, not both`,
+    hint: `${command} A B, ${command} A..B, or ${command} A...B, which begins where the two parted`,
   });
 }
 

@@ -1,7 +1,9 @@
 import { dirname, join, relative, sep } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { formatLock, MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import type { StageDefinition } from '../domain/pipeline-edit.ts';
 import { pipelineJsonSchema, SCHEMA_FILE } from '../domain/pipeline-json-schema.ts';
+import { stageId } from '../domain/pipeline-stage.ts';
 import type { Stage, StageId } from '../domain/pipeline.ts';
 import { LOCK_FILE, PIPELINE_FILE } from '../domain/pipeline.ts';
 import { relativeTo } from '../domain/relative-path.ts';
@@ -10,7 +12,8 @@ import { joinRepoPath, parseRepoPath, repoDirname } from '../domain/repo-path.ts
 import { makeFolderDurably, readTextFile, removeFileDurably, writeFileDurably } from '../platform/durable-write.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Workspace } from './open.ts';
-import { listPipelineFiles, parsePipelineText, readPipeline } from './pipeline.ts';
+import { listPipelineFiles } from './pipeline-files.ts';
+import { parsePipelineText, readPipeline } from './pipeline.ts';
 import { nearestPipelineFile, selectStages } from './select-stages.ts';
 import { withPointersLock } from './write-pointers.ts';
 
@@ -36,7 +39,6 @@ export interface AddStageOptions {
 }
 
 const MAX_TEXT_BYTES = 16 << 20;
-const MAX_LOCK_TEXT_BYTES = 64 << 20;
 
 /**
  * Adds a stage to the nearest pipeline file upwards from `cwd`, or makes one there. Throws `stage-exists`, and what reading the file does that
@@ -60,7 +62,7 @@ export function addStageTo(workspace: Workspace, options: AddStageOptions): Prom
     const written = new Map<RepoPath, string>([[file, text]]);
     if (before === undefined || text.includes(SCHEMA_FILE)) keepSchema(root, written);
     lock.assertHeld();
-    return finish(workspace, [file === PIPELINE_FILE ? name : `${file}:${name}`], written);
+    return finish(workspace, [stageId(file, name)], written);
   });
 }
 
@@ -73,14 +75,13 @@ export interface EditStagesOptions {
 export function removeStagesFrom(workspace: Workspace, options: EditStagesOptions): Promise<PipelineEdit> {
   return withPointersLock(workspace, async (lock) => {
     const { removeStages } = await import('../domain/pipeline-edit.ts');
-    const { formatLock } = await import('../domain/lock-file.ts');
     const { parseLock } = await import('../domain/lock-document.ts');
     const written = new Map<RepoPath, string | undefined>();
     const chosen = await chooseStages(workspace, options);
     for (const [file, names] of chosen.names) {
       written.set(file, removeStages(readText(workspace.root, file) ?? '', file, [...names]));
       const lockFile = joinRepoPath(repoDirname(file), LOCK_FILE);
-      const locked = readText(workspace.root, lockFile, MAX_LOCK_TEXT_BYTES);
+      const locked = readText(workspace.root, lockFile, MAX_LOCK_BYTES);
       if (locked === undefined) continue;
       const before = parseLock(locked, lockFile);
       const kept = new Map([...before].filter(([name]) => !names.has(groupOf(name))));

@@ -27,6 +27,7 @@ import type { CheckoutRecord } from './checkout-record.ts';
 import { readCheckoutRecord, stateFiles } from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { ignoreRulesFor } from './ignore-rules.ts';
+import { listTracked } from './list-tracked.ts';
 import { lockFileOf } from './locks.ts';
 import type { SeenPaths } from './look-at-files.ts';
 import { lookAtFiles, unreadable } from './look-at-files.ts';
@@ -40,7 +41,6 @@ import { adoptPointer, progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
 import { trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
-import { listTracked } from './list-tracked.ts';
 import { contentOf, trackedOutput } from './tracked.ts';
 
 export interface VersionFinder {
@@ -86,7 +86,7 @@ export function createVersionFinder(
       const output = outputs.get(at);
       if (output !== undefined) return output;
     }
-    return trackedAround(workspace, path);
+    return trackedAround(workspace, path, listed);
   }
 
   /** A folder as it is; `rules` say what is no part of it. */

@@ -11,7 +11,7 @@ import type { Tracked } from './tracked.ts';
 import { contentOf, pointerPath } from './tracked.ts';
 import { inRepository, readReferencesAt, referencesAt } from './version-at.ts';
 
-/** What came of it; `unreadable` are pointers and locks that are none. */
+/** What came of it; `unreadable` are pointers and locks that are none, or tell of the same paths: then nothing is done. */
 export type FollowResult = CheckoutOutcome & { readonly unreadable: readonly MlvError[] };
 
 /**
@@ -26,7 +26,14 @@ export async function followPointers(
   const unreadable: MlvError[] = [];
   const selected: Selected[] = [];
   const all = await readReferences(workspace, (error) => unreadable.push(error));
-  requireApart(all);
+  try {
+    requireApart(all);
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    unreadable.push(error);
+    // Nobody can tell which of two versions belongs there.
+    all.length = 0;
+  }
   const wasTracked = createPreviousPaths(workspace, previous);
   for (const tracked of all) {
     try {

@@ -15,6 +15,7 @@ import { cloneUnreachable, listClones } from './cache-clones.ts';
 import type { Workspace } from './open.ts';
 import { openRepository, openWorkspace } from './open.ts';
 import { isReference, maxReferenceBytes, readReference, REFERENCE_PATHSPECS } from './references.ts';
+import { runRoots } from './run-cache.ts';
 import { hasPointer } from './tracked.ts';
 import type { TransferOptions } from './transfer-scope.ts';
 
@@ -72,6 +73,7 @@ export async function* readCloneRoots(
   more: readonly CommitId[] = [],
 ): AsyncGenerator<GcRoot> {
   const { layout, environment } = workspace;
+  yield* runRoots(workspace);
   if (layout === undefined) {
     yield* workingRoots(workspace.root, { layout: undefined, staged: [] });
     yield* recordedRoots(workspace.ownFolder);

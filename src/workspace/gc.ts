@@ -17,6 +17,7 @@ import type { Workspace } from './open.ts';
 import { openNamedRemote } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
 import { exceptPurged } from './purge-record.ts';
+import { expireRuns } from './run-cache.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** What was used since stays: a command that is under way may be about to name it. */
@@ -91,6 +92,7 @@ export async function gc(workspace: Workspace, options: GcOptions): Promise<GcRe
     const sparse = await rewritePacks(cache, garbage.sparse, { isNeeded: isKept, signal: options.signal });
     if (plan.garbage.blobs > 0) throwAway({ ...garbage, sparse }, collect);
     const restored = isNothing ? 0 : await restoreAgain(workspace, options);
+    expireRuns(workspace);
     const gone = sizeOf(expired);
     expired.forEach(emptyRun);
     return { ...plan, expired: gone, done: true, restored };

@@ -1,9 +1,12 @@
 import { existsSync, lstatSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
-import { temporaryName } from '../platform/durable-write.ts';
+import { LOCK_FILE } from '../domain/pipeline.ts';
+import { parseRepoPath } from '../domain/repo-path.ts';
+import { readTextFile, temporaryName } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
 import { makeFolder } from '../platform/make-folder.ts';
+import { maxReferenceBytes, readReference } from './references.ts';
 import { hasPointer } from './tracked.ts';
 
 /** Where data is written that is no checkout. */
@@ -17,13 +20,13 @@ export interface GetTarget {
 }
 
 /** Judges where data may go, before any of it is read. Throws `target-exists`, `target-refused`. */
-export function getTarget(options: {
+export async function getTarget(options: {
   readonly cwd: string;
   readonly out?: string | undefined;
   /** What it is called, where `out` does not tell. */
   readonly base: string;
   readonly isForced?: boolean | undefined;
-}): GetTarget {
+}): Promise<GetTarget> {
   const { cwd, out, base, isForced = false } = options;
   const wanted = resolve(cwd, out ?? base);
   const isInto = out !== undefined && (out.endsWith('/') || isFolder(wanted));
@@ -32,7 +35,7 @@ export function getTarget(options: {
   const parent = realParent(asked);
   const target = { out: join(parent, basename(asked)), parent, temporary: join(parent, temporaryName()) };
   requireOutside(target.out);
-  requireUntracked(target.out);
+  await requireUntracked(target.out);
   if (lstatSync(target.out, { throwIfNoEntry: false }) === undefined) return target;
   if (!isForced) {
     throw new MlvError({
@@ -100,15 +103,30 @@ function requireOutside(out: string): void {
   throw refused(out, `what is in ${name} belongs to Git and mlv`, 'Choose another place: -o OUT.');
 }
 
-/** What has a pointer, or is inside of what has one, is for checkouts. */
-function requireUntracked(out: string): void {
+/** What has a pointer, is on record as an output in the lock of a folder above, or is inside of either, is for checkouts. */
+async function requireUntracked(out: string): Promise<void> {
   for (let path = out; path !== dirname(path); path = dirname(path)) {
-    if (!hasPointer(path)) continue;
+    const outputs = path === out ? [] : await outputsIn(path);
+    const isAround = (tracked: string): boolean => out === tracked || out.startsWith(`${tracked}/`);
+    const around = hasPointer(path) ? path : outputs.find(isAround);
+    if (around === undefined) continue;
     throw refused(
       out,
-      path === out ? 'it is tracked' : `it is inside ${path}, which is tracked`,
+      around === out ? 'it is tracked' : `it is inside ${around}, which is tracked`,
       '"mlv checkout" writes what is tracked; -o OUT writes to another place.',
     );
+  }
+}
+
+/** Absolute paths of the outputs in and below a folder that its own lock tells of, where that can be read. */
+async function outputsIn(folder: string): Promise<string[]> {
+  try {
+    const lock = parseRepoPath(LOCK_FILE);
+    const text = readTextFile(join(folder, lock), maxReferenceBytes(lock));
+    return text === undefined ? [] : (await readReference(text, lock)).map(({ path }) => join(folder, path));
+  } catch (error) {
+    if (error instanceof MlvError) return [];
+    throw error;
   }
 }
 

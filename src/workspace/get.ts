@@ -56,7 +56,7 @@ export async function get(place: Place, options: GetOptions): Promise<GetResult>
   const around = await trackedAt(place);
   if (around === undefined) throw await notOne(place);
   const base = repoBasename(path);
-  const target = getTarget({ ...options, base });
+  const target = await getTarget({ ...options, base });
   const reader = openVersion(workspace, around.version, options);
   try {
     const file = await fileAt(place, around, reader);

@@ -7,7 +7,7 @@ import { readTextFile } from '../platform/durable-write.ts';
 import type { Workspace } from './open.ts';
 import { isLock, isReference, maxReferenceBytes, readReference, referenceOf } from './references.ts';
 import type { Tracked } from './tracked.ts';
-import { hasPointer, isPointer, pointedAt, readTracked } from './tracked.ts';
+import { hasPointer, pointedAt, readTracked } from './tracked.ts';
 
 /** Takes what holds the marks of a merge, which otherwise is an error: the path whose pointer it is, or the lock file. */
 export type OnConflict = (path: RepoPath) => void;
@@ -31,11 +31,6 @@ export async function listOutputs(workspace: Workspace): Promise<Tracked[]> {
   for (const lock of findReferences(workspace, isLock)) outputs.push(...(await readReferenceFile(workspace, lock)));
   requireApart(outputs);
   return outputs;
-}
-
-/** The paths that have a pointer, whatever is in it. */
-export function listPointers(workspace: Workspace): RepoPath[] {
-  return findReferences(workspace, isPointer).map(pointedAt);
 }
 
 /** Every tracked path; what a pointer tracks its name tells. */
@@ -75,7 +70,7 @@ async function readReferenceFile(workspace: Workspace, file: RepoPath): Promise<
 }
 
 /** Files by which data is tracked, unread. */
-function findReferences(workspace: Workspace, accept: (name: string) => boolean): RepoPath[] {
+export function findReferences(workspace: Workspace, accept: (name: string) => boolean): RepoPath[] {
   const { root, layout } = workspace;
   const found = findFiles(
     { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },

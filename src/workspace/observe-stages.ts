@@ -3,7 +3,8 @@ import { MlvError } from '../domain/errors.ts';
 import type { DataVersion, LockedStage, OutputState, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { readCheckoutRecord } from './checkout-record.ts';
+import type { Content } from './checkout-record.ts';
+import { readCheckoutRecord, sameContent } from './checkout-record.ts';
 import { createVersionFinder } from './find-versions.ts';
 import type { VersionFinder } from './find-versions.ts';
 import type { Workspace } from './open.ts';
@@ -89,16 +90,29 @@ async function outputStates(
   for (const { path, cache } of stage.outs) {
     const output = recorded?.outs.get(path);
     const version = await finder.output(path, output, stage);
-    if (version !== undefined) states.set(path, version);
+    const isAsRecorded = version !== undefined && output !== undefined && isSameVersion(version, output);
+    if (isAsRecorded || (version !== undefined && !cache)) states.set(path, version);
     // What Git keeps it brings, too: nobody but a person takes it away.
     else if (!cache) states.set(path, 'deleted');
     else {
-      const content = output && { type: output.type, hash: output.hash, exec: output.exec === true };
-      const { base, selected } = readCheckoutRecord(workspace, path, content);
-      states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
+      const { base, selected } = readCheckoutRecord(workspace, path, output && contentOfVersion(output));
+      if (version !== undefined)
+        states.set(
+          path,
+          sameContent(base, contentOfVersion(version)) && output !== undefined ? 'out-of-date' : version,
+        );
+      else states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
     }
   }
   return states;
+}
+
+function isSameVersion(a: DataVersion, b: DataVersion): boolean {
+  return sameContent(contentOfVersion(a), contentOfVersion(b));
+}
+
+function contentOfVersion({ type, hash, exec }: DataVersion): Content {
+  return { type, hash, exec: exec === true };
 }
 
 function digestOfText(value: string | undefined) {

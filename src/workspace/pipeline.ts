@@ -1,19 +1,15 @@
-import { existsSync } from 'node:fs';
 import { MlvError } from '../domain/errors.ts';
 import { paramAt } from '../domain/param-value.ts';
 import type { PipelineDocument } from '../domain/pipeline-reader.ts';
 import type { SourceNode } from '../domain/pipeline-source.ts';
 import type { LockedStage, ParamValue, Stage } from '../domain/pipeline.ts';
-import { PIPELINE_FILE } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { parseRepoPath } from '../domain/repo-path.ts';
-import { findFiles } from '../git/find-files.ts';
 import { readSmallFile } from '../platform/durable-write.ts';
 import type { Workspace } from './open.ts';
 import { MAX_PARAM_BYTES, parseParamFile } from './param-file.ts';
 import type { InputDigest, PipelineMemory, RememberedPipeline } from './pipeline-memory.ts';
 import { digestOf, readPipelineMemory, writePipelineMemory } from './pipeline-memory.ts';
-import { hasPointer } from './tracked.ts';
+import { listPipelineFiles } from './pipeline-files.ts';
 
 /** What all pipeline files of a project say. */
 export interface Pipeline {
@@ -70,18 +66,6 @@ export async function readPipeline(workspace: Workspace): Promise<Pipeline> {
 /** What a pipeline file would say with this text. Throws what `readPipelineFile` does. */
 export async function parsePipelineText(workspace: Workspace, file: RepoPath, text: string): Promise<PipelineDocument> {
   return (await parsePipeline(file, createInputs(workspace.root), text)).document;
-}
-
-/** The pipeline files of the project, sorted; those that Git ignores, and those in tracked data, are none. */
-export function listPipelineFiles({ root, layout }: Workspace): RepoPath[] {
-  const found = findFiles(
-    { workTree: root, ...(layout !== undefined && { commonDir: layout.commonDir }) },
-    {
-      accept: (name) => name === PIPELINE_FILE,
-      prune: (folder) => hasPointer(`${root}/${folder}`) || existsSync(`${root}/${folder}/.mlv/config.yaml`),
-    },
-  );
-  return found.map(parseRepoPath);
 }
 
 function emptyPipeline(): Pipeline {

@@ -8,7 +8,6 @@ import type { UploadRoot } from '../storage/upload-plan.ts';
 import type { Workspace } from './open.ts';
 import type { NamedRemote } from './open-remote.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
-import type { VerbOptions } from './progress.ts';
 import type { TransferOptions, WantedVersion } from './transfer-scope.ts';
 import { learnPurges } from './purge-record.ts';
 import type { RemoteMoment } from './pushed-commits.ts';
@@ -65,9 +64,9 @@ export async function push(workspace: Workspace, options: TransferOptions): Prom
 export async function pushVersions(
   workspace: Workspace,
   versions: readonly WantedVersion[],
-  verb: VerbOptions,
+  verb: Pick<TransferOptions, 'remote' | 'jobs' | 'signal' | 'onProgress'>,
 ): Promise<PushResult> {
-  const groups = groupByRemote(workspace, versions, undefined);
+  const groups = groupByRemote(workspace, versions, verb.remote);
   return pushGroups(workspace, groups, { ...verb, targets: [], cwd: workspace.root, withHistory: false });
 }
 

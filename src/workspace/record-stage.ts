@@ -12,14 +12,7 @@ import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
-import {
-  editIgnoreFile,
-  ignoreFileOf,
-  requireOwnIgnoreFile,
-  stage as stageInGit,
-  withPointersLock,
-  writeText,
-} from './write-pointers.ts';
+import { editIgnoreFile, ignoreFileOf, requireOwnIgnoreFile, withPointersLock, writeText } from './write-pointers.ts';
 
 /**
  * Writes what a stage used and made into its `mlv.lock`, durably, and stages that in Git where `core.autostage` says so; entries of
@@ -29,7 +22,17 @@ import {
 export async function recordStage(
   workspace: Workspace,
   stage: Stage,
-  { locked, stages }: { readonly locked: LockedStage; /** Of the whole pipeline. */ readonly stages: readonly Stage[] },
+  {
+    locked,
+    stages,
+    outputs,
+  }: {
+    readonly locked: LockedStage;
+    /** Of the whole pipeline. */
+    readonly stages: readonly Stage[];
+    /** Whether they have just been made or brought, as `locked` says; else nothing in the workspace has changed. */
+    readonly outputs: 'made' | 'as they were';
+  },
 ): Promise<void> {
   const { root } = workspace;
   const lock = lockFileOf(stage);
@@ -39,7 +42,8 @@ export async function recordStage(
     const entries = new Map([...(await readLock(workspace, lock))].filter(([name]) => names.has(name)));
     entries.set(stage.name, locked);
     const text = formatLock(entries, lock);
-    const changed = [...locked.outs].flatMap(([path, output]) => changedRecord(workspace, path, output));
+    const made = outputs === 'made' ? [...locked.outs] : [];
+    const changed = made.flatMap(([path, output]) => changedRecord(workspace, path, output));
     for (const record of changed) announceCheckoutRecord(workspace, record);
     held.assertHeld();
     const files = [lock];
@@ -50,10 +54,17 @@ export async function recordStage(
       if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.push(file);
     }
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
-    await stageInGit(workspace, [...new Set(files)], []);
+    await stageFiles(workspace, [...new Set(files)]);
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
-  clearRunMark(workspace, stage.id);
+  if (outputs === 'made') clearRunMark(workspace, stage.id);
+}
+
+/** Still locked: Git refuses to stage for two at once. What the lock file and the lines in `.gitignore` are is not asked before. */
+async function stageFiles(workspace: Workspace, files: readonly RepoPath[]): Promise<void> {
+  const { prefix, settings } = workspace;
+  if (!settings.values['core.autostage']) return;
+  await (await workspace.git())?.stage(files.map((file) => (prefix === '' ? file : `${prefix}/${file}`)));
 }
 
 /** The record of an output that is there; none where it says so already. */

@@ -35,9 +35,12 @@ export async function readReference(text: string, file: RepoPath, name: string =
     return [{ path, pointer: await parsePointerText(text, name), text }];
   }
   const tracked: Tracked[] = [];
-  for (const [stage, { outs }] of await parseLockText(text, file, name))
-    for (const [path, output] of outs)
+  for (const [stage, { outs }] of await parseLockText(text, file, name)) {
+    for (const [path, output] of outs) {
+      if (path === '') throw projectAsOutput(name, stage);
       if (output.cache) tracked.push(trackedOutput(path, output, { lock: file, stage }));
+    }
+  }
   return tracked;
 }
 
@@ -47,7 +50,7 @@ export function referenceOf({ path, made }: Pick<Tracked, 'path' | 'made'>): Rep
 }
 
 /** The YAML parser is loaded only for a lock that somebody edited, or a merge left its marks in. */
-async function parseLockText(text: string, file: RepoPath, name: string): Promise<LockedStages> {
+export async function parseLockText(text: string, file: RepoPath, name: string = file): Promise<LockedStages> {
   try {
     const plain = parsePlainLock(text, file);
     if (plain !== undefined) return plain;
@@ -64,4 +67,13 @@ async function parseLockText(text: string, file: RepoPath, name: string): Promis
       cause: error,
     });
   }
+}
+
+function projectAsOutput(name: string, stage: string): MlvError {
+  return new MlvError({
+    code: 'lock-invalid',
+    kind: 'corrupt',
+    message: `${name}: stages.${stage}.outs: the project itself is nothing that a stage can make`,
+    hint: `Take the stage away: mlv stage remove ${stage}`,
+  });
 }

@@ -90,7 +90,10 @@ export async function restoreOutputs(
   }
   const selected = tracked.map((each) => ({ tracked: each, selection: 'all' as const, isNamed: false }));
   const { items, failed } = await checkoutSelected(workspace, selected, options);
-  if (failed.length > 0) throw notRestored(stage, failed);
+  // What is never pushed and not here is passed over in silence.
+  const lacking = tracked.filter(({ path }) => items.every((item) => item.path !== path)).map(({ path }) => path);
+  const left = failed.length > 0 ? failed : lacking;
+  if (left.length > 0) throw notRestored(stage, left);
   clearRunMark(workspace, stage.id);
   return items;
 }

@@ -162,7 +162,7 @@ export function expireRuns(workspace: Workspace): void {
 }
 
 /** The outputs of a record, if they are just those that a stage declares; how they are kept the stage says, not the record. */
-export function outputsFor(stage: Stage, { outs }: RunRecord): ReadonlyMap<RepoPath, LockedOutput> | undefined {
+function outputsFor(stage: Stage, { outs }: RunRecord): ReadonlyMap<RepoPath, LockedOutput> | undefined {
   const made = new Map<RepoPath, LockedOutput>();
   for (const { path, cache, persist, push, remote } of stage.outs) {
     const output = outs.get(relativeTo(path, repoDirname(stage.file)));

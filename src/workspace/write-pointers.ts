@@ -135,7 +135,7 @@ export function writeText(file: string, text: string): void {
  * Stages files in Git when the settings say so; and of some tracked paths what belongs to them, where Git does not know the pointer,
  * or the ignore file. Gives back what it staged.
  */
-export async function stage(
+async function stage(
   workspace: Workspace,
   paths: readonly RepoPath[],
   ifUnknown: readonly RepoPath[],

@@ -11,6 +11,7 @@ const command = defineCommand({
     noGit: { type: 'boolean', about: '' },
     desc: { type: 'string', short: 'd', about: '' },
     jobs: { type: 'number', short: 'j', about: '' },
+    outs: { type: 'string', short: 'o', many: true, about: '' },
   },
   example: { command: '', about: '' },
   run: () => Promise.resolve({ data: undefined, text: () => [] }),
@@ -28,6 +29,21 @@ test('gives options and words by name, and leaves out what was not given', () =>
     desc: 'x y',
   });
   expect(parse('--no-git', '-d', 'text')).toEqual({ noGit: true, desc: 'text', rest: [] });
+});
+
+test('an option that may be given again and again is a list; of any other the last one counts', () => {
+  expect(parse('-o', 'a', 'x', '--outs', 'b', '-o=c', '--outs=007')).toEqual({
+    outs: ['a', 'b', 'c', '007'],
+    first: 'x',
+    rest: [],
+  });
+  expect(parse('-o', 'a')).toEqual({ outs: ['a'], rest: [] });
+  expect(parse('-d', 'a', '-d', 'b', '-j', '1', '-j', '2', '--all-tags', '--all-tags')).toEqual({
+    desc: 'b',
+    jobs: 2,
+    allTags: true,
+    rest: [],
+  });
 });
 
 test('keeps words as they were typed', () => {

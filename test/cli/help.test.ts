@@ -54,6 +54,7 @@ Options
       --all-branches  the data of all branches
       --all-tags      the data of all tags
       --all-commits   the data of every commit there is
+      --run-cache     known results of stages, too
 
 With every command
   -C DIR                    work as if started in DIR

@@ -61,7 +61,7 @@ function theirs(stage: DvcStage): unknown {
     commands: typeof stage.cmd === 'string' ? stage.cmd.split('\n').filter((line) => line !== '') : stage.cmd,
     wdir,
     deps: (stage.deps ?? []).map(place).sort(),
-    params: [...params].sort().map(([file, keys]) => ({ file, keys: keys.sort() })),
+    params: [...params].sort(([a], [b]) => (a < b ? -1 : 1)).map(([file, keys]) => ({ file, keys: keys.sort() })),
     outs: [
       ...theirOutputs(stage.outs, 'out', place),
       ...theirOutputs(stage.metrics, 'metric', place),

@@ -346,9 +346,10 @@ describe('resolveSettings', () => {
         'cache.links': ['reflink', 'copy'],
         'cache.packBelow': 'auto',
         remote: undefined,
+        'runCache.trust': 'all',
       },
       remotes: new Map(),
-      entries: ['cache.links', 'cache.packBelow', 'core.autostage'].map(
+      entries: ['cache.links', 'cache.packBelow', 'core.autostage', 'runCache.trust'].map(
         (key) => expect.objectContaining({ key, scope: 'default', origin: 'default' }) as object,
       ),
     });

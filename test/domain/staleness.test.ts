@@ -277,14 +277,17 @@ describe('a stage', () => {
       expect(decide({ stage: frozen, locked, seen: seenOf(), isForced: true })).toEqual({ type: 'frozen' });
   });
 
-  test('whose outputs were deleted, and nothing else, is told apart', () => {
+  test('whose outputs were deleted, or are of another version, and nothing else, is told apart', () => {
     const seen = {
       ...AFTER,
-      outs: new Map([...withOut('model', 'deleted'), ['state' as RepoPath, 'deleted' as const]]),
+      outs: new Map([...withOut('model', 'deleted'), ['state' as RepoPath, 'out-of-date' as const]]),
     };
     expect(decide({ stage: STAGE, locked: LOCKED, seen, isForced: false })).toEqual({
       type: 'outputs-missing',
-      paths: ['model', 'state'],
+      reasons: [
+        { type: 'output-deleted', path: 'model' },
+        { type: 'output-out-of-date', path: 'state' },
+      ],
     });
   });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digestOf } from '../support/trees.ts';
 import { readFolder, writeFiles } from '../support/folders.ts';
-import { runGit } from '../support/hooks.ts';
+import { runGit, writeScript } from '../support/hooks.ts';
 import { BIN, makeMlvRig, type MlvRig } from '../support/mlv.ts';
 import { recordOutputs } from '../support/outputs.ts';
 import { shareProject, type SharedProject } from '../support/shared-project.ts';
@@ -73,6 +73,9 @@ describe('outputs', () => {
     expect(await told(rig, root, ['cat', 'model', '--rev', 'HEAD'])).toBe('first model');
     await told(rig, root, ['get', 'sub/pred', '-o', join(rig.folder, 'got')]);
     expect(readFolder(join(rig.folder, 'got'))).toEqual({ x: 'file x1', y: 'file y1' });
+    expect(await refusal(rig, root, ['get', 'model', '-o', 'sub/pred/y', '--force'])).toContain(
+      `it is inside ${join(root, 'sub/pred')}, which is tracked`,
+    );
     expect(await told(rig, root, ['du'])).toContain('sub/pred');
     expect(await told(rig, root, ['verify'])).toContain('sound');
 
@@ -232,20 +235,18 @@ describe('outputs', () => {
 });
 
 describe('hooks', () => {
+  function installHooks(root: string): void {
+    const program = `'${process.execPath}' '${BIN}' --no-progress`;
+    for (const hook of ['pre-push', 'post-checkout', 'pre-commit'])
+      writeScript(join(root, '.git/hooks', hook), `#!/bin/sh\nexec ${program} hooks run ${hook} -- "$@"\n`);
+  }
+
   async function withHooks(name: string) {
     const shared = await project(name);
     const bare = join(rig.folder, `${name}.git`);
     shared.git('init', '--quiet', '--bare', bare);
     shared.git('remote', 'add', 'origin', bare);
-    const hook = join(shared.root, '.git/hooks');
-    for (const each of ['pre-push', 'post-checkout', 'pre-commit'])
-      writeFileSync(
-        join(hook, each),
-        `#!/bin/sh\nexec '${process.execPath}' '${BIN}' --no-progress hooks run ${each} -- "$@"\n`,
-        {
-          mode: 0o755,
-        },
-      );
+    installHooks(shared.root);
     return shared;
   }
 
@@ -280,6 +281,21 @@ describe('hooks', () => {
     writeFiles(root, { code: '' });
     shared.git('add', 'code');
     expect(runGit(rig, root, ['commit', '-m', 'code']).output).toMatch(/sub\/pred\n {2}mlv repro makes again/);
+  });
+
+  test('a checkout brings no outputs that were not wanted here before', async () => {
+    const shared = await withHooks('unwanted');
+    writeFiles(shared.root, { model: 'second model' });
+    await shared.record();
+    await told(rig, shared.root, ['push']);
+    const { root } = shared.clone('unwanted-clone');
+    await told(rig, root, ['fetch', '--all-commits']);
+    installHooks(root);
+    expect(runGit(rig, root, ['checkout', '--quiet', 'HEAD~1'])).toEqual({ code: 0, output: '' });
+    expect(visibleFiles(root)).toEqual({});
+    await told(rig, root, ['checkout', 'model']);
+    expect(runGit(rig, root, ['checkout', '--quiet', 'main']).output).toContain('mlv: model  1 file written');
+    expect(visibleFiles(root)).toEqual({ model: 'file second model' });
   });
 });
 
@@ -338,6 +354,10 @@ describe('gc', () => {
     await make('theirs');
     const theirs = readFileSync(join(root, 'mlv.lock'), 'utf8');
     await make('work tree');
+    // Neither in the index, nor known as checked out.
+    writeFiles(root, { 'new/model': 'untracked' });
+    await recordOutputs(rig, shared, { train: { 'new/model': {} } }, 'new/mlv.lock');
+    rmSync(join(root, '.git/mlv/checkout'), { recursive: true });
     const all = [
       'history',
       'tagged',
@@ -350,8 +370,9 @@ describe('gc', () => {
       'index',
       'ours',
       'theirs',
+      'untracked',
     ];
-    const always = ['tagged', 'reserved', 'linked', 'head', 'reflog', 'stashed', 'index', 'work tree'];
+    const always = ['tagged', 'reserved', 'linked', 'head', 'reflog', 'stashed', 'index', 'untracked', 'work tree'];
 
     age(root);
     expect(held(root, [...all, 'work tree'])).toEqual([...all, 'work tree']);

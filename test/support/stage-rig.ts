@@ -125,7 +125,7 @@ export async function makeStageRig(environment: Readonly<Record<string, string>>
       const deps = new Map([...seen.deps].flatMap(([path, version]) => (version ? [[path, version] as const] : [])));
       const { commands, wdir } = stage;
       const locked = { commands, wdir, deps, params: seen.params, env: seen.env, tools: seen.tools, outs };
-      await recordStage(workspace, stage, { locked, stages: [stage] });
+      await recordStage(workspace, stage, { locked, outputs: 'made', stages: [stage] });
       return locked;
     },
     reopen: open,

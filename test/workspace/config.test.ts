@@ -41,11 +41,13 @@ test('lists what holds, and where it comes from', async () => {
 cache.packBelow  4096
 core.autostage   false
 remote           archive
+runCache.trust   all
 `);
   expect(await config('--show-origin')).toBe(`cache.links      symlink,copy  clone: .git/mlv/config.yaml:3
 cache.packBelow  4096          user: /tmp/p1/config/mlv/config.yaml:3
 core.autostage   false         tracked: .mlv/config.yaml:4
 remote           archive       environment: MLV_REMOTE
+runCache.trust   all           default
 `);
   expect(await config('cache.links')).toBe('symlink,copy\n');
   expect(await config('cache.links', '--show-origin')).toBe(

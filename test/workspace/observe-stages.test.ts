@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DataVersion, Stage, StageId } from '../../src/domain/pipeline.ts';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
+import { openStatCache } from '../../src/storage/stat-cache.ts';
 import { add } from '../../src/workspace/add.ts';
 import { changedDependencies, dependencyRewritten, observeStages } from '../../src/workspace/observe-stages.ts';
 import { executable, manyFiles } from '../support/folders.ts';
@@ -45,6 +46,27 @@ describe('single files', () => {
     chmodSync(join(rig.root, 'b.txt'), 0o755);
     expect(changedDependencies(before, await rig.observe(stage))).toEqual(['a.txt', 'b.txt']);
     expect(dependencyRewritten(stage, ['a.txt' as RepoPath])).toMatchObject({ code: 'dependency-rewritten' });
+  });
+
+  test('of other stages are still remembered after a look at one of them, and forgotten once no stage has them', async () => {
+    rig.write({ 'a.txt': 'a', 'b.txt': 'b' });
+    const [a, b] = [makeStage('a', { deps: ['a.txt'] }), makeStage('b', { deps: ['b.txt'] })];
+    const look = (stages: readonly Stage[], all: readonly Stage[]) => {
+      const pipeline = { stages: all, paramsOf: () => new Map() };
+      return observeStages(rig.workspace, { stages, pipeline, locked: new Map(), tasks: rig.tasks });
+    };
+    const remembered = (): string[] =>
+      (openStatCache(join(rig.root, '.git/mlv/state/pipelines'))?.blocks ?? []).flatMap(({ first, last }) => [
+        first,
+        last,
+      ]);
+    await look([a, b], [a, b]);
+    rig.write({ 'a.txt': 'changed' });
+    await look([a], [a, b]);
+    expect(remembered()).toEqual(['a.txt', 'b.txt']);
+    rig.write({ 'a.txt': 'again' });
+    await look([a], [a]);
+    expect(remembered()).toEqual(['a.txt', 'a.txt']);
   });
 
   test('behind a symlink are what it leads to, in the project or outside', async () => {

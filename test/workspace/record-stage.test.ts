@@ -89,11 +89,11 @@ stages:
     for (const stage of [b, a]) {
       rig.write({ [`sub/${stage.name}`]: stage.name });
       const locked = lockedOf(stage, await store(stage));
-      await recordStage(rig.workspace, stage, { locked, stages });
+      await recordStage(rig.workspace, stage, { outputs: 'made', locked, stages });
     }
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a', 'sub/mlv.yaml:b']);
     expect(existsSync(join(rig.root, 'mlv.lock'))).toBe(false);
-    await recordStage(rig.workspace, a, { locked: lockedOf(a, await store(a)), stages: [a] });
+    await recordStage(rig.workspace, a, { outputs: 'made', locked: lockedOf(a, await store(a)), stages: [a] });
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a']);
   });
 
@@ -102,15 +102,17 @@ stages:
     const locked = await rig.run(stage, { a: 'a' });
     const conflict = `<<<<<<< ours\n${read('mlv.lock')}=======\n>>>>>>> theirs\n`;
     rig.write({ 'mlv.lock': conflict });
-    const recorded = recordStage(rig.workspace, stage, { locked, stages: [stage] });
+    const recorded = recordStage(rig.workspace, stage, { outputs: 'made', locked, stages: [stage] });
     await expect(recorded).rejects.toMatchObject({ code: 'lock-conflict' });
     expect(read('mlv.lock')).toBe(conflict);
     rmSync(join(rig.root, 'mlv.lock'));
     symlinkSync('elsewhere', join(rig.root, 'mlv.lock'));
     await expect(readLocks(rig.workspace)).resolves.toEqual(new Map());
-    await expect(recordStage(rig.workspace, stage, { locked, stages: [stage] })).rejects.toMatchObject({
-      code: 'lock-linked',
-    });
+    await expect(recordStage(rig.workspace, stage, { outputs: 'made', locked, stages: [stage] })).rejects.toMatchObject(
+      {
+        code: 'lock-linked',
+      },
+    );
   });
 
   test('stages that end together are all recorded', async () => {
@@ -118,7 +120,11 @@ stages:
     await Promise.all(
       stages.map(async (stage) => {
         rig.write({ [stage.name]: stage.name });
-        await recordStage(rig.workspace, stage, { locked: lockedOf(stage, await store(stage)), stages });
+        await recordStage(rig.workspace, stage, {
+          outputs: 'made',
+          locked: lockedOf(stage, await store(stage)),
+          stages,
+        });
       }),
     );
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['a', 'b', 'c', 'd']);
@@ -224,14 +230,14 @@ describe('bringing outputs back', () => {
     expect(folder()).toMatchObject({ 'out/a': 'file two', 'out/c': 'file c', file: 'file two', m: 'file 2' });
     expect(folder()).not.toHaveProperty('out/b');
     expect(['edited', 'edited too'].map(inCache)).toEqual([true, true]);
-    await recordStage(rig.workspace, stage, { locked: two, stages: [stage] });
+    await recordStage(rig.workspace, stage, { outputs: 'made', locked: two, stages: [stage] });
     const { outs } = await rig.observe(stage);
     expect(outs.get(path('out'))).toMatchObject({ hash: two.outs.get(path('out'))?.hash });
   });
 
   test('is possible where the cache has all of them, or a remote', async () => {
     const { outs } = await rig.run(stage, { ...manyFiles(5, 'out/'), file: 'f', m: 'm' });
-    const at = { outs, pull: false };
+    const at = { outs: [...outs.values()], pull: false };
     expect(await canRestore(rig.workspace, at)).toBe(true);
     rig.remove('.git/mlv/cache');
     const workspace = await rig.reopen();
@@ -240,6 +246,17 @@ describe('bringing outputs back', () => {
     rig.remove('out', 'file', 'm');
     const gone = restoreOutputs(workspace, { stage, outs, pull: false, tasks: rig.tasks });
     await expect(gone).rejects.toMatchObject({ code: 'outputs-not-restored' });
+  });
+
+  test('what is never pushed is brought back where it is, and missed where it is not', async () => {
+    const own = makeStage('own', { outs: [{ path: 'file', push: false }] });
+    const { outs } = await rig.run(own, { file: 'f' });
+    const bring = () => restoreOutputs(rig.workspace, { stage: own, outs, pull: false, tasks: rig.tasks });
+    rig.remove('file');
+    await bring();
+    expect(read('file')).toBe('f');
+    rig.remove('file', `.git/mlv/cache/b3/${digestOf('f').slice(0, 2)}`);
+    await expect(bring()).rejects.toMatchObject({ code: 'outputs-not-restored', items: ['file'] });
   });
 
   test('from a remote, where that is allowed', async () => {
@@ -258,8 +275,8 @@ describe('bringing outputs back', () => {
     await push(before, { targets: [], cwd: rig.root });
     rig.remove('.git/mlv/cache', 'out', 'file', 'm');
     const workspace = await rig.reopen();
-    expect(await canRestore(workspace, { outs, pull: false })).toBe(false);
-    expect(await canRestore(workspace, { outs, pull: true })).toBe(true);
+    expect(await canRestore(workspace, { outs: outs.values(), pull: false })).toBe(false);
+    expect(await canRestore(workspace, { outs: outs.values(), pull: true })).toBe(true);
     expect(existsSync(join(rig.root, '.git/mlv/cache'))).toBe(false);
     const tasks = createStorageTasks(workspace.cache());
     await restoreOutputs(workspace, { stage, outs, pull: true, tasks });
@@ -267,7 +284,7 @@ describe('bringing outputs back', () => {
     expect(folder()).toMatchObject({ file: 'file f', m: 'file m', 'out/b': 'file b' });
     const kept = new Map([...outs].map(([at, out]) => [at, { ...out, push: false }]));
     rig.remove('.git/mlv/cache');
-    expect(await canRestore(await rig.reopen(), { outs: kept, pull: true })).toBe(false);
+    expect(await canRestore(await rig.reopen(), { outs: kept.values(), pull: true })).toBe(false);
   });
 });
 

@@ -2,14 +2,13 @@ import { MlvError } from '../../domain/errors.ts';
 import { gc as collect, undoGc } from '../../workspace/gc.ts';
 import { defineCommand } from '../command.ts';
 import { confirmed } from '../confirm.ts';
+import { durationOf } from '../duration.ts';
 import { createStyle } from '../format.ts';
 import type { RemoteGcPlan } from '../../storage/collect-remote.ts';
 import { gcLines, gcPlanLines, remoteGcLines, remoteGcPlanLines, undoLines } from '../gc-text.ts';
 import { TRANSFER_OPTIONS } from '../transfer-options.ts';
 
 const { rev, allBranches, allTags, allCommits } = TRANSFER_OPTIONS;
-const UNITS: Readonly<Record<string, number>> = { h: 1, d: 24, w: 7 * 24 };
-const HOUR_MS = 60 * 60 * 1000;
 
 export const gc = defineCommand({
   details: [
@@ -41,7 +40,11 @@ export const gc = defineCommand({
     const confirm = async (lines: readonly string[]): Promise<boolean> =>
       yes === true ||
       confirmed(ask, { lines, question: 'Throw it away?', command: 'gc', nothing: 'nothing was thrown away' });
-    const options = { ...args, ...verb, keepWithin: keepWithin === undefined ? undefined : durationOf(keepWithin) };
+    const options = {
+      ...args,
+      ...verb,
+      keepWithin: keepWithin === undefined ? undefined : durationOf(keepWithin, '--keep-within'),
+    };
     const isDry = args.dryRun === true;
     if (remote !== undefined) {
       const { gcRemote } = await import('../../workspace/gc-remote.ts');
@@ -56,18 +59,6 @@ export const gc = defineCommand({
     return { data: result, text: (style) => gcLines(result, style, { isDry }), isAnswer: isDry };
   },
 });
-
-/** `90d` in milliseconds. Throws `usage`. */
-function durationOf(text: string): number {
-  const [, count, unit = ''] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
-  if (count !== undefined) return Number(count) * (UNITS[unit] ?? 0) * HOUR_MS;
-  throw new MlvError({
-    code: 'usage',
-    kind: 'usage',
-    message: `--keep-within ${JSON.stringify(text)} is not a time`,
-    hint: 'A number of days, weeks or hours: --keep-within 90d',
-  });
-}
 
 function notForRemotes(): MlvError {
   return new MlvError({

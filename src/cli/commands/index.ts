@@ -109,6 +109,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fetch.ts')).fetch,
   },
   {
+    name: 'run-cache list',
+    isStandard: true,
+    summary: 'the results of stages that are known here',
+    load: async () => (await import('./run-cache.ts')).runCacheList,
+  },
+  {
+    name: 'run-cache forget',
+    summary: 'forget known results, so that stages run again',
+    load: async () => (await import('./run-cache.ts')).runCacheForget,
+  },
+  {
     name: 'hooks install',
     summary: 'let git push and git switch look after data',
     load: async () => (await import('./hooks.ts')).hooksInstall,
@@ -143,6 +154,23 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'get',
     summary: 'write a tracked file or folder to another place, likewise',
     load: async () => (await import('./get.ts')).get,
+  },
+  {
+    name: 'metrics show',
+    isStandard: true,
+    summary: 'the metrics, here or at any revision',
+    load: async () => (await import('./metrics.ts')).metricsShow,
+  },
+  {
+    name: 'metrics diff',
+    summary: 'which metrics differ between versions',
+    load: async () => (await import('./metrics.ts')).metricsDiff,
+  },
+  {
+    name: 'params diff',
+    isStandard: true,
+    summary: 'which parameters differ between versions',
+    load: async () => (await import('./params.ts')).paramsDiff,
   },
   {
     name: 'verify',

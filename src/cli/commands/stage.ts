@@ -23,8 +23,8 @@ export const stageAdd = defineCommand({
       type: 'string',
       short: 'p',
       many: true,
-      value: '[FILE:]KEY,…',
-      about: 'parameters, of params.yaml or of FILE; FILE: alone for all of them',
+      value: '[FILE:]KEYS',
+      about: 'a,b of params.yaml or FILE; FILE: for all',
     },
     metrics: { type: 'string', short: 'm', many: true, value: 'PATH', about: 'a file of numbers that it makes' },
     metricsNoCache: { type: 'string', short: 'M', many: true, value: 'PATH', about: 'one that Git keeps' },
@@ -35,8 +35,8 @@ export const stageAdd = defineCommand({
     force: { type: 'boolean', short: 'f', about: 'replace a stage of that name' },
   },
   example: {
-    command: 'mlv stage add train -d train.py -d data -p lr,epochs -o model.pkl -M metrics.json -- python train.py',
-    about: 'A stage that makes a model and its metrics',
+    command: 'mlv stage add train -d data -p lr,epochs -o model.pkl -- python train.py',
+    about: 'A stage that makes a model of data and two parameters',
   },
   async run(args, { cwd, open }) {
     const { addStageTo } = await import('../../workspace/edit-pipeline.ts');

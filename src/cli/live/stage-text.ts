@@ -47,7 +47,7 @@ export function outcomeText(outcome: StageOutcome): string {
 }
 
 /** `4 ran, 1 restored, 95 up to date`; undefined where there is nothing to count. */
-export function countsText(counts: StageCounts): string | undefined {
+function countsText(counts: StageCounts): string | undefined {
   const parts = [
     [counts.failed, 'failed'],
     [counts.ran, 'ran'],
