@@ -19,10 +19,11 @@ import type { Pipeline } from '../workspace/pipeline.ts';
 import { prepareOutputs } from '../workspace/prepare-outputs.ts';
 import { recordStage } from '../workspace/record-stage.ts';
 import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
-import type { RunCache } from '../workspace/run-cache.ts';
+import type { RunCache, RunOrigin } from '../workspace/run-cache.ts';
 import { describeRun } from '../workspace/run-cache.ts';
 import { fetchRuns } from '../workspace/run-transfer.ts';
 import { markRunEnded } from '../workspace/run-marks.ts';
+import type { Staging } from '../workspace/staging.ts';
 import { storeOutputs } from '../workspace/store-outputs.ts';
 import type { StorageTasks } from '../workspace/task-runner.ts';
 import { runStage } from './local-runner.ts';
@@ -36,6 +37,9 @@ export interface Run {
   readonly graph: StageGraph;
   readonly tasks: StorageTasks;
   readonly runCache: RunCache;
+  readonly staging: Staging;
+  /** Who runs it, asked once. */
+  readonly origin: () => Promise<RunOrigin>;
   /** What lock files said when the run began. */
   readonly locked: ReadonlyMap<StageId, LockedStage>;
   /** What stages found then. */
@@ -69,7 +73,12 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   const decision = decide({ stage, locked: recorded, seen, isForced: run.forced.has(stage.id) });
   if (decision.type === 'up-to-date' && recorded !== undefined && isKeptOtherwise(stage, recorded)) {
     const entry = lockedStage(stage, seen, recorded.outs);
-    await recordStage(workspace, stage, { locked: entry, stages: run.pipeline.stages, outputs: 'as they were' });
+    await recordStage(workspace, stage, {
+      locked: entry,
+      stages: run.pipeline.stages,
+      outputs: 'as they were',
+      staging: run.staging,
+    });
   }
   if (decision.type !== 'outputs-missing' && decision.type !== 'stale') return decision;
   requireRunnable(stage, decision, graph);
@@ -195,12 +204,20 @@ async function runHere(
   const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
   await recordMade(run, { stage, seen, outs });
   if (!stage.alwaysChanged)
-    runCache.put(await describeRun(workspace, { stage, fingerprint: fingerprintOf(stage, seen), outs, seconds }));
+    runCache.put(
+      await describeRun(workspace, {
+        stage,
+        fingerprint: fingerprintOf(stage, seen),
+        outs,
+        seconds,
+        origin: await run.origin(),
+      }),
+    );
   return { seconds };
 }
 
 async function recordMade(
-  { workspace, pipeline, made }: Run,
+  { workspace, pipeline, made, staging }: Run,
   given: {
     readonly stage: Stage;
     readonly seen: StageObservation;
@@ -212,6 +229,7 @@ async function recordMade(
     locked: lockedStage(stage, seen, outs),
     stages: pipeline.stages,
     outputs: 'made',
+    staging,
   });
   for (const [path, output] of outs) made.set(path, output);
 }

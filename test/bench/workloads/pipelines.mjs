@@ -42,7 +42,7 @@ async function nothingToDo(bench, { folder, env, dvc, count }) {
     throw new WrongResult('not everything is up to date');
 
   const contenders = [
-    async () => [{ name: 'node -e 0', ...(await timed(process.execPath, ['-e', '0'], repo, env)) }],
+    async () => timesOf('node -e 0', await timed(process.execPath, ['-e', '0'], repo, env)),
     async () => timesOf('mlv repro', await timed(process.execPath, [MLV, 'repro'], repo, env)),
     async () => timesOf('mlv plan', await timed(process.execPath, [MLV, 'plan'], repo, env)),
   ];
@@ -51,7 +51,7 @@ async function nothingToDo(bench, { folder, env, dvc, count }) {
     writeInputs(made, chain);
     writeFileSync(join(made, 'Makefile'), makefile(chain));
     execFileSync('make', ['--silent', '-j', '4'], { cwd: made });
-    contenders.push(async () => timesOf('make', await timed('make', [], made, env)));
+    contenders.push(async () => [{ name: 'make', seconds: (await timed('make', [], made, env)).seconds }]);
   }
   if (dvc !== undefined) {
     const other = join(folder, `dvc-${count}`);
@@ -161,7 +161,7 @@ function writeInputs(root, stages) {
 function declare(stages) {
   const list = (key, paths) =>
     paths.length === 0 ? '' : `    ${key}:\n${paths.map((path) => `    - ${path}\n`).join('')}`;
-  return `stages:\n${stages.map(({ name, cmd, deps, outs }) => `  "${name}":\n    cmd: ${cmd}\n${list('deps', deps)}${list('outs', outs)}`).join('')}`;
+  return `stages:\n${stages.map(({ name, cmd, deps, outs }) => `  "${name}":\n    cmd: ${JSON.stringify(cmd)}\n${list('deps', deps)}${list('outs', outs)}`).join('')}`;
 }
 
 function makefile(stages) {
