@@ -86,7 +86,7 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   return withStageClaim(workspace, stage.id, { command: 'mlv repro', ...workspace.locks }, async (claim) => {
     // Another mlv may have run it just now.
     const now = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
-    if (entryText(now) !== entryText(recorded)) {
+    if (now !== recorded && entryText(now) !== entryText(recorded)) {
       const again = decide({ stage, locked: now, seen: await observe(run, stage), isForced: run.forced.has(stage.id) });
       if (again.type === 'up-to-date') return again;
     }

@@ -7,7 +7,7 @@ import { repoBasename } from '../domain/repo-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { announceCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
-import { lockFileOf, readLock } from './locks.ts';
+import { lockFileOf, noteLock, readLock } from './locks.ts';
 import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
@@ -59,6 +59,7 @@ export async function recordStage(
       if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.add(file);
     }
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
+    noteLock(workspace, lock, { text, stages: entries });
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
   if (outputs === 'made') clearRunMark(workspace, stage.id);
