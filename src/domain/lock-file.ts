@@ -26,35 +26,47 @@ export type LockNode = ParamValue | readonly LockNode[] | ReadonlyMap<string, Lo
 
 const HEAD = '# What each stage last used and made. Written by mlv; belongs into Git.\n';
 
+/** Of stages as they were written last: a run writes the file anew for each of its stages, which leaves the others as they are. */
+const written = new WeakMap<LockedStage, { readonly folder: RepoPath; readonly name: string; readonly text: string }>();
+
 /** The text of the lock file at `path`, stages and paths sorted, which are relative to its folder. */
 export function formatLock(stages: LockedStages, path: RepoPath): string {
   const folder = repoDirname(path);
-  const lines: string[] = [];
-  for (const [name, stage] of [...stages].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const [first = ''] = stage.commands;
-    lines.push(`  ${text(name)}:`);
-    if (stage.commands.length === 1) lines.push(`    cmd: ${text(first)}`);
-    else lines.push('    cmd:', ...stage.commands.map((command) => `      - ${text(command)}`));
-    if (stage.wdir !== folder) lines.push(`    wdir: ${text(relativeTo(stage.wdir, folder))}`);
-    lines.push(...section('deps', stage.deps, ([dep, version]) => [pathLine(dep, folder, formatVersion(version))]));
-    lines.push(
-      ...section('params', stage.params, ([file, values]) => {
-        const keys = [...values].sort(([a], [b]) => (a < b ? -1 : 1));
-        const entries = keys.map(([key, value]) => `        ${text(key)}: ${formatValue(value)}`);
-        return entries.length === 0 ? [pathLine(file, folder, '{}')] : [pathLine(file, folder), ...entries];
-      }),
-    );
-    lines.push(
-      ...section('env', stage.env, ([variable, digest]) => [
-        `      ${text(variable)}: ${digest === null ? 'null' : formatDigest(digest)}`,
-      ]),
-    );
-    lines.push(...section('tools', stage.tools, ([tool, version]) => [`      ${text(tool)}: ${text(version)}`]));
-    if (stage.image !== undefined) lines.push(`    image: ${text(stage.image)}`);
-    lines.push(...section('outs', stage.outs, ([out, version]) => [pathLine(out, folder, formatVersion(version))]));
-  }
-  const body = lines.length === 0 ? 'stages: {}\n' : `stages:\n${lines.join('\n')}\n`;
-  return `${HEAD}version: ${LOCK_VERSION}\n${body}`;
+  const texts = [...stages]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, stage]) => {
+      const before = written.get(stage);
+      if (before !== undefined && before.folder === folder && before.name === name) return before.text;
+      const entry = { folder, name, text: formatStage(name, stage, folder) };
+      written.set(stage, entry);
+      return entry.text;
+    });
+  return `${HEAD}version: ${LOCK_VERSION}\n${texts.length === 0 ? 'stages: {}\n' : `stages:\n${texts.join('')}`}`;
+}
+
+function formatStage(name: string, stage: LockedStage, folder: RepoPath): string {
+  const [first = ''] = stage.commands;
+  const lines = [`  ${text(name)}:`];
+  if (stage.commands.length === 1) lines.push(`    cmd: ${text(first)}`);
+  else lines.push('    cmd:', ...stage.commands.map((command) => `      - ${text(command)}`));
+  if (stage.wdir !== folder) lines.push(`    wdir: ${text(relativeTo(stage.wdir, folder))}`);
+  lines.push(...section('deps', stage.deps, ([dep, version]) => [pathLine(dep, folder, formatVersion(version))]));
+  lines.push(
+    ...section('params', stage.params, ([file, values]) => {
+      const keys = [...values].sort(([a], [b]) => (a < b ? -1 : 1));
+      const entries = keys.map(([key, value]) => `        ${text(key)}: ${formatValue(value)}`);
+      return entries.length === 0 ? [pathLine(file, folder, '{}')] : [pathLine(file, folder), ...entries];
+    }),
+  );
+  lines.push(
+    ...section('env', stage.env, ([variable, digest]) => [
+      `      ${text(variable)}: ${digest === null ? 'null' : formatDigest(digest)}`,
+    ]),
+  );
+  lines.push(...section('tools', stage.tools, ([tool, version]) => [`      ${text(tool)}: ${text(version)}`]));
+  if (stage.image !== undefined) lines.push(`    image: ${text(stage.image)}`);
+  lines.push(...section('outs', stage.outs, ([out, version]) => [pathLine(out, folder, formatVersion(version))]));
+  return `${lines.join('\n')}\n`;
 }
 
 /** Parses a lock file that is written as `formatLock` writes it. Undefined for any other text. Throws `lock-invalid`, `lock-version`. */

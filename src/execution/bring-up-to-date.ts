@@ -19,10 +19,11 @@ import type { Pipeline } from '../workspace/pipeline.ts';
 import { prepareOutputs } from '../workspace/prepare-outputs.ts';
 import { recordStage } from '../workspace/record-stage.ts';
 import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
-import type { RunCache } from '../workspace/run-cache.ts';
+import type { RunCache, RunOrigin } from '../workspace/run-cache.ts';
 import { describeRun } from '../workspace/run-cache.ts';
 import { fetchRuns } from '../workspace/run-transfer.ts';
 import { markRunEnded } from '../workspace/run-marks.ts';
+import type { Staging } from '../workspace/staging.ts';
 import { storeOutputs } from '../workspace/store-outputs.ts';
 import type { StorageTasks } from '../workspace/task-runner.ts';
 import { runStage } from './local-runner.ts';
@@ -36,6 +37,9 @@ export interface Run {
   readonly graph: StageGraph;
   readonly tasks: StorageTasks;
   readonly runCache: RunCache;
+  readonly staging: Staging;
+  /** Who runs it, asked once. */
+  readonly origin: () => Promise<RunOrigin>;
   /** What lock files said when the run began. */
   readonly locked: ReadonlyMap<StageId, LockedStage>;
   /** What stages found then. */
@@ -70,7 +74,12 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   const first = decide({ stage, locked: before, seen: seenFirst, isForced });
   if (first.type === 'up-to-date' && before !== undefined && isKeptOtherwise(stage, before)) {
     const entry = lockedStage(stage, seenFirst, before.outs);
-    await recordStage(workspace, stage, { locked: entry, stages: run.pipeline.stages, outputs: 'as they were' });
+    await recordStage(workspace, stage, {
+      locked: entry,
+      stages: run.pipeline.stages,
+      outputs: 'as they were',
+      staging: run.staging,
+    });
   }
   if (first.type !== 'outputs-missing' && first.type !== 'stale') return first;
   requireRunnable(stage, first, graph);
@@ -222,7 +231,7 @@ async function runHere(
 }
 
 async function recordMade(
-  { workspace, pipeline, made }: Run,
+  { workspace, pipeline, made, staging }: Run,
   given: {
     readonly stage: Stage;
     readonly seen: StageObservation;
@@ -234,6 +243,7 @@ async function recordMade(
     locked: lockedStage(stage, seen, outs),
     stages: pipeline.stages,
     outputs: 'made',
+    staging,
   });
   for (const [path, output] of outs) made.set(path, output);
 }

@@ -14,8 +14,10 @@ import type { Workspace } from '../workspace/open.ts';
 import type { Pipeline } from '../workspace/pipeline.ts';
 import { readPipeline } from '../workspace/pipeline.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
-import { openRunCache } from '../workspace/run-cache.ts';
+import type { RunOrigin } from '../workspace/run-cache.ts';
+import { openRunCache, runOrigin } from '../workspace/run-cache.ts';
 import { selectStages } from '../workspace/select-stages.ts';
+import { openStaging } from '../workspace/staging.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
 import { bringUpToDate } from './bring-up-to-date.ts';
 import type { Capacity } from './scheduler.ts';
@@ -62,6 +64,8 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
   await checkOutputs(workspace, stages);
   const locked = await readLocks(workspace);
   const tasks = createStorageTasks(workspace.cache(), signal);
+  const staging = openStaging(workspace);
+  let origin: Promise<RunOrigin> | undefined;
   try {
     const { onProgress } = options;
     const seen = await observeStages(workspace, {
@@ -83,6 +87,8 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       locked,
       seen,
       runCache: openRunCache(workspace),
+      staging,
+      origin: () => (origin ??= runOrigin(workspace)),
       forced: new Set(options.force ? selected : []),
       pull: options.pull ?? false,
       reasons,
@@ -99,6 +105,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       onEvent,
     });
   } finally {
+    await staging.flush();
     await tasks.close();
   }
 }

@@ -42,6 +42,8 @@ export async function bringInputs(
 export async function lackingInputs(workspace: Workspace, { deps }: Stage): Promise<ReadonlyMap<RepoPath, number>> {
   const lacking = new Map<RepoPath, number>();
   for (const path of deps) {
+    // A file is there or not; of a folder parts may be missing.
+    if (statsAt(join(workspace.root, path))?.isFile() === true) continue;
     const away = (await trackedAt(workspace, path)).filter((each) => !isHere(workspace, each));
     if (away.length === 0) continue;
     lacking.set(

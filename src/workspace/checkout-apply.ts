@@ -32,7 +32,11 @@ const BLOCK_PATHS = 1_024;
 export async function applyPlan(
   workspace: Workspace,
   situation: CheckoutSituation,
-  options: VerbOptions & { readonly tasks: StorageTasks },
+  options: VerbOptions & {
+    readonly tasks: StorageTasks;
+    /** For what is taken away and does not count as given up: the record stays as it is. */
+    readonly keepsRecord?: boolean;
+  },
 ): Promise<{ readonly item: CheckoutItem; readonly problems: readonly string[] }> {
   const { path, record, content, selected, snapshot } = situation;
   // What is about to be replaced is compared with what was noted of it.
@@ -47,7 +51,8 @@ export async function applyPlan(
     ...(earlier.length > 0 && { earlier }),
     ...(restore.length > 0 && { restore }),
   };
-  writeCheckoutRecord(workspace, target === undefined ? record : { ...record, target });
+  if (options.keepsRecord !== true)
+    writeCheckoutRecord(workspace, target === undefined ? record : { ...record, target });
 
   if (changesType(situation)) {
     const cleared = await carryOut(workspace, { ...situation, content: undefined }, options);
@@ -66,11 +71,12 @@ export async function applyPlan(
 async function finish(
   workspace: Workspace,
   situation: CheckoutSituation,
-  options: VerbOptions & { readonly tasks: StorageTasks },
+  options: VerbOptions & { readonly tasks: StorageTasks; readonly keepsRecord?: boolean },
 ) {
   const { path, content, selected } = situation;
   const done = await carryOut(workspace, situation, options);
-  if (done.problems.length === 0) writeCheckoutRecord(workspace, { path, base: content, selected });
+  if (done.problems.length === 0 && options.keepsRecord !== true)
+    writeCheckoutRecord(workspace, { path, base: content, selected });
   return report(situation, done, done.kept);
 }
 

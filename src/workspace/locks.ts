@@ -12,6 +12,13 @@ import type { Workspace } from './open.ts';
 import { isLock, maxReferenceBytes, parseLockText } from './references.ts';
 import { stageIdOf } from './tracked.ts';
 
+interface SeenLock {
+  readonly text: string;
+  readonly stages: LockedStages;
+}
+
+const lastSeen = new WeakMap<Workspace, Map<RepoPath, SeenLock>>();
+
 /**
  * What all lock files of the project say, those too whose pipeline file is gone. Throws `lock-conflict`, `lock-invalid`, `lock-version`,
  * `lock-linked`.
@@ -29,7 +36,18 @@ export async function readLock(workspace: Workspace, path: RepoPath): Promise<Lo
   const absolute = join(workspace.root, path);
   if (statsAt(absolute)?.isSymbolicLink() === true) throw linkedLock(path);
   const text = readTextFile(absolute, maxReferenceBytes(path));
-  return text === undefined ? new Map() : parseLockText(text, path);
+  if (text === undefined) return new Map();
+  const last = lastSeen.get(workspace)?.get(path);
+  if (last?.text === text) return last.stages;
+  const stages = await parseLockText(text, path);
+  noteLock(workspace, path, { text, stages });
+  return stages;
+}
+
+/** Notes what a lock file says that was just written: each stage of a run reads what those before it left. */
+export function noteLock(workspace: Workspace, path: RepoPath, lock: SeenLock): void {
+  const locks = lastSeen.get(workspace) ?? new Map<RepoPath, SeenLock>();
+  lastSeen.set(workspace, locks.set(path, lock));
 }
 
 /** The lock file that a stage is recorded in. */

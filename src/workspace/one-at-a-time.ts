@@ -3,8 +3,8 @@ import type { Workspace } from './open.ts';
 const queues = new WeakMap<Workspace, Map<string, Promise<unknown>>>();
 
 /**
- * Runs `work` when what was begun before for this path in this workspace has ended: stages that run beside each other may read the same
- * folder, whose stat cache one process writes once at a time.
+ * Runs `work` when what was begun before under this name (mostly a path) in this workspace has ended: stages that run beside each other
+ * may read the same folder, whose stat cache one process writes once at a time.
  */
 export async function oneAtATime<T>(workspace: Workspace, path: string, work: () => Promise<T>): Promise<T> {
   const queue = queues.get(workspace) ?? new Map<string, Promise<unknown>>();

@@ -58,10 +58,16 @@ export async function prepareOutputs(
       if (!persist && content !== undefined && !sameContent(content, before)) saved.push({ path, content });
     }
     // It was here, and a person may want it back: it does not count as never checked out.
-    if (before !== undefined && !persist) writeCheckoutRecord(workspace, { path, base: before, selected: 'all' });
+    if (before !== undefined && !persist) requireRecord(workspace, path, before);
   }
   markRun(workspace, stage.id);
   return saved;
+}
+
+function requireRecord(workspace: Workspace, path: RepoPath, content: Content): void {
+  const { base, selected, target } = readCheckoutRecord(workspace, path, content);
+  if (sameContent(base, content) && selected === 'all' && target === undefined) return;
+  writeCheckoutRecord(workspace, { path, base: content, selected: 'all' });
 }
 
 async function save(
@@ -95,7 +101,7 @@ async function save(
       relink: false,
       restore: [],
     },
-    verb,
+    { ...verb, keepsRecord: true },
   );
   if (removed.problems.length > 0) throw notRemoved(path, removed.problems);
   if (content.type === 'dir') removeEmptyFolders(join(workspace.root, path));

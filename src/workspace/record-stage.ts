@@ -7,16 +7,18 @@ import { repoBasename } from '../domain/repo-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CheckoutRecord, Content } from './checkout-record.ts';
 import { announceCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
-import { lockFileOf, readLock } from './locks.ts';
+import { lockFileOf, noteLock, readLock } from './locks.ts';
 import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
+import type { Staging } from './staging.ts';
+import { openStaging } from './staging.ts';
 import { editIgnoreFile, ignoreFileOf, requireOwnIgnoreFile, withPointersLock, writeText } from './write-pointers.ts';
 
 /**
- * Writes what a stage used and made into its `mlv.lock`, durably, and stages that in Git where `core.autostage` says so; entries of
- * stages that its pipeline file no longer has go. Outputs that are not Git's get their lines in `.gitignore`. What is at the outputs must
+ * Writes what a stage used and made into its `mlv.lock`, durably, and has that staged in Git; entries of stages that its pipeline file no
+ * longer has go. Outputs that are not Git's get their lines in `.gitignore`. What is at the outputs must
  * be what `locked` says, and durable in the cache. Throws as `readLock` does, and `gitignore-linked`.
  */
 export async function recordStage(
@@ -26,18 +28,22 @@ export async function recordStage(
     locked,
     stages,
     outputs,
+    staging = openStaging(workspace),
   }: {
     readonly locked: LockedStage;
     /** Of the whole pipeline. */
     readonly stages: readonly Stage[];
     /** Whether they have just been made or brought, as `locked` says; else nothing in the workspace has changed. */
     readonly outputs: 'made' | 'as they were';
+    /** Shared by the stages of a run. */
+    readonly staging?: Staging;
   },
 ): Promise<void> {
   const { root } = workspace;
   const lock = lockFileOf(stage);
   const names = new Set(stages.filter(({ file }) => file === stage.file).map(({ name }) => name));
   for (const [path] of locked.outs) requireOwnIgnoreFile(root, ignoreFileOf(path));
+  const files = new Set<RepoPath>([lock]);
   await withPointersLock(workspace, async (held) => {
     const entries = new Map([...(await readLock(workspace, lock))].filter(([name]) => names.has(name)));
     entries.set(stage.name, locked);
@@ -46,25 +52,18 @@ export async function recordStage(
     const changed = made.flatMap(([path, output]) => changedRecord(workspace, path, output));
     for (const record of changed) announceCheckoutRecord(workspace, record);
     held.assertHeld();
-    const files = [lock];
     // The lines come first: at no moment would "git add ." take data that the lock file names.
     for (const [path, { cache }] of locked.outs) {
       const file = ignoreFileOf(path);
       const edit = cache ? addIgnoreLine : removeIgnoreLine;
-      if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.push(file);
+      if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.add(file);
     }
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
-    await stageFiles(workspace, [...new Set(files)]);
+    noteLock(workspace, lock, { text, stages: entries });
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
   if (outputs === 'made') clearRunMark(workspace, stage.id);
-}
-
-/** Still locked: Git refuses to stage for two at once. What the lock file and the lines in `.gitignore` are is not asked before. */
-async function stageFiles(workspace: Workspace, files: readonly RepoPath[]): Promise<void> {
-  const { prefix, settings } = workspace;
-  if (!settings.values['core.autostage']) return;
-  await (await workspace.git())?.stage(files.map((file) => (prefix === '' ? file : `${prefix}/${file}`)));
+  await staging.add(files);
 }
 
 /** The record of an output that is there; none where it says so already. */

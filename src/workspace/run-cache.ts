@@ -102,6 +102,16 @@ export function openRunCache(workspace: Workspace): RunCache {
   };
 }
 
+/** Who runs stages here, and on which commit. */
+export type RunOrigin = Pick<RunRecord, 'producer' | 'commit'>;
+
+/** Asks Git, which takes a few processes: once for all stages of a run. */
+export async function runOrigin(workspace: Workspace): Promise<RunOrigin> {
+  const producer = await authorOf(workspace);
+  const commit = await (await workspace.git())?.head();
+  return { ...(producer && { producer }), ...(commit !== undefined && { commit }) };
+}
+
 /** What is told of a result that was made here, now. */
 export async function describeRun(
   workspace: Workspace,
@@ -110,18 +120,17 @@ export async function describeRun(
     readonly fingerprint: Digest;
     readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
     readonly seconds: number;
+    /** Where it is known already. */
+    readonly origin?: RunOrigin;
   },
 ): Promise<RunRecord> {
-  const { stage, fingerprint, outs, seconds } = given;
+  const { stage, fingerprint, outs, seconds, origin = await runOrigin(workspace) } = given;
   const folder = repoDirname(stage.file);
-  const producer = await authorOf(workspace);
-  const commit = await (await workspace.git())?.head();
   return {
     fingerprint,
     stage: stage.id,
     outs: new Map([...outs].map(([path, output]) => [relativeTo(path, folder), output])),
-    ...(producer && { producer }),
-    ...(commit !== undefined && { commit }),
+    ...origin,
     platform: `${process.platform}-${process.arch}`,
     finished: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
     seconds,

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StageId } from '../domain/pipeline.ts';
 import { makeFolderDurably, readTextFile, writeFileDurably } from '../platform/durable-write.ts';
@@ -14,10 +14,13 @@ export interface RunMark {
 
 const ENDED = 'ended\n';
 
-/** Notes that what stands at a stage's outputs from now on is what a run of it leaves there. */
+/**
+ * Notes that what stands at a stage's outputs from now on is what a run of it leaves there. It need not survive the machine: leftovers
+ * that are not known as such go into the cache before they go away.
+ */
 export function markRun(workspace: Workspace, id: StageId): void {
   makeFolderDurably(join(workspace.ownFolder, 'running'));
-  writeFileDurably(markFile(workspace, id), '');
+  writeFileSync(markFile(workspace, id), '');
 }
 
 /** Notes that the run has failed, and so leaves nothing more. */

@@ -14,6 +14,7 @@ import type { Lock } from '../platform/lock.ts';
 import { withLock } from '../platform/lock.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
 import { announceCheckoutRecord, writeCheckoutRecord } from './checkout-record.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import type { Workspace } from './open.ts';
 import { pointerPath } from './tracked.ts';
 
@@ -25,9 +26,15 @@ export interface PointerChange {
   readonly text: string | undefined;
 }
 
-/** Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. */
+/**
+ * Runs `work` while no command writes pointers, or the records that follow them. Not to be nested. Stages that end beside each other come
+ * in turn: nobody waits for a lock of its own process.
+ */
 export function withPointersLock<T>(workspace: Workspace, work: (lock: Lock) => Promise<T>): Promise<T> {
-  return withLock(join(workspace.ownFolder, 'locks'), 'pointers', { ...workspace.locks, command: 'mlv' }, work);
+  const folder = join(workspace.ownFolder, 'locks');
+  return oneAtATime(workspace, folder, () =>
+    withLock(folder, 'pointers', { ...workspace.locks, command: 'mlv' }, work),
+  );
 }
 
 /**

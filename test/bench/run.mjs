@@ -16,6 +16,7 @@ import { compareVersions } from './workloads/compare-versions.mjs';
 import { againstDvc } from './workloads/dvc.mjs';
 import { mergeMany } from './workloads/merge-many.mjs';
 import { millionFiles } from './workloads/million-files.mjs';
+import { pipelines } from './workloads/pipelines.mjs';
 import { readOne } from './workloads/read-one.mjs';
 import { s3Large } from './workloads/s3-large.mjs';
 import { s3Latency } from './workloads/s3-latency.mjs';
@@ -37,6 +38,7 @@ const WORKLOADS = {
   'ten-million-blobs': tenMillionBlobs,
   'compare-versions': compareVersions,
   'read-one': readOne,
+  pipelines,
   dvc: againstDvc,
   's3-many': s3Many,
   's3-dvc': s3Dvc,

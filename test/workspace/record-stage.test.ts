@@ -89,11 +89,11 @@ stages:
     for (const stage of [b, a]) {
       rig.write({ [`sub/${stage.name}`]: stage.name });
       const locked = lockedOf(stage, await store(stage));
-      await recordStage(rig.workspace, stage, { locked, stages });
+      await recordStage(rig.workspace, stage, { outputs: 'made', locked, stages });
     }
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a', 'sub/mlv.yaml:b']);
     expect(existsSync(join(rig.root, 'mlv.lock'))).toBe(false);
-    await recordStage(rig.workspace, a, { locked: lockedOf(a, await store(a)), stages: [a] });
+    await recordStage(rig.workspace, a, { outputs: 'made', locked: lockedOf(a, await store(a)), stages: [a] });
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a']);
   });
 
@@ -102,15 +102,17 @@ stages:
     const locked = await rig.run(stage, { a: 'a' });
     const conflict = `<<<<<<< ours\n${read('mlv.lock')}=======\n>>>>>>> theirs\n`;
     rig.write({ 'mlv.lock': conflict });
-    const recorded = recordStage(rig.workspace, stage, { locked, stages: [stage] });
+    const recorded = recordStage(rig.workspace, stage, { outputs: 'made', locked, stages: [stage] });
     await expect(recorded).rejects.toMatchObject({ code: 'lock-conflict' });
     expect(read('mlv.lock')).toBe(conflict);
     rmSync(join(rig.root, 'mlv.lock'));
     symlinkSync('elsewhere', join(rig.root, 'mlv.lock'));
     await expect(readLocks(rig.workspace)).resolves.toEqual(new Map());
-    await expect(recordStage(rig.workspace, stage, { locked, stages: [stage] })).rejects.toMatchObject({
-      code: 'lock-linked',
-    });
+    await expect(recordStage(rig.workspace, stage, { outputs: 'made', locked, stages: [stage] })).rejects.toMatchObject(
+      {
+        code: 'lock-linked',
+      },
+    );
   });
 
   test('stages that end together are all recorded', async () => {
@@ -118,7 +120,11 @@ stages:
     await Promise.all(
       stages.map(async (stage) => {
         rig.write({ [stage.name]: stage.name });
-        await recordStage(rig.workspace, stage, { locked: lockedOf(stage, await store(stage)), stages });
+        await recordStage(rig.workspace, stage, {
+          outputs: 'made',
+          locked: lockedOf(stage, await store(stage)),
+          stages,
+        });
       }),
     );
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['a', 'b', 'c', 'd']);
@@ -231,7 +237,7 @@ describe('bringing outputs back', () => {
     expect(folder()).toMatchObject({ 'out/a': 'file two', 'out/c': 'file c', file: 'file two', m: 'file 2' });
     expect(folder()).not.toHaveProperty('out/b');
     expect(['edited', 'edited too'].map(inCache)).toEqual([true, true]);
-    await recordStage(rig.workspace, stage, { locked: two, stages: [stage] });
+    await recordStage(rig.workspace, stage, { outputs: 'made', locked: two, stages: [stage] });
     const { outs } = await rig.observe(stage);
     expect(outs.get(path('out'))).toMatchObject({ hash: two.outs.get(path('out'))?.hash });
   });
