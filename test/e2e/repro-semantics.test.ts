@@ -19,7 +19,7 @@
  * | `-f`, `-k`, `--no-run-cache`, targets | the same                                                         |
  * | stages one at a time                  | `-j N`                                                           |
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { MlvRig } from '../support/mlv.ts';
@@ -186,6 +186,18 @@ describe.concurrent('as in DVC', () => {
     expect(await p.plan()).toEqual({ one: 'restore', two: 'skip', three: 'restore' });
     expect(await p.repro('--no-run-cache')).toEqual({ one: 'restored', two: 'up-to-date', three: 'restored' });
     expect([p.ran(), p.read('a'), p.read('c')]).toEqual([[], '1\n', '1\n']);
+  });
+
+  test('a folder without a file is an output like others', async ({ expect }) => {
+    const p = await ranOnce({
+      make: { cmd: noting('make', 'mkdir empty'), deps: ['in'], outs: ['empty'] },
+      read: { cmd: noting('read', 'ls empty > list'), deps: ['empty'], outs: ['list'] },
+    });
+    rmSync(join(p.root, 'empty'), { recursive: true });
+    expect(await p.repro()).toEqual({ make: 'restored', read: 'up-to-date' });
+    expect(readdirSync(join(p.root, 'empty'))).toEqual([]);
+    expect(await p.repro()).toEqual({ make: 'up-to-date', read: 'up-to-date' });
+    expect(p.ran()).toEqual([]);
   });
 
   test('cache: false leaves an output to Git: not ignored, in the lock file, restored where it was deleted', async ({

@@ -75,7 +75,7 @@ describe.concurrent('branches', () => {
     p.git('switch', '--quiet', 'main');
     expect(await p.plan()).toEqual({ clean: 'skip', features: 'skip', train: 'restore', report: 'skip' });
     expect((await succeed(p, 'repro')).replaceAll(/\d+\.\d s/g, 'TIME')).toMatchInlineSnapshot(`
-      "train    ↺ restored
+      "train    ↺ restored, made by Ada
       ✓ 1 restored, 3 up to date in TIME
       "
     `);
@@ -199,8 +199,17 @@ describe.concurrent('clones', () => {
       stderr
         .replaceAll(/\d+\.\d s/g, 'TIME')
         .replaceAll(rig.folder, '')
-        .replaceAll(/-\d+/g, ''),
-    ).toMatchInlineSnapshot();
+        .replaceAll(/-\d+/g, '')
+        .replaceAll(/[0-9a-f]{32}/g, 'ID'),
+    ).toMatchInlineSnapshot(`
+      "features ✗ there was a remote at /store, and now its mlv.json is not there
+      train    ⊘ not run: features failed
+      report   ⊘ not run: features failed
+      ✗ 1 failed, 1 up to date, 2 blocked in TIME
+      error: there was a remote at /store, and now its mlv.json is not there
+      hint: Is the disk mounted, the bucket the right one? If it was deleted on purpose, remove /clone/.git/mlv/remotes/ID/index and push again.
+      "
+    `);
     expect(clone.ran()).toEqual([]);
   });
 });

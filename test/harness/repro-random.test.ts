@@ -14,6 +14,7 @@ import type { Stages, TestPipeline } from '../support/pipeline.ts';
 const RUNS = Number(process.env['MLV_REPRO_ROUNDS'] ?? 6);
 const SEED = process.env['MLV_REPRO_SEED'];
 const SETTINGS = { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }), interruptAfterTimeLimit: 600_000 };
+const TIMEOUT_MS = 120_000 + RUNS * 15_000;
 
 let rig: MlvRig;
 let count = 0;
@@ -116,38 +117,42 @@ function discard(p: TestPipeline): void {
 
 const FIRST = Array.from({ length: SOURCES }, (_, index) => `first ${index}\n`);
 
-test('a second run runs nothing; after a change of one input just its stale descendants run', async () => {
-  await fc.assert(
-    fc.asyncProperty(graph, fc.nat({ max: SOURCES - 1 }), fc.constantFrom('1', '3'), async (nodes, changed, jobs) => {
-      const p = await project(nodes, FIRST);
-      await p.repro('-j', jobs);
-      expect(p.ran().sort()).toEqual(nodes.map((_, index) => stage(index)));
-      expect(outputsOf(p, nodes)).toEqual(expected(nodes, FIRST));
-      const lock = p.read('mlv.lock');
-      expect(new Set(Object.values(await p.repro('-j', jobs)))).toEqual(new Set(['up-to-date']));
-      expect([p.ran(), p.read('mlv.lock')]).toEqual([[], lock]);
+test(
+  'a second run runs nothing; after a change of one input just its stale descendants run',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(graph, fc.nat({ max: SOURCES - 1 }), fc.constantFrom('1', '3'), async (nodes, changed, jobs) => {
+        const p = await project(nodes, FIRST);
+        await p.repro('-j', jobs);
+        expect(p.ran().sort()).toEqual(nodes.map((_, index) => stage(index)));
+        expect(outputsOf(p, nodes)).toEqual(expected(nodes, FIRST));
+        const lock = p.read('mlv.lock');
+        expect(new Set(Object.values(await p.repro('-j', jobs)))).toEqual(new Set(['up-to-date']));
+        expect([p.ran(), p.read('mlv.lock')]).toEqual([[], lock]);
 
-      const now = FIRST.with(changed, 'second\n');
-      p.write(filesOf(now));
-      const planned = await p.plan();
-      await p.repro('-j', jobs);
-      const ran = p.ran();
-      expect([...ran].sort()).toEqual(stale(nodes, FIRST, now));
-      // What the plan was sure of came true.
-      for (const [name, action] of Object.entries(planned)) {
-        if (action === 'run') expect(ran).toContain(name);
-        else if (action !== 'depends') expect(ran).not.toContain(name);
-      }
-      expect(outputsOf(p, nodes)).toEqual(expected(nodes, now));
+        const now = FIRST.with(changed, 'second\n');
+        p.write(filesOf(now));
+        const planned = await p.plan();
+        await p.repro('-j', jobs);
+        const ran = p.ran();
+        expect([...ran].sort()).toEqual(stale(nodes, FIRST, now));
+        // What the plan was sure of came true.
+        for (const [name, action] of Object.entries(planned)) {
+          if (action === 'run') expect(ran).toContain(name);
+          else if (action !== 'depends') expect(ran).not.toContain(name);
+        }
+        expect(outputsOf(p, nodes)).toEqual(expected(nodes, now));
 
-      p.write(filesOf(FIRST));
-      await p.repro('-j', jobs);
-      expect([p.ran(), outputsOf(p, nodes), p.read('mlv.lock')]).toEqual([[], expected(nodes, FIRST), lock]);
-      discard(p);
-    }),
-    SETTINGS,
-  );
-});
+        p.write(filesOf(FIRST));
+        await p.repro('-j', jobs);
+        expect([p.ran(), outputsOf(p, nodes), p.read('mlv.lock')]).toEqual([[], expected(nodes, FIRST), lock]);
+        discard(p);
+      }),
+      SETTINGS,
+    );
+  },
+  TIMEOUT_MS,
+);
 
 type Step =
   | { readonly type: 'edit'; readonly source: number; readonly text: string }
@@ -208,24 +213,28 @@ function situation(p: TestPipeline): { sources: string[]; version: string } {
   return { sources, version: p.read('mlv.yaml')?.includes('-two') ? '-two' : '' };
 }
 
-test('whatever was edited, deleted, switched or run between, the outputs are what running from nothing gives', async () => {
-  await fc.assert(
-    fc.asyncProperty(graph, fc.array(step, { minLength: 3, maxLength: 10 }), async (nodes, steps) => {
-      const p = await project(nodes, FIRST);
-      for (const each of [...steps, LAST]) {
-        const byHand = each.type === 'repro' || each.type === 'part' ? outputsOf(p, nodes) : [];
-        await take(p, nodes, each);
-        const now = outputsOf(p, nodes);
-        for (const [index, text] of byHand.entries())
-          if (text?.startsWith('by hand') && now[index] !== text) expect(await p.isKept(text)).toBe(true);
-      }
-      const { sources, version } = situation(p);
-      expect(outputsOf(p, nodes)).toEqual(expected(nodes, sources, version));
-      p.ran();
-      expect(new Set(Object.values(await p.repro()))).toEqual(new Set(['up-to-date']));
-      expect(p.ran()).toEqual([]);
-      discard(p);
-    }),
-    SETTINGS,
-  );
-});
+test(
+  'whatever was edited, deleted, switched or run between, the outputs are what running from nothing gives',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(graph, fc.array(step, { minLength: 3, maxLength: 10 }), async (nodes, steps) => {
+        const p = await project(nodes, FIRST);
+        for (const each of [...steps, LAST]) {
+          const byHand = each.type === 'repro' || each.type === 'part' ? outputsOf(p, nodes) : [];
+          await take(p, nodes, each);
+          const now = outputsOf(p, nodes);
+          for (const [index, text] of byHand.entries())
+            if (text?.startsWith('by hand') && now[index] !== text) expect(await p.isKept(text)).toBe(true);
+        }
+        const { sources, version } = situation(p);
+        expect(outputsOf(p, nodes)).toEqual(expected(nodes, sources, version));
+        p.ran();
+        expect(new Set(Object.values(await p.repro()))).toEqual(new Set(['up-to-date']));
+        expect(p.ran()).toEqual([]);
+        discard(p);
+      }),
+      SETTINGS,
+    );
+  },
+  TIMEOUT_MS,
+);

@@ -146,7 +146,7 @@ describe.concurrent('when it is interrupted', () => {
       first ✓ done in TIME
       slow  ▸ runs: never ran
       slow  ⊘ not run to its end
-      last  ⊘ not run to its end
+      last  ⊘ not run
       ⊘ 1 ran, 2 cancelled in TIME
       error: interrupted
       hint: Run the same command again: it continues where this one stopped
