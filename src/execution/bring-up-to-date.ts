@@ -101,7 +101,7 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
       if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
         await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
         for (const [path, output] of outs) made.set(path, output);
-        return { type: 'restored', record: undefined };
+        return { type: 'restored', record: await recordOf(run.runCache, { stage, seen, outs: recorded.outs }) };
       }
     }
     if (run.useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
@@ -115,6 +115,16 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
 /** What the result of a stage depends on, as one digest. */
 export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
   return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));
+}
+
+/** What is known of the run that made these outputs. */
+export async function recordOf(
+  runCache: RunCache,
+  { stage, seen, outs }: { readonly stage: Stage; readonly seen: StageObservation; readonly outs: LockedStage['outs'] },
+): Promise<RunRecord | undefined> {
+  const found = await runCache.find(fingerprintOf(stage, seen), { stage, pull: false, seen: seen.outs });
+  const isSame = [...outs].every(([path, { hash }]) => found?.outs.get(path)?.hash === hash);
+  return isSame ? found?.record : undefined;
 }
 
 /** Whether it is declared of an output by now where it is pushed to, which changes nothing of it. */
@@ -162,15 +172,15 @@ async function restoreKnown(
 ): Promise<RunRecord | undefined> {
   const { workspace, runCache, pull, tasks } = run;
   const fingerprint = fingerprintOf(stage, seen);
-  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal });
+  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal, seen: seen.outs });
   let found = await find();
   if (found === undefined && pull && workspace.settings.remotes.size > 0) {
     const { received } = await fetchRuns(workspace, { fingerprints: [fingerprint], signal });
     if (received > 0) found = await find();
   }
   if (found === undefined) return undefined;
-  const { record, outs } = found;
-  await restoreOutputs(workspace, { stage, outs, pull, tasks, signal });
+  const { record, outs, away } = found;
+  await restoreOutputs(workspace, { stage, outs: away, pull, tasks, signal });
   await recordMade(run, { stage, seen, outs });
   return record;
 }

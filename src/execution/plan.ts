@@ -11,7 +11,7 @@ import type { VerbOptions } from '../workspace/progress.ts';
 import { canRestore } from '../workspace/restore-outputs.ts';
 import { openRunCache } from '../workspace/run-cache.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
-import { fingerprintOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
+import { fingerprintOf, recordOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
 import type { ChosenStages } from './repro.ts';
 import { chooseStages } from './repro.ts';
 
@@ -72,17 +72,24 @@ export async function plan(
       const outs = outputsAway(recorded, decision.reasons);
       if (await canRestore(workspace, { outs: outs.values(), pull: false, ...verb })) {
         for (const [path, output] of outs) made.set(path, output);
-        return { ...known, action: 'restore', bytes: bytesOf(outs) };
+        const record = await recordOf(runCache, { stage, seen, outs: recorded.outs });
+        return { ...known, action: 'restore', ...(record && { record }), bytes: bytesOf(outs) };
       }
     }
     if (useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
-      const found = await runCache.find(fingerprintOf(stage, seen), { ...verb, stage, pull: false });
+      const found = await runCache.find(fingerprintOf(stage, seen), { ...verb, stage, pull: false, seen: seen.outs });
       if (found !== undefined) {
         for (const [path, output] of found.outs) made.set(path, output);
-        return { ...known, action: 'restore', record: found.record, bytes: bytesOf(found.outs) };
+        return { ...known, action: 'restore', record: found.record, bytes: bytesOf(found.away) };
       }
     }
-    return { ...known, action: 'run', bytes: sumOf((await lackingInputs(workspace, stage)).values()) };
+    return { ...known, action: 'run', bytes: await bytesOfInputs(stage, seen) };
+  }
+
+  async function bytesOfInputs(stage: Stage, { deps }: StageObservation): Promise<number> {
+    // Of what is tracked as a part of more, at most its own size.
+    const lacking = await lackingInputs(workspace, stage);
+    return sumOf([...lacking].map(([path, bytes]) => Math.min(bytes, deps.get(path)?.size ?? bytes)));
   }
 
   function actionOf(id: StageId): string {

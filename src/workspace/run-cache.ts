@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import type { LockedOutput, Stage } from '../domain/pipeline.ts';
+import type { LockedOutput, OutputState, Stage, StageObservation } from '../domain/pipeline.ts';
 import { fromFolder, relativeTo } from '../domain/relative-path.ts';
 import { runFolder, RUNS_FOLDER } from '../domain/remote-layout.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
@@ -41,6 +41,8 @@ export interface FoundRun {
   readonly record: RunRecord;
   /** What it made, as this stage declares it. */
   readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+  /** Of that, what is to be brought: all but what Git has brought already. */
+  readonly away: ReadonlyMap<RepoPath, LockedOutput>;
 }
 
 export interface RunCache {
@@ -50,7 +52,12 @@ export interface RunCache {
    */
   find(
     fingerprint: Digest,
-    options: VerbOptions & { readonly stage: Stage; readonly pull: boolean },
+    options: VerbOptions & {
+      readonly stage: Stage;
+      readonly pull: boolean;
+      /** What is at its outputs. */
+      readonly seen: StageObservation['outs'];
+    },
   ): Promise<FoundRun | undefined>;
   /** Adds a result whose data is durable in the cache. */
   put(record: RunRecord): void;
@@ -69,13 +76,14 @@ export function openRunCache(workspace: Workspace): RunCache {
   }
 
   return {
-    async find(fingerprint, { stage, pull, ...verb }) {
+    async find(fingerprint, { stage, pull, seen, ...verb }) {
       for (const { record } of runsOf(workspace, fingerprint)) {
         const outs = outputsFor(stage, record);
         if (outs === undefined || !(await isTrusted(record))) continue;
-        if (!(await canRestore(workspace, { ...verb, outs: outs.values(), pull }))) continue;
+        const away = new Map([...outs].filter(([path, output]) => output.cache || !isThere(seen.get(path), output)));
+        if (!(await canRestore(workspace, { ...verb, outs: away.values(), pull }))) continue;
         touch(folderOf(workspace, fingerprint));
-        return { record, outs };
+        return { record, outs, away };
       }
       return undefined;
     },
@@ -190,6 +198,10 @@ export function outputsIn(folder: RepoPath, { outs }: RunRecord): ReadonlyMap<Re
     if (path !== undefined) made.set(path, output);
   }
   return made;
+}
+
+function isThere(state: OutputState | undefined, { type, hash, exec }: LockedOutput): boolean {
+  return typeof state === 'object' && state.type === type && state.hash === hash && state.exec === exec;
 }
 
 async function authorOf({ layout, environment }: Workspace): Promise<Author | undefined> {

@@ -33,7 +33,7 @@ const recordOf = (locked: LockedStage, of: Stage = stage) =>
 const put = async (locked: LockedStage, workspace: Workspace = rig.workspace) =>
   openRunCache(workspace).put(await recordOf(locked));
 const find = (workspace: Workspace = rig.workspace, pull = false, of: Stage = stage) =>
-  openRunCache(workspace).find(FINGERPRINT, { stage: of, pull });
+  openRunCache(workspace).find(FINGERPRINT, { stage: of, pull, seen: new Map() });
 const folderOf = (root: string): string => join(root, runFolder(FINGERPRINT));
 const local = (): string => folderOf(join(rig.root, '.git/mlv'));
 const age = (path: string, days: number): void => {
@@ -49,6 +49,7 @@ describe('on this machine', () => {
     await put(locked);
     expect(await find()).toEqual({
       outs: locked.outs,
+      away: locked.outs,
       record: {
         fingerprint: FINGERPRINT,
         stage: 'train',
@@ -60,7 +61,9 @@ describe('on this machine', () => {
         seconds: 1.5,
       },
     });
-    expect(await openRunCache(rig.workspace).find(digestOf('else'), { stage, pull: false })).toBeUndefined();
+    expect(
+      await openRunCache(rig.workspace).find(digestOf('else'), { stage, pull: false, seen: new Map() }),
+    ).toBeUndefined();
   });
 
   test('the newest whose data is here wins', async () => {
