@@ -67,12 +67,13 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   const { workspace, graph, locked, made } = run;
   if (stage.frozen) return { type: 'frozen' };
   const isTouched = graph.links(stage.id).some(({ output }) => made.has(output));
-  const seen = isTouched ? await observe(run, stage) : run.seen.get(stage.id);
-  if (seen === undefined) throw new Error(`stage ${stage.id} was not looked at`);
-  const recorded = locked.get(stage.id);
-  const decision = decide({ stage, locked: recorded, seen, isForced: run.forced.has(stage.id) });
-  if (decision.type === 'up-to-date' && recorded !== undefined && isKeptOtherwise(stage, recorded)) {
-    const entry = lockedStage(stage, seen, recorded.outs);
+  const seenFirst = isTouched ? await observe(run, stage) : run.seen.get(stage.id);
+  if (seenFirst === undefined) throw new Error(`stage ${stage.id} was not looked at`);
+  const before = locked.get(stage.id);
+  const isForced = run.forced.has(stage.id);
+  const first = decide({ stage, locked: before, seen: seenFirst, isForced });
+  if (first.type === 'up-to-date' && before !== undefined && isKeptOtherwise(stage, before)) {
+    const entry = lockedStage(stage, seenFirst, before.outs);
     await recordStage(workspace, stage, {
       locked: entry,
       stages: run.pipeline.stages,
@@ -80,16 +81,21 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
       staging: run.staging,
     });
   }
-  if (decision.type !== 'outputs-missing' && decision.type !== 'stale') return decision;
-  requireRunnable(stage, decision, graph);
-  run.reasons.set(stage.id, reasonsOf(decision));
+  if (first.type !== 'outputs-missing' && first.type !== 'stale') return first;
+  requireRunnable(stage, first, graph);
   return withStageClaim(workspace, stage.id, { command: 'mlv repro', ...workspace.locks }, async (claim) => {
-    // Another mlv may have run it just now.
-    const now = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
-    if (now !== recorded && entryText(now) !== entryText(recorded)) {
-      const again = decide({ stage, locked: now, seen: await observe(run, stage), isForced: run.forced.has(stage.id) });
-      if (again.type === 'up-to-date') return again;
+    // Since the run began, which may be hours ago, files may have been edited, and another mlv may have run the stage.
+    const recorded = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
+    const isOther = entryText(recorded) !== entryText(before);
+    const seen = await observe(isOther ? { ...run, locked: withEntry(locked, stage.id, recorded) } : run, stage);
+    const decision = decide({ stage, locked: recorded, seen, isForced });
+    if (decision.type !== 'outputs-missing' && decision.type !== 'stale') {
+      // What reads from it has yet to learn of it.
+      for (const [path, output] of recorded?.outs ?? []) made.set(path, output);
+      return decision;
     }
+    requireRunnable(stage, decision, graph);
+    run.reasons.set(stage.id, reasonsOf(decision));
     if (decision.type === 'outputs-missing' && recorded !== undefined) {
       const outs = outputsAway(recorded, decision.reasons);
       if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
@@ -129,6 +135,11 @@ export function outputsAway(
 /** Why a stage has to run, or would have to. */
 export function reasonsOf(decision: StageDecision): readonly StaleReason[] {
   return decision.type === 'stale' || decision.type === 'outputs-missing' ? decision.reasons : [];
+}
+
+function withEntry(locked: Run['locked'], id: StageId, entry: LockedStage | undefined): Run['locked'] {
+  const others = [...locked].filter(([other]) => other !== id);
+  return new Map(entry === undefined ? others : [...others, [id, entry]]);
 }
 
 function entryText(entry: LockedStage | undefined): string {
@@ -178,9 +189,8 @@ async function runHere(
   const { stage, seen, recorded, claim, signal } = given;
   await bringInputs(workspace, { stage, signal });
   const clear = (): Promise<unknown> => prepareOutputs(workspace, { stage, recorded, tasks, signal });
-  let seconds: number;
   try {
-    ({ seconds } = await runStage({
+    const { seconds } = await runStage({
       folders: workspace,
       stage,
       claim,
@@ -188,32 +198,26 @@ async function runHere(
       signal,
       ...(killed !== undefined && { killed }),
       async onAttempt(attempt) {
+        if (attempt > 1) markRunEnded(workspace, stage.id);
         await clear();
         onEvent({ type: 'started', stage: stage.id, attempt });
       },
       onLine: (stream, text) => onEvent({ type: 'line', stage: stage.id, stream, text }),
-    }));
+    });
+    // Also what this run knows of other stages: this one may have rewritten it.
+    const after = await observe({ ...run, made: new Map() }, stage);
+    const rewritten = changedDependencies(seen, after);
+    if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
+    const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
+    await recordMade(run, { stage, seen, outs });
+    if (!stage.alwaysChanged)
+      runCache.put(await describeRun(workspace, { stage, fingerprint: fingerprintOf(stage, seen), outs, seconds }));
+    return { seconds };
   } catch (error) {
+    // What somebody writes there from now on is his, and kept.
     markRunEnded(workspace, stage.id);
     throw error;
   }
-  // Also what this run knows of other stages: this one may have rewritten it.
-  const after = await observe({ ...run, made: new Map() }, stage);
-  const rewritten = changedDependencies(seen, after);
-  if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
-  const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
-  await recordMade(run, { stage, seen, outs });
-  if (!stage.alwaysChanged)
-    runCache.put(
-      await describeRun(workspace, {
-        stage,
-        fingerprint: fingerprintOf(stage, seen),
-        outs,
-        seconds,
-        origin: await run.origin(),
-      }),
-    );
-  return { seconds };
 }
 
 async function recordMade(
@@ -248,7 +252,7 @@ function requireRunnable(stage: Stage, decision: StageDecision, graph: StageGrap
       hint:
         producer === undefined
           ? `No stage makes ${it}: put ${it} there, or correct "deps" in ${stage.file}, line ${stage.line}.`
-          : `Stage ${producer.id} makes ${first}: mlv repro ${producer.id}`,
+          : `Stage ${producer.id} makes ${first}${producer.frozen ? ', and is frozen: mlv unfreeze' : ': mlv repro'} ${producer.id}`,
     });
   }
   if (stage.kubernetes !== undefined) {

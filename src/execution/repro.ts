@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { MlvError } from '../domain/errors.ts';
@@ -56,6 +57,8 @@ export interface ReproOptions extends ChosenStages {
 /** Brings stages up to date; resolves to what became of each, in the graph's order. Throws what keeps it from beginning. */
 export async function repro(workspace: Workspace, options: ReproOptions): Promise<ReadonlyMap<StageId, StageOutcome>> {
   const { signal = new AbortController().signal, onEvent } = options;
+  // Each stage that runs listens; Node would warn of a leak.
+  setMaxListeners(0, signal, ...(options.killed === undefined ? [] : [options.killed]));
   const { pipeline, graph, selected } = await chooseStages(workspace, options);
   const stages = selected.map((id) => graph.stage(id));
   await checkOutputs(workspace, stages);

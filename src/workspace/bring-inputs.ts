@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { Stage } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
+import { treePathToText } from '../domain/tree-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
+import { checkout } from './checkout.ts';
 import { isSelected, readCheckoutRecord } from './checkout-record.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { Workspace } from './open.ts';
@@ -14,7 +16,7 @@ import { contentOf } from './tracked.ts';
 
 /**
  * Brings what a stage reads into the workspace, as far as it is tracked and not there: from the cache, else from remotes. What is there
- * stays as it is. Throws what `pull` does.
+ * stays as it is. Throws what `checkout` and `pull` do.
  */
 export async function bringInputs(
   workspace: Workspace,
@@ -23,7 +25,16 @@ export async function bringInputs(
   // Stages that run beside each other mostly read the same.
   await oneAtATime(workspace, 'inputs', async () => {
     const lacking = [...(await lackingInputs(workspace, stage)).keys()];
-    if (lacking.length > 0) await pull(workspace, { ...options, targets: lacking, cwd: workspace.root });
+    if (lacking.length === 0) return;
+    const wanted = { ...options, targets: lacking, cwd: workspace.root };
+    try {
+      await checkout(workspace, wanted);
+    } catch (error) {
+      // What the cache has needs no remote.
+      const isLacking = error instanceof MlvError && error.kind === 'missing';
+      if (!isLacking || workspace.settings.remotes.size === 0) throw error;
+      await pull(workspace, wanted);
+    }
   });
 }
 
@@ -55,6 +66,11 @@ async function trackedAt(workspace: Workspace, path: RepoPath): Promise<readonly
 function isHere(workspace: Workspace, { tracked, selection }: Selected): boolean {
   const { path, pointer } = tracked;
   const { selected } = readCheckoutRecord(workspace, path, contentOf(pointer));
-  if (selection === 'all') return selected === 'all' && statsAt(join(workspace.root, path)) !== undefined;
-  return selected === 'all' || selection.every((inner) => isSelected(selected, inner));
+  const root = join(workspace.root, path);
+  if (statsAt(root) === undefined) return false;
+  if (selection === 'all') return selected === 'all';
+  // What was deleted by hand counts as recorded to a stage that names it, and so has to be there.
+  return selection.every(
+    (inner) => isSelected(selected, inner) && statsAt(`${root}/${treePathToText(inner)}`) !== undefined,
+  );
 }

@@ -28,7 +28,7 @@ export async function checkOutputs(workspace: Workspace, stages: readonly Stage[
     throw new MlvError({
       code: 'output-beyond-symlink',
       kind: 'refused',
-      message: `${folder} is a symlink, and ${out?.stage.id ?? 'a stage'} is to make ${out?.path ?? 'an output'} in it`,
+      message: `${folder} is a symlink${out === undefined ? '' : `, and ${made(out.path, out.stage)}, lies in it`}`,
       hint: 'Name the folder that it leads to, or replace the link by a folder.',
     });
   }
@@ -40,9 +40,16 @@ export async function checkOutputs(workspace: Workspace, stages: readonly Stage[
   for (const { path, stage } of outs) {
     const pointer = known.get(path) ?? keptAround(kept, path);
     if (pointer !== undefined) {
+      const by = `tracked by ${pointerPath(pointer)}`;
+      const how =
+        pointer === path
+          ? `is ${by}`
+          : isInside(path, pointer)
+            ? `lies in ${pointer}, which is ${by}`
+            : `holds ${pointer}, which is ${by}`;
       throw tracked(
-        `${path}, which ${stage.id} makes, is tracked by ${pointerPath(pointer)}`,
-        `Stop tracking it: "mlv remove ${pointer}"; or take it out of the stage's outputs.`,
+        `${made(path, stage)}, ${how}`,
+        `Stop tracking ${pointer}, "mlv remove ${pointer}"; or let the stage write to another place.`,
       );
     }
   }
@@ -53,15 +60,26 @@ export async function checkOutputs(workspace: Workspace, stages: readonly Stage[
   const [inGit] = await git.tracked(cached.map(({ path }) => full(path)));
   if (inGit === undefined) return;
   const out = cached.find(({ path }) => inGit === full(path) || inGit.startsWith(`${full(path)}/`));
+  if (out === undefined) throw new Error(`Git told of ${inGit}, which nobody asked for`);
+  const { path, stage } = out;
+  const how =
+    inGit === full(path)
+      ? 'is tracked by Git'
+      : `holds ${inGit.slice(full(path).length - path.length)}, which is tracked by Git`;
   throw tracked(
-    `${inGit}, which ${out?.stage.id ?? 'a stage'} makes, is tracked by Git`,
-    `Take it out of Git, the file stays: git rm -r --cached ${inGit}. Or leave it to Git: "cache: false".`,
+    `${made(path, stage)}, ${how}`,
+    `Take it out of Git, the files stay: git rm -r --cached ${path}. Or leave it to Git: "cache: false".`,
   );
 }
 
 function keptAround(pointers: ReadonlySet<RepoPath>, path: RepoPath): RepoPath | undefined {
   for (let at = path; at !== ''; at = repoDirname(at)) if (pointers.has(at)) return at;
   return undefined;
+}
+
+/** An output as messages name it. */
+function made(path: RepoPath, { id, file, line }: Stage): string {
+  return `${path}, which stage ${id} makes (${file}:${line})`;
 }
 
 function tracked(message: string, hint: string): MlvError {

@@ -6,6 +6,7 @@ import { pipelineJsonSchema, SCHEMA_FILE } from '../domain/pipeline-json-schema.
 import { stageId } from '../domain/pipeline-stage.ts';
 import type { Stage, StageId } from '../domain/pipeline.ts';
 import { LOCK_FILE, PIPELINE_FILE } from '../domain/pipeline.ts';
+import { buildGraph } from '../domain/stage-graph.ts';
 import { relativeTo } from '../domain/relative-path.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { joinRepoPath, parseRepoPath, repoDirname } from '../domain/repo-path.ts';
@@ -41,8 +42,8 @@ export interface AddStageOptions {
 const MAX_TEXT_BYTES = 16 << 20;
 
 /**
- * Adds a stage to the nearest pipeline file upwards from `cwd`, or makes one there. Throws `stage-exists`, and what reading the file does that
- * would come of it: then nothing is written.
+ * Adds a stage to the nearest pipeline file upwards from `cwd`, or makes one there. Throws `stage-exists`, and what reading the file does and the graph that
+ * would come of it do: then nothing is written.
  */
 export function addStageTo(workspace: Workspace, options: AddStageOptions): Promise<PipelineEdit> {
   const { cwd, name, definition, force } = options;
@@ -58,7 +59,9 @@ export function addStageTo(workspace: Workspace, options: AddStageOptions): Prom
     const before = readText(root, file);
     const { cmd, ...fields } = definition;
     const text = addStage(before, { path: file, name, definition: { cmd, wdir, ...fields }, force });
-    await requireValid(workspace, file, text);
+    const { stages } = await parsePipelineText(workspace, file, text);
+    const others = (await readPipeline(workspace)).stages.filter((stage) => stage.file !== file);
+    buildGraph([...others, ...stages]);
     const written = new Map<RepoPath, string>([[file, text]]);
     if (before === undefined || text.includes(SCHEMA_FILE)) keepSchema(root, written);
     lock.assertHeld();
@@ -87,7 +90,7 @@ export function removeStagesFrom(workspace: Workspace, options: EditStagesOption
       const kept = new Map([...before].filter(([name]) => !names.has(groupOf(name))));
       if (kept.size < before.size) written.set(lockFile, kept.size === 0 ? undefined : formatLock(kept, lockFile));
     }
-    for (const file of chosen.names.keys()) await requireValid(workspace, file, written.get(file) ?? '');
+    for (const file of chosen.names.keys()) await parsePipelineText(workspace, file, written.get(file) ?? '');
     lock.assertHeld();
     return finish(workspace, chosen.ids, written);
   });
@@ -106,7 +109,7 @@ export function freezeStagesOf(
     for (const file of new Set(changed.map((stage) => stage.file))) {
       const names = new Set(changed.filter((stage) => stage.file === file).map((stage) => groupOf(stage.name)));
       const text = freezeStages(readText(workspace.root, file) ?? '', file, [...names], options.frozen);
-      await requireValid(workspace, file, text);
+      await parsePipelineText(workspace, file, text);
       written.set(file, text);
     }
     lock.assertHeld();
@@ -139,11 +142,6 @@ async function chooseStages(workspace: Workspace, { cwd, targets }: EditStagesOp
     names.set(file, (names.get(file) ?? new Set()).add(group));
   }
   return { ids, stages, names };
-}
-
-/** The one place where it is decided whether a changed pipeline may be written. Throws what reading it does. */
-async function requireValid(workspace: Workspace, file: RepoPath, text: string): Promise<void> {
-  await parsePipelineText(workspace, file, text);
 }
 
 /** The schema of this mlv, beside the settings, for editors. */

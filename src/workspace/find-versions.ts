@@ -9,7 +9,7 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestFromBytes } from '../domain/digest.ts';
-import { hasErrorCode } from '../domain/errors.ts';
+import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { ignoreLineFor } from '../domain/gitignore-line.ts';
 import type { IgnoreRules } from '../domain/ignore-rules.ts';
 import type { DataVersion, LockedOutput, LockedStage, Stage, StageId } from '../domain/pipeline.ts';
@@ -226,7 +226,7 @@ export function createVersionFinder(
     async output(path, recorded, stage) {
       const version = known.get(path) ?? seen.files.get(path);
       if (version !== undefined) return withMode(bare(version), recorded);
-      if (seen.links.has(path)) throw unreadable({ path, reason: 'it is a symlink, which no output may be' });
+      if (seen.links.has(path)) throw outputIsSymlink(path, stage);
       if (!seen.folders.has(path)) return undefined;
       if (recorded === undefined) return folder(path);
       const made = { lock: lockFileOf(stage), stage: stage.name };
@@ -275,6 +275,15 @@ function pathsOf(tracked: readonly Tracked[]): RepoPath[] {
 
 function ignoreLineForPath(path: RepoPath): string {
   return path.split('/').map(ignoreLineFor).join('');
+}
+
+function outputIsSymlink(path: RepoPath, { id, file, line }: Stage): MlvError {
+  return new MlvError({
+    code: 'path-is-symlink',
+    kind: 'refused',
+    message: `${path}, which stage ${id} makes (${file}:${line}), is a symlink`,
+    hint: `Remove the link (rm ${path}), and let the stage make a file or folder there. Or name in "outs" what the link leads to.`,
+  });
 }
 
 function realPath(path: string): string | undefined {

@@ -57,7 +57,12 @@ function createPreviousPaths(workspace: Workspace, previous: CommitId | undefine
   let outputs: Promise<ReadonlySet<string>> | undefined;
   async function readOutputs(commit: CommitId): Promise<ReadonlySet<string>> {
     const locks = await referencesAt(workspace, commit, () => false);
-    return new Set((await readReferencesAt(workspace, commit, locks, () => true)).map(({ path }) => path));
+    try {
+      return new Set((await readReferencesAt(workspace, commit, locks, () => true)).map(({ path }) => path));
+    } catch (error) {
+      if (error instanceof MlvError) return new Set(); // a lock that nobody could read tracked nothing
+      throw error;
+    }
   }
   return async ({ path, made }: Tracked): Promise<boolean> => {
     const git = await workspace.git();

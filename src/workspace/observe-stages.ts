@@ -1,3 +1,4 @@
+import { canonicalJson } from '../domain/canonical-json.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { DataVersion, LockedStage, OutputState, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
@@ -62,12 +63,14 @@ export async function observeStages(
   return seen;
 }
 
-/** The dependencies that differ between two looks at a stage; sorted. */
+/** The dependencies, and files of parameters, that differ between two looks at a stage; sorted. */
 export function changedDependencies(before: StageObservation, after: StageObservation): RepoPath[] {
-  const paths = [...new Set([...before.deps.keys(), ...after.deps.keys()])].sort();
-  return paths.filter((path) => {
+  const paths = [before, after].flatMap(({ deps, params }) => [...deps.keys(), ...params.keys()]);
+  return [...new Set(paths)].sort().filter((path) => {
     const [a, b] = [before.deps.get(path), after.deps.get(path)];
-    return a?.hash !== b?.hash || a?.type !== b?.type || a?.exec !== b?.exec;
+    if (a?.hash !== b?.hash || a?.type !== b?.type || a?.exec !== b?.exec) return true;
+    const [old, now] = [before.params.get(path), after.params.get(path)];
+    return canonicalJson(old ?? null) !== canonicalJson(now ?? null);
   });
 }
 
@@ -76,7 +79,7 @@ export function dependencyRewritten({ id }: Pick<Stage, 'id'>, paths: readonly R
   return new MlvError({
     code: 'dependency-rewritten',
     kind: 'refused',
-    message: `${paths.join(', ')} changed while ${id} ran, which reads ${paths.length === 1 ? 'it' : 'them'}: what the outputs were made from is not known`,
+    message: `${paths.join(', ')} changed while stage ${id} ran, which reads ${paths.length === 1 ? 'it' : 'them'}: what the outputs were made from is not known`,
     hint: 'A stage must not change what it depends on; let it write an output of its own. If it was you, run it again.',
   });
 }

@@ -28,7 +28,7 @@ export interface SavedOutput {
 
 /**
  * Makes room for what a stage is about to make. What stands at its outputs goes into the cache, whether mlv or Git keeps it, and then
- * away; what an unfinished run of this very stage left there just goes, and what is declared as `persist` stays. What
+ * away; what a failed run of this very stage left there just goes, and what is declared as `persist` stays. What
  * `.mlvignore` excludes is nobody's output, and stays, too. From then on a run counts as begun. Throws `path-unreadable`,
  * `output-not-removed`, `output-beyond-symlink`.
  */
@@ -110,7 +110,8 @@ async function save(
 
 /** Whether all that is at a path is what the run left there. */
 function isLeftOver(workspace: Workspace, path: RepoPath, { ended }: RunMark): boolean {
-  if (ended === undefined) return true;
+  // A killed run cannot say when it ended: what is there may be somebody's by now.
+  if (ended === undefined) return false;
   return filesOf(workspace, path).every((file) => (statsAt(file)?.ctimeMs ?? 0) <= ended);
 }
 

@@ -81,13 +81,12 @@ function recordBefore(
   return adoptPointer(readCheckoutRecord(workspace, path, content), content);
 }
 
-function notMade({ id }: Stage, outs: readonly StageOutput[]): MlvError {
+function notMade({ id, file, line }: Stage, outs: readonly StageOutput[]): MlvError {
   const paths = outs.map(({ path }) => path);
   return new MlvError({
     code: 'output-not-made',
     kind: 'missing',
-    message: `${id} did not make ${paths.join(', ')}`,
-    items: paths,
-    hint: 'Its command succeeded all the same: write the output there, or mend "outs" in mlv.yaml.',
+    message: `stage ${id} did not make ${paths.join(', ')}`,
+    hint: `Its command succeeded all the same: let it write there, or correct "outs" in ${file}, line ${line}.`,
   });
 }

@@ -43,7 +43,8 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
   let inline: TaskRunner<Task, TaskResult> | undefined;
   let threads: TaskRunner<Task, TaskResult> | undefined;
   let isStoring = false;
-  signal?.addEventListener('abort', () => void threads?.close(), { once: true });
+  const stop = (): void => void threads?.close();
+  signal?.addEventListener('abort', stop, { once: true });
   const current = (): TaskRunner<Task, TaskResult> => threads ?? (inline ??= createInlineRunner(createTaskHandler()));
 
   return {
@@ -72,6 +73,7 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
       }
     },
     async close() {
+      signal?.removeEventListener('abort', stop);
       if (isStoring && signal?.aborted !== true) {
         for (const runner of [inline, threads]) {
           // A thread that has died of an error has told it.

@@ -11,7 +11,7 @@ import type { VerbOptions } from './progress.ts';
 import type { Targets } from './targets.ts';
 import { resolveTarget, selectTracked } from './targets.ts';
 import { isReference, maxReferenceBytes, readReference, REFERENCE_PATHSPECS } from './references.ts';
-import type { Tracked } from './tracked.ts';
+import type { MadeBy, Tracked } from './tracked.ts';
 import { isPointer, pointedAt } from './tracked.ts';
 
 export interface TransferOptions extends Targets, VerbOptions {
@@ -31,13 +31,15 @@ export interface WantedVersion {
   readonly selection: Selection;
   /** Where it is named, for messages: a short commit, or undefined for the workspace. */
   readonly revision: string | undefined;
+  /** The stage that made it; undefined where a pointer tells of it. */
+  readonly made?: MadeBy;
   /** True for what stays on the machine that made it: no remote is asked for it, or misses it. */
   readonly isLocal?: true;
 }
 
 /** A version as its reference tells it, for transfer as a whole. */
-export function wholeVersion({ path, pointer, isLocal }: Tracked, revision: string | undefined): WantedVersion {
-  return { path, pointer, selection: 'all', revision, ...(isLocal && { isLocal }) };
+export function wholeVersion({ path, pointer, made, isLocal }: Tracked, revision: string | undefined): WantedVersion {
+  return { path, pointer, selection: 'all', revision, ...(made && { made }), ...(isLocal && { isLocal }) };
 }
 
 /** The versions that the options mean; what the workspace's own pointers and locks name when they name no revision. */
@@ -97,11 +99,11 @@ async function readVersions(
     if (bytes.length > maxReferenceBytes(file)) continue;
     const revision = commit.slice(0, 10);
     for (const tracked of await readReference(bytes.toString('utf8'), file, `${revision}:${full}`)) {
-      const { path, pointer } = tracked;
+      const { path, pointer, isLocal = false } = tracked;
       const selection = selectionFor(asked, path);
       // A lock is written anew for each stage that ran: most of it is as it was.
-      if (selection === undefined || !isNew(`${pointer.type} ${pointer.hash} ${pointer.remote ?? ''} ${path}`))
-        continue;
+      const key = `${pointer.type} ${pointer.hash} ${isLocal} ${pointer.remote ?? ''} ${path}`;
+      if (selection === undefined || !isNew(key)) continue;
       versions.push({ ...wholeVersion(tracked, revision), selection });
     }
   }

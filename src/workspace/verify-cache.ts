@@ -12,6 +12,7 @@ import type { Reached } from '../storage/reach.ts';
 import type { CacheSurvey } from '../storage/verify-cache.ts';
 import { surveyCache } from '../storage/verify-cache.ts';
 import type { Workspace } from './open.ts';
+import { referenceOf } from './references.ts';
 import { repairFromOthers } from './repair-cache.ts';
 import { createStorageTasks } from './task-runner.ts';
 import { withRemovalLock } from './removal-lock.ts';
@@ -115,9 +116,10 @@ function examine(survey: CacheSurvey, { versions }: VerifyScope, purged: PurgeRe
       if (hits.has(item.digest)) hits.add(item.digest, item.path);
       else if (!missing.has(item.digest) && !isPurged(item)) notInCache += item.files;
     } else if (pointer.type === 'file' && location.length !== pointer.size) {
-      const reason = `its pointer says ${pointer.size} bytes, and its content has ${location.length}`;
-      const hint = `git restore ${path}.mlv`;
-      problems.push({ side: 'workspace', kind: 'pointer', where: version.name, reason, blobs: 0, paths: [path], hint });
+      const kind = version.made === undefined ? 'pointer' : 'lock';
+      const reason = `its ${kind} says ${pointer.size} bytes, and its content has ${location.length}`;
+      const hint = `git restore ${referenceOf(version)}`;
+      problems.push({ side: 'workspace', kind, where: version.name, reason, blobs: 0, paths: [path], hint });
     }
   }
   for (const damage of survey.damages) {

@@ -107,6 +107,15 @@ describe('outputs', () => {
     expect(await told(rig, other.root, ['checkout'])).toBe(await told(rig, other.root, ['checkout']));
   });
 
+  test('that stay here now go where an earlier commit says that they belong', async () => {
+    const shared = await project('local-now');
+    const { root, git, clone } = shared;
+    await recordOutputs(rig, shared, { train: { model: { push: false }, 'local.bin': { push: false } } });
+    git('commit', '--quiet', '--all', '-m', 'stays here');
+    await told(rig, root, ['push']);
+    expect(await told(rig, clone('local-now-clone').root, ['cat', 'model', '--rev', 'HEAD~1'])).toBe('first model');
+  });
+
   test('go to their own remote', async () => {
     const shared = await project('own-remote');
     const { root } = shared;

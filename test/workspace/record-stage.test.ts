@@ -68,7 +68,7 @@ stages:
   test('is refused where it is not there, is a symlink or something stranger', async () => {
     const stage = makeStage('s', { outs: ['a', 'b'] });
     rig.write({ a: 'a' });
-    await expect(store(stage)).rejects.toMatchObject({ code: 'output-not-made', message: 's did not make b' });
+    await expect(store(stage)).rejects.toMatchObject({ code: 'output-not-made', message: 'stage s did not make b' });
     symlinkSync('a', join(rig.root, 'b'));
     await expect(store(stage)).rejects.toMatchObject({ code: 'path-is-symlink' });
     expect(inCache('a')).toBe(false);
@@ -133,15 +133,15 @@ stages:
 
 describe('before anything runs', () => {
   test.each([
-    ['a pointer of the same path', 'data', 'data'],
-    ['a pointer of a folder around it', 'data', 'data/out'],
-    ['a pointer inside it', 'deep/data', 'deep'],
-  ])('%s is refused', async (_, target, out) => {
+    ['a pointer of the same path', 'data', 'data', ''],
+    ['a pointer of a folder around it', 'data', 'data/out', 'lies in data, which '],
+    ['a pointer inside it', 'deep/data', 'deep', 'holds deep/data, which '],
+  ])('%s is refused', async (_, target, out, how) => {
     rig.write({ [`${target}/a`]: 'a' });
     await add(rig.workspace, { targets: [target], cwd: rig.root });
     await expect(checkOutputs(rig.workspace, [makeStage('s', { outs: [out] })])).rejects.toMatchObject({
       code: 'output-tracked',
-      message: `${out}, which s makes, is tracked by ${target}.mlv`,
+      message: `${out}, which stage s makes (mlv.yaml:1), ${how}is tracked by ${target}.mlv`,
     });
   });
 
@@ -149,7 +149,10 @@ describe('before anything runs', () => {
     rig.repository.commit({ 'out/a': 'a', b: 'b' });
     const check = (...outs: NonNullable<NonNullable<Parameters<typeof makeStage>[1]>['outs']>) =>
       checkOutputs(rig.workspace, [makeStage('s', { outs })]);
-    await expect(check('out')).rejects.toMatchObject({ code: 'output-tracked', message: /^out\/a, .* by Git$/ });
+    await expect(check('out')).rejects.toMatchObject({
+      code: 'output-tracked',
+      message: /^out, .* holds out\/a, .* by Git$/,
+    });
     await expect(check('c', { path: 'b', cache: false })).resolves.toBeUndefined();
   });
 
@@ -183,9 +186,10 @@ describe('room for a run', () => {
     expect(['edited', 'by hand', 'more', 'metric by hand'].map(inCache)).toEqual([true, true, true, true]);
   });
 
-  test('what an unfinished run left just goes, but not what changed after it failed', async () => {
+  test('what a failed run left just goes, but not what changed since, nor what a killed run left', async () => {
     await prepare(stage);
     rig.write(made);
+    markRunEnded(rig.workspace, stage.id);
     expect(await prepare(stage)).toEqual([]);
     expect(Object.keys(folder() ?? {})).toEqual(['kept']);
     expect(['a', 'b', 'f', 'm'].map(inCache)).toEqual([false, false, false, false]);
@@ -195,6 +199,9 @@ describe('room for a run', () => {
     rig.write({ m: 'by hand' });
     expect((await prepare(stage)).map((each) => each.path)).toEqual(['m']);
     expect(['left', 'by hand'].map(inCache)).toEqual([false, true]);
+    rig.write({ file: 'left by who knows whom' });
+    expect((await prepare(stage)).map((each) => each.path)).toEqual(['file']);
+    expect(inCache('left by who knows whom')).toBe(true);
   });
 
   test("what .mlvignore excludes is nobody's, and stays", async () => {
