@@ -198,7 +198,8 @@ async function take(p: TestPipeline, nodes: readonly Node[], given: Step): Promi
   else if (given.type === 'part') await p.mlv(['repro', stage(node)]);
   else if (given.type === 'repro') await p.repro(...given.options);
   else {
-    p.git('add', '--all');
+    // Outputs that were written before any stage ran are not ignored yet, and must not get into Git.
+    p.git('add', '--all', '--', '.', ':!out-*');
     p.git('commit', '--quiet', '--allow-empty', '-m', 'step');
     if (given.type === 'switch') {
       const isThere = p.git('branch', '--list', given.branch) !== '';

@@ -22,11 +22,11 @@ async function fresh(stages: Stages): Promise<TestPipeline> {
 }
 
 /** Says that it has begun, and ends once the test lets it; a signal ends it at once, unless it is `deaf`. */
-function held(name: string, { deaf = false } = {}): Readonly<Record<string, unknown>> {
+function held(name: string, { deaf = false, half = true } = {}): Readonly<Record<string, unknown>> {
   const wait = `while ! test -e "$RUNS.go-${name}"; do sleep 0.02; done`;
   const traps = deaf ? `trap '' INT TERM; ` : `trap 'echo ${name} >> "$RUNS.told"; exit 9' INT; `;
   return {
-    cmd: `${traps}echo ${name} >> "$RUNS"; echo half > ${name}; echo $$ > "$RUNS.pid-${name}"; touch "$RUNS.began-${name}"; ${wait}; echo whole > ${name}`,
+    cmd: `${traps}echo ${name} >> "$RUNS";${half ? ` echo half > ${name};` : ''} echo $$ > "$RUNS.pid-${name}"; touch "$RUNS.began-${name}"; ${wait}; echo whole > ${name}`,
     deps: ['in'],
     outs: [name],
   };
@@ -129,6 +129,19 @@ describe.concurrent('what runs when', () => {
   });
 });
 
+test('between tries outputs are taken away, and not into the cache', async ({ expect }) => {
+  const cmd =
+    'test ! -e a && echo $RUNS >> "$RUNS" && echo part > a && test $(wc -l < "$RUNS") -gt 2 && echo whole > a';
+  const p = await fresh({ often: { cmd, outs: ['a'], retries: 2 } });
+  expect(await p.repro()).toEqual({ often: 'ran' });
+  expect([p.ran().length, p.read('a'), await p.isKept('part\n'), await p.isKept('whole\n')]).toEqual([
+    3,
+    'whole\n',
+    false,
+    true,
+  ]);
+});
+
 describe.concurrent('when it is interrupted', () => {
   const STAGES = { first: joining('first', ['in'], 'a'), slow: held('slow'), last: joining('last', ['slow'], 'b') };
 
@@ -210,7 +223,7 @@ describe.concurrent('when it is interrupted', () => {
 
 describe.concurrent('beside other commands', () => {
   test('a second run is told what runs; one that waits takes over what the first has made', async ({ expect }) => {
-    const p = await fresh({ slow: held('slow'), last: joining('last', ['slow'], 'b') });
+    const p = await fresh({ slow: held('slow', { half: false }), last: joining('last', ['slow'], 'b') });
     const first = p.start(['repro', '--json', '--wait-for-lock', '1m']);
     await began(p, 'slow');
     const refused = await p.mlv(['repro', '--no-progress']);
