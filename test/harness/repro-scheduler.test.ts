@@ -131,7 +131,9 @@ describe.concurrent('what runs when', () => {
 describe.concurrent('when it is interrupted', () => {
   const STAGES = { first: joining('first', ['in'], 'a'), slow: held('slow'), last: joining('last', ['slow'], 'b') };
 
-  test('once: the command is told, what has ended is on record, the rest is not; the next run goes on', async ({ expect }) => {
+  test('once: the command is told, what has ended is on record, the rest is not; the next run goes on', async ({
+    expect,
+  }) => {
     const p = await fresh(STAGES);
     const run = p.start(['repro', '--no-progress']);
     await began(p, 'slow');
@@ -177,7 +179,9 @@ describe.concurrent('when it is interrupted', () => {
     expect(await p.repro()).toEqual({ first: 'up-to-date', slow: 'ran', last: 'ran' });
   });
 
-  test('mlv killed: a stage does not run twice at once; then the next run goes on, and loses nothing', async ({ expect }) => {
+  test('mlv killed: a stage does not run twice at once; then the next run goes on, and loses nothing', async ({
+    expect,
+  }) => {
     const p = await fresh(STAGES);
     const run = p.start(['repro', '--no-progress']);
     await began(p, 'slow');
