@@ -19,6 +19,7 @@ import { delimiter, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+const SAMPLE = fileURLToPath(new URL('../fixtures/penguins', import.meta.url));
 const VEGA = fileURLToPath(new URL('../node_modules/vega-datasets', import.meta.url));
 const BIN = fileURLToPath(new URL('../bin/mlv.js', import.meta.url));
 const WIDTH = 80;
@@ -136,6 +137,70 @@ async function story() {
   await run('ben', 'git pull --quiet && mlv pull', 'Ben gets it.');
   same('Ben has all he had and her file', expected, dataOf('ben'));
   await run('ben', 'git log --format="%h  %<(5)%an %s"', 'Who changed what is where it always was: in Git.');
+
+  await pipelineStory();
+}
+
+async function pipelineStory() {
+  section('7  Ada makes models of it');
+  await run('ada', 'git pull --quiet && mlv pull', 'The newest version of everything,');
+  await run('ada', 'cp -R "$SAMPLE"/. . && cat mlv.yaml', 'and a pipeline of five stages, in plain Node.');
+  await run('ada', 'mlv dag', 'How its stages hang together.');
+  await run('ada', 'mlv plan', 'What would run, and why.');
+  await run('ada', 'mlv repro -j 2', 'This runs it, both models at once.');
+  await run('ada', 'mlv metrics show', 'How good they are.');
+  await run('ada', 'mlv repro', 'A second time nothing is to be done.');
+  check(
+    'Nothing runs twice',
+    outcomes('ada').every(({ type }) => type === 'up-to-date'),
+  );
+  await run(
+    'ada',
+    'git add . && git commit --quiet -m "Two models"',
+    'mlv.lock says what was made from what: it is committed, too.',
+  );
+
+  section('8  She changes a parameter');
+  await run(
+    'ada',
+    'sed -i.bak "s/neighbours: 5/neighbours: 15/" params.yaml && rm params.yaml.bak',
+    'More neighbours for one of the models.',
+  );
+  await run('ada', 'mlv plan', 'That concerns two stages out of five.');
+  await run('ada', 'mlv repro', 'They run, and nothing else.');
+  await run('ada', 'mlv params diff', 'What she changed,');
+  await run('ada', 'mlv metrics diff', 'and what came of it.');
+  await run('ada', 'git commit --quiet --all -m "More neighbours"', 'A commit,');
+  await run('ada', 'mlv push --run-cache && git push --quiet', 'and all of it is shared, results with it.');
+
+  section('9  Ben runs nothing');
+  await run('ben', 'git pull --quiet && mlv pull --run-cache', 'He gets data, models and results.');
+  await run('ben', 'mlv repro', 'Everything is as it was made.');
+  check(
+    'Ben has nothing to run',
+    outcomes('ben').every(({ type }) => type === 'up-to-date'),
+  );
+  await run(
+    'ben',
+    'sed -i.bak "s/neighbours: 15/neighbours: 5/" params.yaml && rm params.yaml.bak',
+    'He wonders what it was before.',
+  );
+  await run('ben', 'mlv repro --pull', 'Ada has run that: her result is taken, and nothing runs.');
+  await run('ben', 'git diff --stat HEAD', 'The old lines of mlv.lock, and the old metrics.');
+}
+
+/** What `mlv repro` does with each stage. */
+function outcomes(person) {
+  const lines = execFileSync('mlv', ['--json', 'repro'], {
+    cwd: join(folder, person),
+    env: environment(person),
+    encoding: 'utf8',
+  });
+  return lines
+    .trim()
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 }
 
 /** The folder of the demo: an `mlv` command, a home without settings, a Git server, and a folder for each person. */
@@ -214,6 +279,7 @@ function environment(person) {
     GIT_AUTHOR_EMAIL: email,
     GIT_COMMITTER_NAME: name,
     GIT_COMMITTER_EMAIL: email,
+    SAMPLE,
     VEGA,
     ...store.environment,
     ...(isColoured ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }),

@@ -2,33 +2,27 @@ import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { fingerprintText } from '../domain/fingerprint.ts';
-import { formatLock } from '../domain/lock-file.ts';
 import type { LockedOutput, LockedStage, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { REPO_ROOT } from '../domain/repo-path.ts';
 import type { RunRecord } from '../domain/run-record.ts';
 import type { StageGraph } from '../domain/stage-graph.ts';
 import type { StageDecision, StaleReason } from '../domain/staleness.ts';
 import { decide, lockedStage } from '../domain/staleness.ts';
 import { hashEngine } from '../platform/hash.ts';
-import { bringInputs } from '../workspace/bring-inputs.ts';
-import { lockFileOf, readLock } from '../workspace/locks.ts';
-import { changedDependencies, dependencyRewritten, observeStages } from '../workspace/observe-stages.ts';
+import { observeStages } from '../workspace/observe-stages.ts';
 import type { Workspace } from '../workspace/open.ts';
 import type { Pipeline } from '../workspace/pipeline.ts';
-import { prepareOutputs } from '../workspace/prepare-outputs.ts';
 import { recordStage } from '../workspace/record-stage.ts';
-import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
-import type { RunCache, RunOrigin } from '../workspace/run-cache.ts';
-import { describeRun } from '../workspace/run-cache.ts';
-import { fetchRuns } from '../workspace/run-transfer.ts';
-import { markRunEnded } from '../workspace/run-marks.ts';
 import type { Staging } from '../workspace/staging.ts';
-import { storeOutputs } from '../workspace/store-outputs.ts';
+import type { RunCache } from '../workspace/run-cache.ts';
 import type { StorageTasks } from '../workspace/task-runner.ts';
-import { runStage } from './local-runner.ts';
-import { withStageClaim } from './stage-claim.ts';
 import type { StageEvent, StageOutcome } from './stage-event.ts';
+
+/** Brings up to date what is not, as it seems, and was `before` what its lock file said when the run began. */
+export type BringStale = (
+  given: { readonly stage: Stage; readonly before: LockedStage | undefined },
+  signal: AbortSignal,
+) => Promise<StageOutcome>;
 
 /** What the stages of one run share. */
 export interface Run {
@@ -36,10 +30,9 @@ export interface Run {
   readonly pipeline: Pipeline;
   readonly graph: StageGraph;
   readonly tasks: StorageTasks;
-  readonly runCache: RunCache;
   readonly staging: Staging;
-  /** Who runs it, asked once. */
-  readonly origin: () => Promise<RunOrigin>;
+  /** Loaded when the first stage is stale: mostly none is. */
+  readonly bringStale: BringStale;
   /** What lock files said when the run began. */
   readonly locked: ReadonlyMap<StageId, LockedStage>;
   /** What stages found then. */
@@ -83,33 +76,7 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   }
   if (first.type !== 'outputs-missing' && first.type !== 'stale') return first;
   requireRunnable(stage, first, graph);
-  return withStageClaim(workspace, stage.id, { command: 'mlv repro', ...workspace.locks }, async (claim) => {
-    // Since the run began, which may be hours ago, files may have been edited, and another mlv may have run the stage.
-    const recorded = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
-    const isOther = entryText(recorded) !== entryText(before);
-    const seen = await observe(isOther ? { ...run, locked: withEntry(locked, stage.id, recorded) } : run, stage);
-    const decision = decide({ stage, locked: recorded, seen, isForced });
-    if (decision.type !== 'outputs-missing' && decision.type !== 'stale') {
-      // What reads from it has yet to learn of it.
-      for (const [path, output] of recorded?.outs ?? []) made.set(path, output);
-      return decision;
-    }
-    requireRunnable(stage, decision, graph);
-    run.reasons.set(stage.id, reasonsOf(decision));
-    if (decision.type === 'outputs-missing' && recorded !== undefined) {
-      const outs = outputsAway(recorded, decision.reasons);
-      if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
-        await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
-        for (const [path, output] of outs) made.set(path, output);
-        return { type: 'restored', record: await recordOf(run.runCache, { stage, seen, outs: recorded.outs }) };
-      }
-    }
-    if (run.useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
-      const record = await restoreKnown(run, { stage, seen, signal });
-      if (record !== undefined) return { type: 'restored', record };
-    }
-    return { type: 'ran', ...(await runHere(run, { stage, seen, recorded, claim, signal })) };
-  });
+  return run.bringStale({ stage, before }, signal);
 }
 
 /** What the result of a stage depends on, as one digest. */
@@ -147,16 +114,11 @@ export function reasonsOf(decision: StageDecision): readonly StaleReason[] {
   return decision.type === 'stale' || decision.type === 'outputs-missing' ? decision.reasons : [];
 }
 
-function withEntry(locked: Run['locked'], id: StageId, entry: LockedStage | undefined): Run['locked'] {
-  const others = [...locked].filter(([other]) => other !== id);
-  return new Map(entry === undefined ? others : [...others, [id, entry]]);
-}
-
-function entryText(entry: LockedStage | undefined): string {
-  return formatLock(new Map(entry === undefined ? [] : [['', entry]]), REPO_ROOT);
-}
-
-async function observe({ workspace, pipeline, locked, tasks, made }: Run, stage: Stage): Promise<StageObservation> {
+/** What a stage finds now. */
+export async function observe(
+  { workspace, pipeline, locked, tasks, made }: Run,
+  stage: Stage,
+): Promise<StageObservation> {
   // A stage may have made a file of parameters.
   await pipeline.reloadParams();
   const seen = await observeStages(workspace, { stages: [stage], pipeline, locked, known: made, tasks });
@@ -165,93 +127,8 @@ async function observe({ workspace, pipeline, locked, tasks, made }: Run, stage:
   return found;
 }
 
-/** Restores a known result of the same inputs. Undefined where none is known whose data is at hand. */
-async function restoreKnown(
-  run: Run,
-  { stage, seen, signal }: { readonly stage: Stage; readonly seen: StageObservation; readonly signal: AbortSignal },
-): Promise<RunRecord | undefined> {
-  const { workspace, runCache, pull, tasks } = run;
-  const fingerprint = fingerprintOf(stage, seen);
-  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal, seen: seen.outs });
-  let found = await find();
-  if (found === undefined && pull && workspace.settings.remotes.size > 0) {
-    const { received } = await fetchRuns(workspace, { fingerprints: [fingerprint], signal });
-    if (received > 0) found = await find();
-  }
-  if (found === undefined) return undefined;
-  const { record, outs, away } = found;
-  await restoreOutputs(workspace, { stage, outs: away, pull, tasks, signal });
-  await recordMade(run, { stage, seen, outs });
-  return record;
-}
-
-async function runHere(
-  run: Run,
-  given: {
-    readonly stage: Stage;
-    readonly seen: StageObservation;
-    readonly recorded: LockedStage | undefined;
-    readonly claim: Parameters<Parameters<typeof withStageClaim>[3]>[0];
-    readonly signal: AbortSignal;
-  },
-): Promise<{ readonly seconds: number }> {
-  const { workspace, tasks, runCache, killed, onEvent } = run;
-  const { stage, seen, recorded, claim, signal } = given;
-  await bringInputs(workspace, { stage, signal });
-  const clear = (): Promise<unknown> => prepareOutputs(workspace, { stage, recorded, tasks, signal });
-  try {
-    const { seconds } = await runStage({
-      folders: workspace,
-      stage,
-      claim,
-      environment: workspace.environment,
-      signal,
-      ...(killed !== undefined && { killed }),
-      async onAttempt(attempt) {
-        if (attempt > 1) markRunEnded(workspace, stage.id);
-        await clear();
-        onEvent({ type: 'started', stage: stage.id, attempt });
-      },
-      onLine: (stream, text) => onEvent({ type: 'line', stage: stage.id, stream, text }),
-    });
-    // Also what this run knows of other stages: this one may have rewritten it.
-    const after = await observe({ ...run, made: new Map() }, stage);
-    const rewritten = changedDependencies(seen, after);
-    if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
-    const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
-    await recordMade(run, { stage, seen, outs });
-    if (!stage.alwaysChanged) {
-      const fingerprint = fingerprintOf(stage, seen);
-      runCache.put(await describeRun(workspace, { stage, fingerprint, outs, seconds, origin: await run.origin() }));
-    }
-    return { seconds };
-  } catch (error) {
-    // What somebody writes there from now on is his, and kept.
-    markRunEnded(workspace, stage.id);
-    throw error;
-  }
-}
-
-async function recordMade(
-  { workspace, pipeline, made, staging }: Run,
-  given: {
-    readonly stage: Stage;
-    readonly seen: StageObservation;
-    readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
-  },
-): Promise<void> {
-  const { stage, seen, outs } = given;
-  await recordStage(workspace, stage, {
-    locked: lockedStage(stage, seen, outs),
-    stages: pipeline.stages,
-    outputs: 'made',
-    staging,
-  });
-  for (const [path, output] of outs) made.set(path, output);
-}
-
 /** Throws `dependency-missing`, `run-on-unsupported`. */
-function requireRunnable(stage: Stage, decision: StageDecision, graph: StageGraph): void {
+export function requireRunnable(stage: Stage, decision: StageDecision, graph: StageGraph): void {
   const missing = decision.type === 'stale' ? decision.reasons.filter(isMissing).map(({ path }) => path) : [];
   const [first] = missing;
   if (first !== undefined) {

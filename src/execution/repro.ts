@@ -14,11 +14,10 @@ import type { Workspace } from '../workspace/open.ts';
 import type { Pipeline } from '../workspace/pipeline.ts';
 import { readPipeline } from '../workspace/pipeline.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
-import type { RunOrigin } from '../workspace/run-cache.ts';
-import { openRunCache, runOrigin } from '../workspace/run-cache.ts';
 import { selectStages } from '../workspace/select-stages.ts';
 import { openStaging } from '../workspace/staging.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
+import type { BringStale, Run } from './bring-up-to-date.ts';
 import { bringUpToDate } from './bring-up-to-date.ts';
 import type { Capacity } from './scheduler.ts';
 import { schedule } from './scheduler.ts';
@@ -61,11 +60,11 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
   setMaxListeners(0, signal, ...(options.killed === undefined ? [] : [options.killed]));
   const { pipeline, graph, selected } = await chooseStages(workspace, options);
   const stages = selected.map((id) => graph.stage(id));
-  await checkOutputs(workspace, stages);
-  const locked = await readLocks(workspace);
+  // Git looks while lock files are read.
+  const [, locked] = await Promise.all([checkOutputs(workspace, stages), readLocks(workspace)]);
   const tasks = createStorageTasks(workspace.cache(), signal);
   const staging = openStaging(workspace);
-  let origin: Promise<RunOrigin> | undefined;
+  let bringing: Promise<BringStale> | undefined;
   try {
     const { onProgress } = options;
     const seen = await observeStages(workspace, {
@@ -78,7 +77,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
     });
     const reasons = new Map<StageId, readonly StaleReason[]>();
     await options.onBegin?.(selected, (id) => reasons.get(id) ?? []);
-    const run = {
+    const run: Run = {
       ...options,
       workspace,
       pipeline,
@@ -86,9 +85,8 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       tasks,
       locked,
       seen,
-      runCache: openRunCache(workspace),
       staging,
-      origin: () => (origin ??= runOrigin(workspace)),
+      bringStale: async (...given) => (await (bringing ??= loadBringing(run)))(...given),
       forced: new Set(options.force ? selected : []),
       pull: options.pull ?? false,
       reasons,
@@ -108,6 +106,10 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
     await staging.flush();
     await tasks.close();
   }
+}
+
+async function loadBringing(run: Run): Promise<BringStale> {
+  return (await import('./bring-stale.ts')).openBringStale(run);
 }
 
 /** The stages that a run of these targets looks at, in order. Throws `no-stages`, and what the pipeline's files and graph do. */

@@ -45,8 +45,9 @@ export async function recordStage(
   for (const [path] of locked.outs) requireOwnIgnoreFile(root, ignoreFileOf(path));
   const files = new Set<RepoPath>([lock]);
   await withPointersLock(workspace, async (held) => {
-    const entries = new Map([...(await readLock(workspace, lock))].filter(([name]) => names.has(name)));
-    entries.set(stage.name, locked);
+    const others = [...(await readLock(workspace, lock))].filter(([name]) => names.has(name) && name !== stage.name);
+    // In the order of the file.
+    const entries = new Map([...others, [stage.name, locked] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
     const text = formatLock(entries, lock);
     const made = outputs === 'made' ? [...locked.outs] : [];
     const changed = made.flatMap(([path, output]) => changedRecord(workspace, path, output));

@@ -120,18 +120,14 @@ export async function runOrigin(workspace: Workspace): Promise<RunOrigin> {
 }
 
 /** What is told of a result that was made here, now. */
-export async function describeRun(
-  workspace: Workspace,
-  given: {
-    readonly stage: Stage;
-    readonly fingerprint: Digest;
-    readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
-    readonly seconds: number;
-    /** Where it is known already. */
-    readonly origin?: RunOrigin;
-  },
-): Promise<RunRecord> {
-  const { stage, fingerprint, outs, seconds, origin = await runOrigin(workspace) } = given;
+export function describeRun(given: {
+  readonly stage: Stage;
+  readonly fingerprint: Digest;
+  readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+  readonly seconds: number;
+  readonly origin: RunOrigin;
+}): RunRecord {
+  const { stage, fingerprint, outs, seconds, origin } = given;
   const folder = repoDirname(stage.file);
   return {
     fingerprint,

@@ -140,10 +140,10 @@ const CHANGES: Readonly<
   ],
 
   'an output deleted': [remove('models/nearest.json'), ['train@nearest restored']],
-  'a folder of outputs deleted': [remove('data/features'), ['features restored']],
+  'a folder of outputs deleted': [remove('features'), ['features restored']],
   'metrics, which Git keeps, deleted': [remove('metrics.json'), ['evaluate restored']],
   'an output edited': [replace('models/nearest.json', 'Adelie', 'Emperor'), ['train@nearest restored']],
-  'a file in a folder of outputs edited': [append('data/features/test.json', '\n'), ['features restored']],
+  'a file in a folder of outputs edited': [append('features/test.json', '\n'), ['features restored']],
   'metrics edited': [append('metrics.json', '\n'), ['evaluate restored']],
   'the lock file deleted': [remove('mlv.lock'), STAGES.map((stage) => `${stage} restored`)],
 };
@@ -215,6 +215,6 @@ test('a second clone runs nothing', { timeout: 120_000 }, async () => {
   rmSync(join(other, 'mlv.lock'));
   expect(await repro(other, '--pull')).toEqual(STAGES.map((stage) => `${stage} restored`));
   expect(repositoryAt(other).git('status', '--porcelain')).toBe('');
-  for (const path of ['models/nearest.json', 'data/features/test.json', 'confusion.csv'])
+  for (const path of ['models/nearest.json', 'features/test.json', 'confusion.csv'])
     expect(readFileSync(join(other, path), 'utf8')).toBe(readFileSync(join(root, path), 'utf8'));
 });

@@ -1,0 +1,167 @@
+import { formatLock } from '../domain/lock-file.ts';
+import type { LockedOutput, LockedStage, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
+import { REPO_ROOT } from '../domain/repo-path.ts';
+import type { RunRecord } from '../domain/run-record.ts';
+import { decide, lockedStage } from '../domain/staleness.ts';
+import { bringInputs } from '../workspace/bring-inputs.ts';
+import { lockFileOf, readLock } from '../workspace/locks.ts';
+import { changedDependencies, dependencyRewritten } from '../workspace/observe-stages.ts';
+import { prepareOutputs } from '../workspace/prepare-outputs.ts';
+import { recordStage } from '../workspace/record-stage.ts';
+import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
+import type { RunCache, RunOrigin } from '../workspace/run-cache.ts';
+import { describeRun, openRunCache, runOrigin } from '../workspace/run-cache.ts';
+import { fetchRuns } from '../workspace/run-transfer.ts';
+import { markRunEnded } from '../workspace/run-marks.ts';
+import { storeOutputs } from '../workspace/store-outputs.ts';
+import type { BringStale, Run } from './bring-up-to-date.ts';
+import { fingerprintOf, observe, outputsAway, reasonsOf, recordOf, requireRunnable } from './bring-up-to-date.ts';
+import { runStage } from './local-runner.ts';
+import { withStageClaim } from './stage-claim.ts';
+import type { StageOutcome } from './stage-event.ts';
+
+/** What a run that has stale stages shares beside the rest. */
+interface StaleRun extends Run {
+  readonly runCache: RunCache;
+  /** Who runs it, asked once. */
+  readonly origin: () => Promise<RunOrigin>;
+}
+
+/** Restores known results of stages that are not up to date, or runs them. */
+export function openBringStale(run: Run): BringStale {
+  const { workspace } = run;
+  let origin: Promise<RunOrigin> | undefined;
+  const stale = { ...run, runCache: openRunCache(workspace), origin: () => (origin ??= runOrigin(workspace)) };
+  return ({ stage, before }, signal) => bring(stale, { stage, before, signal });
+}
+
+function bring(
+  run: StaleRun,
+  given: { readonly stage: Stage; readonly before: LockedStage | undefined; readonly signal: AbortSignal },
+): Promise<StageOutcome> {
+  const { workspace, locked, made } = run;
+  const { stage, before, signal } = given;
+  const isForced = run.forced.has(stage.id);
+  return withStageClaim(workspace, stage.id, { command: 'mlv repro', ...workspace.locks }, async (claim) => {
+    // Since the run began, which may be hours ago, files may have been edited, and another mlv may have run the stage.
+    const recorded = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
+    const isOther = recorded !== before && entryText(recorded) !== entryText(before);
+    const seen = await observe(isOther ? { ...run, locked: withEntry(locked, stage.id, recorded) } : run, stage);
+    const decision = decide({ stage, locked: recorded, seen, isForced });
+    if (decision.type !== 'outputs-missing' && decision.type !== 'stale') {
+      // What reads from it has yet to learn of it.
+      for (const [path, output] of recorded?.outs ?? []) made.set(path, output);
+      return decision;
+    }
+    requireRunnable(stage, decision, run.graph);
+    run.reasons.set(stage.id, reasonsOf(decision));
+    if (decision.type === 'outputs-missing' && recorded !== undefined) {
+      const outs = outputsAway(recorded, decision.reasons);
+      if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
+        await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
+        for (const [path, output] of outs) made.set(path, output);
+        return { type: 'restored', record: await recordOf(run.runCache, { stage, seen, outs: recorded.outs }) };
+      }
+    }
+    if (run.useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
+      const record = await restoreKnown(run, { stage, seen, signal });
+      if (record !== undefined) return { type: 'restored', record };
+    }
+    return { type: 'ran', ...(await runHere(run, { stage, seen, recorded, claim, signal })) };
+  });
+}
+
+function withEntry(locked: Run['locked'], id: StageId, entry: LockedStage | undefined): Run['locked'] {
+  const others = [...locked].filter(([other]) => other !== id);
+  return new Map(entry === undefined ? others : [...others, [id, entry]]);
+}
+
+function entryText(entry: LockedStage | undefined): string {
+  return formatLock(new Map(entry === undefined ? [] : [['', entry]]), REPO_ROOT);
+}
+
+/** Restores a known result of the same inputs. Undefined where none is known whose data is at hand. */
+async function restoreKnown(
+  run: StaleRun,
+  { stage, seen, signal }: { readonly stage: Stage; readonly seen: StageObservation; readonly signal: AbortSignal },
+): Promise<RunRecord | undefined> {
+  const { workspace, runCache, pull, tasks } = run;
+  const fingerprint = fingerprintOf(stage, seen);
+  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal, seen: seen.outs });
+  let found = await find();
+  if (found === undefined && pull && workspace.settings.remotes.size > 0) {
+    const { received } = await fetchRuns(workspace, { fingerprints: [fingerprint], signal });
+    if (received > 0) found = await find();
+  }
+  if (found === undefined) return undefined;
+  const { record, outs, away } = found;
+  await restoreOutputs(workspace, { stage, outs: away, pull, tasks, signal });
+  await recordMade(run, { stage, seen, outs });
+  return record;
+}
+
+async function runHere(
+  run: StaleRun,
+  given: {
+    readonly stage: Stage;
+    readonly seen: StageObservation;
+    readonly recorded: LockedStage | undefined;
+    readonly claim: Parameters<Parameters<typeof withStageClaim>[3]>[0];
+    readonly signal: AbortSignal;
+  },
+): Promise<{ readonly seconds: number }> {
+  const { workspace, tasks, runCache, killed, onEvent } = run;
+  const { stage, seen, recorded, claim, signal } = given;
+  await bringInputs(workspace, { stage, signal });
+  const clear = (): Promise<unknown> => prepareOutputs(workspace, { stage, recorded, tasks, signal });
+  try {
+    const { seconds } = await runStage({
+      folders: workspace,
+      stage,
+      claim,
+      environment: workspace.environment,
+      signal,
+      ...(killed !== undefined && { killed }),
+      async onAttempt(attempt) {
+        if (attempt > 1) markRunEnded(workspace, stage.id);
+        await clear();
+        onEvent({ type: 'started', stage: stage.id, attempt });
+      },
+      onLine: (stream, text) => onEvent({ type: 'line', stage: stage.id, stream, text }),
+    });
+    // Also what this run knows of other stages: this one may have rewritten it.
+    const after = await observe({ ...run, made: new Map() }, stage);
+    const rewritten = changedDependencies(seen, after);
+    if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
+    const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
+    await recordMade(run, { stage, seen, outs });
+    if (!stage.alwaysChanged) {
+      const fingerprint = fingerprintOf(stage, seen);
+      runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin() }));
+    }
+    return { seconds };
+  } catch (error) {
+    // What somebody writes there from now on is his, and kept.
+    markRunEnded(workspace, stage.id);
+    throw error;
+  }
+}
+
+async function recordMade(
+  { workspace, pipeline, made, staging }: Run,
+  given: {
+    readonly stage: Stage;
+    readonly seen: StageObservation;
+    readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+  },
+): Promise<void> {
+  const { stage, seen, outs } = given;
+  await recordStage(workspace, stage, {
+    locked: lockedStage(stage, seen, outs),
+    stages: pipeline.stages,
+    outputs: 'made',
+    staging,
+  });
+  for (const [path, output] of outs) made.set(path, output);
+}
