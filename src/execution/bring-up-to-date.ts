@@ -220,8 +220,10 @@ async function runHere(
     if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
     const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
     await recordMade(run, { stage, seen, outs });
-    if (!stage.alwaysChanged)
-      runCache.put(await describeRun(workspace, { stage, fingerprint: fingerprintOf(stage, seen), outs, seconds }));
+    if (!stage.alwaysChanged) {
+      const fingerprint = fingerprintOf(stage, seen);
+      runCache.put(await describeRun(workspace, { stage, fingerprint, outs, seconds, origin: await run.origin() }));
+    }
     return { seconds };
   } catch (error) {
     // What somebody writes there from now on is his, and kept.

@@ -10,6 +10,7 @@ import type { Workspace } from '../workspace/open.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
 import { canRestore } from '../workspace/restore-outputs.ts';
 import { openRunCache } from '../workspace/run-cache.ts';
+import type { AskedTools } from '../workspace/tool-versions.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
 import { fingerprintOf, recordOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
 import type { ChosenStages } from './repro.ts';
@@ -33,12 +34,13 @@ export interface PlannedStage {
 }
 
 /**
- * Tells what `repro` would do, and does nothing. What a restored result makes is known, so that what depends on it is told, too; what a run
+ * Tells what `repro` would do, and does nothing; of the pipeline's commands it runs at most those for versions of tools that `repro` ran here. What a restored result makes is known, so that what depends on it is told, too; what a run
  * makes is not. Throws as `repro` does before it begins.
  */
 export async function plan(
   workspace: Workspace,
-  options: ChosenStages & VerbOptions & { readonly force?: boolean | undefined; readonly useRunCache: boolean },
+  options: ChosenStages &
+    VerbOptions & { readonly force?: boolean | undefined; readonly useRunCache: boolean; readonly tools: AskedTools },
 ): Promise<readonly PlannedStage[]> {
   const { onProgress, signal, useRunCache } = options;
   const verb = { ...(onProgress !== undefined && { onProgress }), ...(signal !== undefined && { signal }) };
@@ -49,7 +51,7 @@ export async function plan(
   const made = new Map<RepoPath, LockedOutput>();
   const planned = new Map<StageId, PlannedStage>();
   const look = (stages: readonly Stage[]): Promise<ReadonlyMap<StageId, StageObservation>> =>
-    observeStages(workspace, { ...verb, stages, pipeline, locked, known: made, tasks });
+    observeStages(workspace, { ...verb, stages, pipeline, locked, known: made, tasks, tools: options.tools });
 
   async function planOne(stage: Stage, first: StageObservation): Promise<Omit<PlannedStage, 'stage'>> {
     const after = graph.upstream(stage.id).filter((id) => ['run', 'depends', 'blocked'].includes(actionOf(id)));

@@ -59,7 +59,7 @@ export interface RunCache {
       readonly seen: StageObservation['outs'];
     },
   ): Promise<FoundRun | undefined>;
-  /** Adds a result whose data is durable in the cache. */
+  /** Adds a result whose data is durable in the cache; not one with thousands of outputs, whose record would be too large. */
   put(record: RunRecord): void;
   /** All there are, the newest first; what is no record is passed over. */
   list(): CachedRun[];
@@ -87,7 +87,14 @@ export function openRunCache(workspace: Workspace): RunCache {
       }
       return undefined;
     },
-    put: (record) => storeRun(workspace, { fingerprint: record.fingerprint, text: formatRunRecord(record) }),
+    put(record) {
+      try {
+        storeRun(workspace, { fingerprint: record.fingerprint, text: formatRunRecord(record) });
+      } catch (error) {
+        // The stage has run all the same; it will run again where it could have been restored.
+        if (!(error instanceof MlvError) || error.code !== 'run-record-too-large') throw error;
+      }
+    },
     list: () =>
       fingerprints(workspace)
         .flatMap((fingerprint) => runsOf(workspace, fingerprint))
