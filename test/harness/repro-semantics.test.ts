@@ -18,6 +18,8 @@
  * | several files in one graph            | all of the project, always: there is no `-R` and no `--all`      |
  * | `-f`, `-k`, `--no-run-cache`, targets | the same                                                         |
  * | stages one at a time                  | `-j N`                                                           |
+ *
+ * The commonest are in `test/e2e/repro.test.ts`.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -54,18 +56,6 @@ async function fresh(stages: Stages, files: Readonly<Record<string, string>> = {
 }
 
 describe.concurrent('as in DVC', () => {
-  test('a first run runs all in order; a second one runs nothing', async ({ expect }) => {
-    const p = await fresh(CHAIN);
-    expect(await p.plan()).toEqual({ one: 'run', two: 'run', three: 'run' });
-    expect(p.ran()).toEqual([]);
-    expect(await p.repro()).toEqual({ one: 'ran', two: 'ran', three: 'ran' });
-    expect(p.ran()).toEqual(['one', 'two', 'three']);
-    const lock = p.read('mlv.lock');
-    expect(await p.repro()).toEqual({ one: 'up-to-date', two: 'up-to-date', three: 'up-to-date' });
-    expect([p.ran(), p.read('mlv.lock') === lock]).toEqual([[], true]);
-    expect(await p.plan()).toEqual({ one: 'skip', two: 'skip', three: 'skip' });
-  });
-
   test('a frozen stage neither runs nor passes changes on, until it is unfrozen', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     expect((await p.mlv(['freeze', 'two'])).code).toBe(0);
@@ -153,17 +143,6 @@ describe.concurrent('as in DVC', () => {
     expect(p.ran()).toEqual(['split-y', 'split-x', 'train-x-2', 'train-x-1', 'train-y-1', 'train-y-2']);
   });
 
-  test('without its lock file, all is restored from the run cache, and nothing runs', async ({ expect }) => {
-    const p = await ranOnce(CHAIN);
-    const lock = p.read('mlv.lock');
-    p.write({ 'mlv.lock': null });
-    expect(await p.plan()).toEqual({ one: 'restore', two: 'restore', three: 'restore' });
-    expect(await p.repro()).toEqual({ one: 'restored', two: 'restored', three: 'restored' });
-    p.write({ 'mlv.lock': null, a: null, c: null });
-    expect(await p.repro()).toEqual({ one: 'restored', two: 'restored', three: 'restored' });
-    expect([p.ran(), p.read('mlv.lock'), p.read('a'), p.read('c')]).toEqual([[], lock, '1\n', '1\n']);
-  });
-
   test('an output that was changed by hand is made again or restored, and the edit stays in the cache', async ({
     expect,
   }) => {
@@ -178,14 +157,6 @@ describe.concurrent('as in DVC', () => {
       expect(await p.isKept('changed, too\n')).toBe(true);
       expect(await p.isKept('never there\n')).toBe(false);
     }
-  });
-
-  test('outputs that were deleted by hand are brought back, not made again', async ({ expect }) => {
-    const p = await ranOnce(CHAIN);
-    p.write({ a: null, c: null });
-    expect(await p.plan()).toEqual({ one: 'restore', two: 'skip', three: 'restore' });
-    expect(await p.repro('--no-run-cache')).toEqual({ one: 'restored', two: 'up-to-date', three: 'restored' });
-    expect([p.ran(), p.read('a'), p.read('c')]).toEqual([[], '1\n', '1\n']);
   });
 
   test('a folder without a file is an output like others', async ({ expect }) => {
@@ -218,14 +189,6 @@ describe.concurrent('as in DVC', () => {
     p.write({ c: 'by hand\n' });
     expect((await p.repro('--no-run-cache'))['three']).toBe('ran');
     expect([p.ran(), p.read('c'), await p.isKept('by hand\n')]).toEqual([['three'], '1\n', true]);
-  });
-
-  test('a result that is as before stops the run there', async ({ expect }) => {
-    const p = await ranOnce({ ...CHAIN, one: { cmd: noting('one', 'head -n 1 in > a'), deps: ['in'], outs: ['a'] } });
-    p.write({ in: '1\n2\n' });
-    expect(await p.plan()).toEqual({ one: 'run', two: 'depends', three: 'depends' });
-    expect(await p.repro()).toEqual({ one: 'ran', two: 'up-to-date', three: 'up-to-date' });
-    expect(p.ran()).toEqual(['one']);
   });
 
   test('parameters count by value and key, of YAML, JSON and TOML, and all of a file', async ({ expect }) => {
