@@ -3,7 +3,7 @@ export const STAGES = {
   targets: {
     many: true,
     value: 'STAGE',
-    about: 'a stage of mlv.yaml, "train" or "sub/mlv.yaml:train", or such a file for all in it',
+    about: 'a stage, "train" or "sub/mlv.yaml:train"; a file for all in it',
   },
 } as const;
 

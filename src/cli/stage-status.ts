@@ -13,7 +13,7 @@ export async function stageStatus(
   verb: VerbOptions,
 ): Promise<Pick<Report, 'data' | 'text'>> {
   try {
-    const stages = await plan(workspace, { ...verb, targets: [], cwd, useRunCache: true });
+    const stages = await plan(workspace, { ...verb, targets: [], cwd, useRunCache: true, tools: 'none' });
     const isCurrent = stages.every(({ action }) => action === 'skip' || action === 'frozen');
     return {
       data: stageCounts(stages),

@@ -18,7 +18,7 @@ import { clip, MAX_RESOLVED, resolveNode, type Resolving, type Scope, spend, VAL
 import { parseYamlFile } from './yaml-document.ts';
 
 /** A larger one is refused unread. */
-export const MAX_PIPELINE_BYTES = 16 << 20;
+export const MAX_PIPELINE_BYTES = 4 << 20;
 
 /** What one pipeline file says. */
 export interface PipelineDocument {

@@ -16,7 +16,7 @@ import { fetchRuns } from '../workspace/run-transfer.ts';
 import { markRunEnded } from '../workspace/run-marks.ts';
 import { storeOutputs } from '../workspace/store-outputs.ts';
 import type { BringStale, Run } from './bring-up-to-date.ts';
-import { fingerprintOf, observe, outputsAway, reasonsOf, requireRunnable } from './bring-up-to-date.ts';
+import { fingerprintOf, observe, outputsAway, reasonsOf, recordOf, requireRunnable } from './bring-up-to-date.ts';
 import { runStage } from './local-runner.ts';
 import { withStageClaim } from './stage-claim.ts';
 import type { StageOutcome } from './stage-event.ts';
@@ -61,7 +61,7 @@ function bring(
       if (await canRestore(workspace, { outs: outs.values(), pull: run.pull, signal })) {
         await restoreOutputs(workspace, { stage, outs, pull: run.pull, tasks: run.tasks, signal });
         for (const [path, output] of outs) made.set(path, output);
-        return { type: 'restored', record: undefined };
+        return { type: 'restored', record: await recordOf(run.runCache, { stage, seen, outs: recorded.outs }) };
       }
     }
     if (run.useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
@@ -88,15 +88,15 @@ async function restoreKnown(
 ): Promise<RunRecord | undefined> {
   const { workspace, runCache, pull, tasks } = run;
   const fingerprint = fingerprintOf(stage, seen);
-  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal });
+  const find = (): ReturnType<RunCache['find']> => runCache.find(fingerprint, { stage, pull, signal, seen: seen.outs });
   let found = await find();
   if (found === undefined && pull && workspace.settings.remotes.size > 0) {
     const { received } = await fetchRuns(workspace, { fingerprints: [fingerprint], signal });
     if (received > 0) found = await find();
   }
   if (found === undefined) return undefined;
-  const { record, outs } = found;
-  await restoreOutputs(workspace, { stage, outs, pull, tasks, signal });
+  const { record, outs, away } = found;
+  await restoreOutputs(workspace, { stage, outs: away, pull, tasks, signal });
   await recordMade(run, { stage, seen, outs });
   return record;
 }
@@ -136,8 +136,10 @@ async function runHere(
     if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
     const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
     await recordMade(run, { stage, seen, outs });
-    if (!stage.alwaysChanged)
-      runCache.put(await describeRun(workspace, { stage, fingerprint: fingerprintOf(stage, seen), outs, seconds }));
+    if (!stage.alwaysChanged) {
+      const fingerprint = fingerprintOf(stage, seen);
+      runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin() }));
+    }
     return { seconds };
   } catch (error) {
     // What somebody writes there from now on is his, and kept.

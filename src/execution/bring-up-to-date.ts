@@ -4,6 +4,7 @@ import { MlvError } from '../domain/errors.ts';
 import { fingerprintText } from '../domain/fingerprint.ts';
 import type { LockedOutput, LockedStage, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
+import type { RunRecord } from '../domain/run-record.ts';
 import type { StageGraph } from '../domain/stage-graph.ts';
 import type { StageDecision, StaleReason } from '../domain/staleness.ts';
 import { decide, lockedStage } from '../domain/staleness.ts';
@@ -13,6 +14,7 @@ import type { Workspace } from '../workspace/open.ts';
 import type { Pipeline } from '../workspace/pipeline.ts';
 import { recordStage } from '../workspace/record-stage.ts';
 import type { Staging } from '../workspace/staging.ts';
+import type { RunCache } from '../workspace/run-cache.ts';
 import type { StorageTasks } from '../workspace/task-runner.ts';
 import type { StageEvent, StageOutcome } from './stage-event.ts';
 
@@ -98,6 +100,16 @@ export function alreadyCurrent(run: Run, stages: readonly Stage[]): Map<StageId,
 /** What the result of a stage depends on, as one digest. */
 export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
   return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));
+}
+
+/** What is known of the run that made these outputs. */
+export async function recordOf(
+  runCache: RunCache,
+  { stage, seen, outs }: { readonly stage: Stage; readonly seen: StageObservation; readonly outs: LockedStage['outs'] },
+): Promise<RunRecord | undefined> {
+  const found = await runCache.find(fingerprintOf(stage, seen), { stage, pull: false, seen: seen.outs });
+  const isSame = [...outs].every(([path, { hash }]) => found?.outs.get(path)?.hash === hash);
+  return isSame ? found?.record : undefined;
 }
 
 /** Whether it is declared of an output by now where it is pushed to, which changes nothing of it. */

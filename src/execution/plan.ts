@@ -10,8 +10,9 @@ import type { Workspace } from '../workspace/open.ts';
 import type { VerbOptions } from '../workspace/progress.ts';
 import { canRestore } from '../workspace/restore-outputs.ts';
 import { openRunCache } from '../workspace/run-cache.ts';
+import type { AskedTools } from '../workspace/tool-versions.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
-import { fingerprintOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
+import { fingerprintOf, recordOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
 import type { ChosenStages } from './repro.ts';
 import { chooseStages } from './repro.ts';
 
@@ -33,12 +34,13 @@ export interface PlannedStage {
 }
 
 /**
- * Tells what `repro` would do, and does nothing. What a restored result makes is known, so that what depends on it is told, too; what a run
+ * Tells what `repro` would do, and does nothing; of the pipeline's commands it runs at most those for versions of tools that `repro` ran here. What a restored result makes is known, so that what depends on it is told, too; what a run
  * makes is not. Throws as `repro` does before it begins.
  */
 export async function plan(
   workspace: Workspace,
-  options: ChosenStages & VerbOptions & { readonly force?: boolean | undefined; readonly useRunCache: boolean },
+  options: ChosenStages &
+    VerbOptions & { readonly force?: boolean | undefined; readonly useRunCache: boolean; readonly tools: AskedTools },
 ): Promise<readonly PlannedStage[]> {
   const { onProgress, signal, useRunCache } = options;
   const verb = { ...(onProgress !== undefined && { onProgress }), ...(signal !== undefined && { signal }) };
@@ -49,7 +51,7 @@ export async function plan(
   const made = new Map<RepoPath, LockedOutput>();
   const planned = new Map<StageId, PlannedStage>();
   const look = (stages: readonly Stage[]): Promise<ReadonlyMap<StageId, StageObservation>> =>
-    observeStages(workspace, { ...verb, stages, pipeline, locked, known: made, tasks });
+    observeStages(workspace, { ...verb, stages, pipeline, locked, known: made, tasks, tools: options.tools });
 
   async function planOne(stage: Stage, first: StageObservation): Promise<Omit<PlannedStage, 'stage'>> {
     const after = graph.upstream(stage.id).filter((id) => ['run', 'depends', 'blocked'].includes(actionOf(id)));
@@ -72,17 +74,24 @@ export async function plan(
       const outs = outputsAway(recorded, decision.reasons);
       if (await canRestore(workspace, { outs: outs.values(), pull: false, ...verb })) {
         for (const [path, output] of outs) made.set(path, output);
-        return { ...known, action: 'restore', bytes: bytesOf(outs) };
+        const record = await recordOf(runCache, { stage, seen, outs: recorded.outs });
+        return { ...known, action: 'restore', ...(record && { record }), bytes: bytesOf(outs) };
       }
     }
     if (useRunCache && (decision.type === 'outputs-missing' || decision.isRestorable)) {
-      const found = await runCache.find(fingerprintOf(stage, seen), { ...verb, stage, pull: false });
+      const found = await runCache.find(fingerprintOf(stage, seen), { ...verb, stage, pull: false, seen: seen.outs });
       if (found !== undefined) {
         for (const [path, output] of found.outs) made.set(path, output);
-        return { ...known, action: 'restore', record: found.record, bytes: bytesOf(found.outs) };
+        return { ...known, action: 'restore', record: found.record, bytes: bytesOf(found.away) };
       }
     }
-    return { ...known, action: 'run', bytes: sumOf((await lackingInputs(workspace, stage)).values()) };
+    return { ...known, action: 'run', bytes: await bytesOfInputs(stage, seen) };
+  }
+
+  async function bytesOfInputs(stage: Stage, { deps }: StageObservation): Promise<number> {
+    // Of what is tracked as a part of more, at most its own size.
+    const lacking = await lackingInputs(workspace, stage);
+    return sumOf([...lacking].map(([path, bytes]) => Math.min(bytes, deps.get(path)?.size ?? bytes)));
   }
 
   function actionOf(id: StageId): string {

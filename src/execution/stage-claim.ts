@@ -84,7 +84,7 @@ export async function withStageClaim<T>(
     throw new MlvError({
       code: 'stage-running',
       kind: 'refused',
-      message: `stage ${stage} is being run by another mlv: ${error.message}`,
+      message: `stage ${stage} is being run by another mlv: ${error.message.replace(/^.* is held by /, '')}`,
       hint: `Wait until it has ended, or end it, and try again; --wait-for-lock 10m does the waiting. To watch it: mlv logs -f ${stage}`,
       cause: error,
     });

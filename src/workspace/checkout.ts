@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import { readEntries } from '../domain/tree-reader.ts';
@@ -149,6 +149,9 @@ export async function checkoutSelected(
       if (applied === undefined) continue;
       items.push(applied.item);
       for (const problem of applied.problems) failed.push(problem);
+      // Of a folder without a file there is nothing to be written but itself, which whoever reads it needs.
+      if (situation.content?.type === 'dir' && situation.size.files === 0 && applied.problems.length === 0)
+        mkdirSync(join(workspace.root, situation.path), { recursive: true });
     }
     if (failed.length > 0) completeRoots(workspace).forget();
     const purged = failed.length > 0 ? [] : selected.flatMap((each) => purgedLines(workspace, each));

@@ -148,7 +148,7 @@ interface ReadChange {
   readonly before?: Pointer | undefined;
   readonly after?: Pointer | undefined;
   /** The pointer's versions in Git, where one pointer alone tells of the dataset, and all of that is asked for. */
-  readonly blobs: GitFileChange | undefined;
+  readonly blobs?: GitFileChange | undefined;
   readonly noted?: NotedVersion;
 }
 
@@ -185,11 +185,14 @@ function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) 
     return path === '' || inner === '' ? 'all' : [treePathFromText(inner)];
   };
 
-  /** The tracked path of the only pointer that a commit changed, where nothing else tells of it and all of it is asked for. */
-  function soleDataset([change, ...others]: readonly GitFileChange[]): RepoPath | undefined {
-    if (change === undefined || others.length > 0 || isLock(change.path)) return undefined;
-    const dataset = pointedAt(parseRepoPath(change.path.slice(under.length)));
-    return selectionIn(dataset) === 'all' ? dataset : undefined;
+  /** The pointer's versions, where it alone tells of its dataset (a lock file may, too), and all of that is asked for. */
+  function notable(change: GitFileChange, changes: readonly GitFileChange[]): GitFileChange | undefined {
+    if (changes.some((each) => isLock(each.path))) return undefined;
+    return selectionIn(datasetOf(change.path)) === 'all' ? change : undefined;
+  }
+
+  function datasetOf(full: string): RepoPath {
+    return pointedAt(parseRepoPath(full.slice(under.length)));
   }
 
   function versionOf(found: ReadChange): Pick<LogVersion, 'change' | keyof NotedVersion> | undefined {
@@ -213,23 +216,25 @@ function createReader(workspace: Workspace, git: GitRepository, path: RepoPath) 
   return {
     /** What a commit made of each tracked path, which may have gone from one reference to another. */
     async changes({ changes }: GitHistoryEntry): Promise<ReadChange[]> {
-      const sole = soleDataset(changes);
-      const [blobs] = sole === undefined ? [] : changes;
-      const noted = blobs && notes.find(blobs.before, blobs.after);
-      if (sole !== undefined && blobs !== undefined && noted !== undefined) return [{ dataset: sole, blobs, noted }];
       const found = new Map<RepoPath, ReadChange>();
       const note = (dataset: RepoPath, side: Partial<ReadChange>): void => {
-        found.set(dataset, { before: undefined, after: undefined, blobs, ...found.get(dataset), ...side, dataset });
+        found.set(dataset, { ...found.get(dataset), ...side, dataset });
       };
-      const sides = await Promise.all(
-        changes.map(({ path: full, before, after }) => Promise.all([read(full, before), read(full, after)])),
+      await Promise.all(
+        changes.map(async (change) => {
+          const blobs = notable(change, changes);
+          const noted = blobs && notes.find(blobs.before, blobs.after);
+          // In the order of the changes, whichever is read first.
+          if (!isLock(change.path)) note(datasetOf(change.path), { blobs, ...(noted !== undefined && { noted }) });
+          if (noted !== undefined) return;
+          const [before, after] = await Promise.all([
+            read(change.path, change.before),
+            read(change.path, change.after),
+          ]);
+          for (const { path: dataset, pointer } of before) note(dataset, { before: pointer });
+          for (const { path: dataset, pointer } of after) note(dataset, { after: pointer });
+        }),
       );
-      for (const [index, [before, after]] of sides.entries()) {
-        const { path: full = '' } = changes[index] ?? {};
-        if (!isLock(full)) note(pointedAt(parseRepoPath(full.slice(under.length))), {});
-        for (const { path: dataset, pointer } of before) note(dataset, { before: pointer });
-        for (const { path: dataset, pointer } of after) note(dataset, { after: pointer });
-      }
       return [...found.values()];
     },
     versions({ commit, author, date, subject }: GitHistoryEntry, changed: readonly ReadChange[]): LogVersion[] {

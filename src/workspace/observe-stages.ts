@@ -11,6 +11,7 @@ import type { VersionFinder } from './find-versions.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
 import type { StorageTasks } from './task-runner.ts';
+import type { AskedTools } from './tool-versions.ts';
 import { toolVersions } from './tool-versions.ts';
 
 export interface ObserveOptions extends VerbOptions {
@@ -26,6 +27,8 @@ export interface ObserveOptions extends VerbOptions {
   /** Versions that a run has just made: nobody looks there again. */
   readonly known?: ReadonlyMap<RepoPath, DataVersion>;
   readonly tasks: StorageTasks;
+  /** Of tools that are not asked what is recorded holds. All are unless told otherwise. */
+  readonly tools?: AskedTools;
 }
 
 const NOTHING_KNOWN: ReadonlyMap<RepoPath, DataVersion> = new Map();
@@ -47,17 +50,19 @@ export async function observeStages(
     for (const { path } of outs) if (!known.has(path)) paths.add(path);
   }
   await finder.look(paths);
-  const tools = await toolVersions(workspace, stages, options);
+  const tools = await toolVersions(workspace, stages, { ...options, asked: options.tools ?? 'all' });
   const seen = new Map<StageId, StageObservation>();
   for (const stage of stages) {
     const deps = new Map<RepoPath, DataVersion | undefined>();
     for (const path of stage.deps) deps.set(path, await finder.dependency(path, stage));
+    const recorded = locked.get(stage.id);
+    const versionOf = (tool: string, command: string): string => tools.get(command) ?? recorded?.tools.get(tool) ?? '';
     seen.set(stage.id, {
       deps,
       params: pipeline.paramsOf(stage),
       env: new Map(stage.env.map((name) => [name, digestOfText(workspace.environment[name])])),
-      tools: new Map(Object.entries(stage.tools).map(([tool, command]) => [tool, tools.get(command) ?? ''])),
-      outs: await outputStates(workspace, finder, { stage, recorded: locked.get(stage.id) }),
+      tools: new Map(Object.entries(stage.tools).map(([tool, command]) => [tool, versionOf(tool, command)])),
+      outs: await outputStates(workspace, finder, { stage, recorded }),
     });
   }
   return seen;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import type { LockedOutput, Stage } from '../domain/pipeline.ts';
+import type { LockedOutput, OutputState, Stage, StageObservation } from '../domain/pipeline.ts';
 import { fromFolder, relativeTo } from '../domain/relative-path.ts';
 import { runFolder, RUNS_FOLDER } from '../domain/remote-layout.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
@@ -41,6 +41,8 @@ export interface FoundRun {
   readonly record: RunRecord;
   /** What it made, as this stage declares it. */
   readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+  /** Of that, what is to be brought: all but what Git has brought already. */
+  readonly away: ReadonlyMap<RepoPath, LockedOutput>;
 }
 
 export interface RunCache {
@@ -50,9 +52,14 @@ export interface RunCache {
    */
   find(
     fingerprint: Digest,
-    options: VerbOptions & { readonly stage: Stage; readonly pull: boolean },
+    options: VerbOptions & {
+      readonly stage: Stage;
+      readonly pull: boolean;
+      /** What is at its outputs. */
+      readonly seen: StageObservation['outs'];
+    },
   ): Promise<FoundRun | undefined>;
-  /** Adds a result whose data is durable in the cache. */
+  /** Adds a result whose data is durable in the cache; not one with thousands of outputs, whose record would be too large. */
   put(record: RunRecord): void;
   /** All there are, the newest first; what is no record is passed over. */
   list(): CachedRun[];
@@ -69,17 +76,25 @@ export function openRunCache(workspace: Workspace): RunCache {
   }
 
   return {
-    async find(fingerprint, { stage, pull, ...verb }) {
+    async find(fingerprint, { stage, pull, seen, ...verb }) {
       for (const { record } of runsOf(workspace, fingerprint)) {
         const outs = outputsFor(stage, record);
         if (outs === undefined || !(await isTrusted(record))) continue;
-        if (!(await canRestore(workspace, { ...verb, outs: outs.values(), pull }))) continue;
+        const away = new Map([...outs].filter(([path, output]) => output.cache || !isThere(seen.get(path), output)));
+        if (!(await canRestore(workspace, { ...verb, outs: away.values(), pull }))) continue;
         touch(folderOf(workspace, fingerprint));
-        return { record, outs };
+        return { record, outs, away };
       }
       return undefined;
     },
-    put: (record) => storeRun(workspace, { fingerprint: record.fingerprint, text: formatRunRecord(record) }),
+    put(record) {
+      try {
+        storeRun(workspace, { fingerprint: record.fingerprint, text: formatRunRecord(record) });
+      } catch (error) {
+        // The stage has run all the same; it will run again where it could have been restored.
+        if (!(error instanceof MlvError) || error.code !== 'run-record-too-large') throw error;
+      }
+    },
     list: () =>
       fingerprints(workspace)
         .flatMap((fingerprint) => runsOf(workspace, fingerprint))
@@ -105,18 +120,14 @@ export async function runOrigin(workspace: Workspace): Promise<RunOrigin> {
 }
 
 /** What is told of a result that was made here, now. */
-export async function describeRun(
-  workspace: Workspace,
-  given: {
-    readonly stage: Stage;
-    readonly fingerprint: Digest;
-    readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
-    readonly seconds: number;
-    /** Where it is known already. */
-    readonly origin?: RunOrigin;
-  },
-): Promise<RunRecord> {
-  const { stage, fingerprint, outs, seconds, origin = await runOrigin(workspace) } = given;
+export function describeRun(given: {
+  readonly stage: Stage;
+  readonly fingerprint: Digest;
+  readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+  readonly seconds: number;
+  readonly origin: RunOrigin;
+}): RunRecord {
+  const { stage, fingerprint, outs, seconds, origin } = given;
   const folder = repoDirname(stage.file);
   return {
     fingerprint,
@@ -190,6 +201,10 @@ export function outputsIn(folder: RepoPath, { outs }: RunRecord): ReadonlyMap<Re
     if (path !== undefined) made.set(path, output);
   }
   return made;
+}
+
+function isThere(state: OutputState | undefined, { type, hash, exec }: LockedOutput): boolean {
+  return typeof state === 'object' && state.type === type && state.hash === hash && state.exec === exec;
 }
 
 async function authorOf({ layout, environment }: Workspace): Promise<Author | undefined> {

@@ -1,30 +1,49 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.ts';
+import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { Stage } from '../domain/pipeline.ts';
+import { hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { openRootNotes } from './root-notes.ts';
 
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 4 << 10;
 const JOBS = 4;
 
 /**
+ * Which commands for versions are run: a pipeline file may come from anybody, and only who runs its stages has agreed to run what it says.
+ * `asked-before` are those that ran here for a stage that was run.
+ */
+export type AskedTools = 'all' | 'asked-before' | 'none';
+
+/**
  * What the commands print that tell versions of tools, by command: of standard output, or of standard error where that is empty, at most
- * the first 4 KiB. Each is run once, by the shell, in the project's root. Throws `tool-failed`.
+ * the first 4 KiB. Each is run once, by the shell, in the project's root; those that are not to be asked are not in the result. Throws
+ * `tool-failed`.
  */
 export async function toolVersions(
   workspace: Workspace,
   stages: readonly Pick<Stage, 'tools'>[],
-  { signal }: VerbOptions,
+  { signal, asked }: VerbOptions & { readonly asked: AskedTools },
 ): Promise<ReadonlyMap<string, string>> {
+  const versions = new Map<string, string>();
   const tools = new Map(
     stages.flatMap((stage) => Object.entries(stage.tools).map(([tool, command]) => [command, tool])),
   );
-  const versions = new Map<string, string>();
-  await forEachParallel(tools, { jobs: JOBS, signal }, async ([command, tool], stop) => {
+  if (tools.size === 0 || asked === 'none') return versions;
+  const notes = openRootNotes(join(workspace.ownFolder, 'state', 'asked-tools'), 'asked');
+  const { hash } = hashEngine();
+  const digests = new Map([...tools.keys()].map((each) => [each, digestFromBytes(hash(Buffer.from(each, 'utf8')))]));
+  const before = notes.read();
+  const chosen = [...tools].filter(([each]) => asked === 'all' || before.has(digests.get(each) ?? ('' as Digest)));
+  await forEachParallel(chosen, { jobs: JOBS, signal }, async ([command, tool], stop) => {
     versions.set(command, await run(workspace, { command, tool, signal: stop }));
   });
+  if (asked === 'all') notes.note([...digests.values()]);
   return versions;
 }
 

@@ -188,7 +188,7 @@ const SUMMARY = [
   '  │ Traceback (most recent call last):',
   "  │ ValueError: 'lr' must be a number",
   '⊘ models/mlv.yaml:evaluate            not run: train@large failed',
-  '⊘ report                              not run to its end',
+  '⊘ report                              not run',
 ];
 
 test('on a terminal, a summary is all that is left of what moved', ({ skip }) => {

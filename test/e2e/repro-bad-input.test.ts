@@ -1,4 +1,5 @@
 /** What pipelines are refused for, and what of the project that leaves: nothing on record, nothing lost. */
+import { symlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { readFolder } from '../support/folders.ts';
 import type { MlvRig } from '../support/mlv.ts';
@@ -226,7 +227,6 @@ describe.concurrent('refused before anything runs', () => {
 
   test('an output that is a symlink, or lies behind one', async ({ expect }) => {
     const p = await project({ 'real/x': 'x\n' });
-    const { symlinkSync } = await import('node:fs');
     symlinkSync('real', `${p.root}/link`);
     const told: unknown[] = [];
     for (const out of ['link', 'link/x']) {

@@ -19,9 +19,9 @@
  * | `-f`, `-k`, `--no-run-cache`, targets | the same                                                         |
  * | stages one at a time                  | `-j N`                                                           |
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
 import { joining, makePipeline, noting } from '../support/pipeline.ts';
@@ -54,7 +54,7 @@ async function fresh(stages: Stages, files: Readonly<Record<string, string>> = {
 }
 
 describe.concurrent('as in DVC', () => {
-  test('a first run runs all in order; a second one runs nothing', async () => {
+  test('a first run runs all in order; a second one runs nothing', async ({ expect }) => {
     const p = await fresh(CHAIN);
     expect(await p.plan()).toEqual({ one: 'run', two: 'run', three: 'run' });
     expect(p.ran()).toEqual([]);
@@ -66,7 +66,7 @@ describe.concurrent('as in DVC', () => {
     expect(await p.plan()).toEqual({ one: 'skip', two: 'skip', three: 'skip' });
   });
 
-  test('a frozen stage neither runs nor passes changes on, until it is unfrozen', async () => {
+  test('a frozen stage neither runs nor passes changes on, until it is unfrozen', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     expect((await p.mlv(['freeze', 'two'])).code).toBe(0);
     p.write({ in: '2\n' });
@@ -80,7 +80,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.read('c')).toBe('2\n');
   });
 
-  test('--downstream brings up to date a stage and those after it, and none before it', async () => {
+  test('--downstream brings up to date a stage and those after it, and none before it', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     p.write({ in: '2\n' });
     expect(await p.repro('--downstream', 'two')).toEqual({ two: 'up-to-date', three: 'up-to-date' });
@@ -89,7 +89,7 @@ describe.concurrent('as in DVC', () => {
     expect(await p.repro('--downstream', 'one')).toEqual({ one: 'ran', two: 'ran', three: 'ran' });
   });
 
-  test('-s brings one stage up to date; a target those before it, too', async () => {
+  test('-s brings one stage up to date; a target those before it, too', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     p.write({ in: '2\n' });
     expect(await p.repro('-s', 'two')).toEqual({ two: 'up-to-date' });
@@ -99,7 +99,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.read('c')).toBe('1\n');
   });
 
-  test('a persist output is what the command finds; its last state counts as an input', async () => {
+  test('a persist output is what the command finds; its last state counts as an input', async ({ expect }) => {
     const cmd = noting('grow', 'cat in >> log && cat log > copy');
     const p = await ranOnce({ grow: { cmd, deps: ['in'], outs: [{ log: { persist: true } }, 'copy'] } });
     expect(p.read('log')).toBe('1\n');
@@ -113,19 +113,21 @@ describe.concurrent('as in DVC', () => {
     expect(p.read('log')).toBe('1\n2\n1\n');
   });
 
-  test('always_changed runs each time, also where its result is known; what follows stops if that is as before', async () => {
+  test('always_changed runs each time, also where its result is known; what follows stops if that is as before', async ({
+    expect,
+  }) => {
     const p = await ranOnce({ ...CHAIN, one: { ...CHAIN['one'], always_changed: true } });
     expect(await p.reasons()).toEqual({ one: ['always_changed is set'] });
     expect(await p.repro()).toEqual({ one: 'ran', two: 'up-to-date', three: 'up-to-date' });
     expect(p.ran()).toEqual(['one']);
   });
 
-  test('a stage that declares neither what it reads nor makes always runs', async () => {
+  test('a stage that declares neither what it reads nor makes always runs', async ({ expect }) => {
     const p = await ranOnce({ hello: { cmd: noting('hello', 'true') } });
     expect(await p.repro()).toEqual({ hello: 'ran' });
   });
 
-  test('foreach and matrix make stages by name; the bare name means all', async () => {
+  test('foreach and matrix make stages by name; the bare name means all', async ({ expect }) => {
     const p = await fresh({
       split: {
         foreach: ['x', 'y'],
@@ -151,7 +153,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.ran()).toEqual(['split-y', 'split-x', 'train-x-2', 'train-x-1', 'train-y-1', 'train-y-2']);
   });
 
-  test('without its lock file, all is restored from the run cache, and nothing runs', async () => {
+  test('without its lock file, all is restored from the run cache, and nothing runs', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     const lock = p.read('mlv.lock');
     p.write({ 'mlv.lock': null });
@@ -162,7 +164,9 @@ describe.concurrent('as in DVC', () => {
     expect([p.ran(), p.read('mlv.lock'), p.read('a'), p.read('c')]).toEqual([[], lock, '1\n', '1\n']);
   });
 
-  test('an output that was changed by hand is made again or restored, and the edit stays in the cache', async () => {
+  test('an output that was changed by hand is made again or restored, and the edit stays in the cache', async ({
+    expect,
+  }) => {
     for (const options of [[], ['--no-run-cache']]) {
       const p = await ranOnce(CHAIN);
       p.write({ a: 'by hand\n', c: null });
@@ -176,7 +180,7 @@ describe.concurrent('as in DVC', () => {
     }
   });
 
-  test('outputs that were deleted by hand are brought back, not made again', async () => {
+  test('outputs that were deleted by hand are brought back, not made again', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     p.write({ a: null, c: null });
     expect(await p.plan()).toEqual({ one: 'restore', two: 'skip', three: 'restore' });
@@ -184,7 +188,21 @@ describe.concurrent('as in DVC', () => {
     expect([p.ran(), p.read('a'), p.read('c')]).toEqual([[], '1\n', '1\n']);
   });
 
-  test('cache: false leaves an output to Git: not ignored, in the lock file, restored where it was deleted', async () => {
+  test('a folder without a file is an output like others', async ({ expect }) => {
+    const p = await ranOnce({
+      make: { cmd: noting('make', 'mkdir empty'), deps: ['in'], outs: ['empty'] },
+      read: { cmd: noting('read', 'ls empty > list'), deps: ['empty'], outs: ['list'] },
+    });
+    rmSync(join(p.root, 'empty'), { recursive: true });
+    expect(await p.repro()).toEqual({ make: 'restored', read: 'up-to-date' });
+    expect(readdirSync(join(p.root, 'empty'))).toEqual([]);
+    expect(await p.repro()).toEqual({ make: 'up-to-date', read: 'up-to-date' });
+    expect(p.ran()).toEqual([]);
+  });
+
+  test('cache: false leaves an output to Git: not ignored, in the lock file, restored where it was deleted', async ({
+    expect,
+  }) => {
     const p = await ranOnce({
       ...CHAIN,
       three: { cmd: noting('three', 'cat b > c'), deps: ['b'], metrics: [{ c: { cache: false } }] },
@@ -202,7 +220,7 @@ describe.concurrent('as in DVC', () => {
     expect([p.ran(), p.read('c'), await p.isKept('by hand\n')]).toEqual([['three'], '1\n', true]);
   });
 
-  test('a result that is as before stops the run there', async () => {
+  test('a result that is as before stops the run there', async ({ expect }) => {
     const p = await ranOnce({ ...CHAIN, one: { cmd: noting('one', 'head -n 1 in > a'), deps: ['in'], outs: ['a'] } });
     p.write({ in: '1\n2\n' });
     expect(await p.plan()).toEqual({ one: 'run', two: 'depends', three: 'depends' });
@@ -210,7 +228,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.ran()).toEqual(['one']);
   });
 
-  test('parameters count by value and key, of YAML, JSON and TOML, and all of a file', async () => {
+  test('parameters count by value and key, of YAML, JSON and TOML, and all of a file', async ({ expect }) => {
     const p = await ranOnce(
       {
         train: {
@@ -251,7 +269,7 @@ describe.concurrent('as in DVC', () => {
     `);
   });
 
-  test('env: a variable that is declared counts, others do not; its value is not on record', async () => {
+  test('env: a variable that is declared counts, others do not; its value is not on record', async ({ expect }) => {
     const p = await fresh({ train: { ...CHAIN['one'], env: ['MODE'] } });
     const env = { MODE: 'secret-mode', OTHER: '1' };
     const run = async (more: Record<string, string>): Promise<string> => {
@@ -266,7 +284,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.read('mlv.lock')).not.toContain('secret-mode');
   });
 
-  test('tools: a command that answers otherwise makes the stage stale', async () => {
+  test('tools: a command that answers otherwise makes the stage stale', async ({ expect }) => {
     const p = await ranOnce({ train: { ...CHAIN['one'], tools: { cc: 'cat version' } } }, { in: '1\n', version: '12' });
     expect(await p.repro()).toEqual({ train: 'up-to-date' });
     p.write({ version: '13' });
@@ -276,7 +294,7 @@ describe.concurrent('as in DVC', () => {
     expect(await p.repro()).toEqual({ train: 'restored' });
   });
 
-  test('a list of commands runs each by itself, up to the first that fails', async () => {
+  test('a list of commands runs each by itself, up to the first that fails', async ({ expect }) => {
     const lines = ['cd sub && export X=1', 'echo "$PWD $X" > ../seen', 'false', 'echo never > ../never'];
     const p = await fresh({ list: { cmd: lines, wdir: 'sub', outs: ['../seen', '../never'] } }, { 'sub/sub/keep': '' });
     const { code, stderr } = await p.mlv(['repro', '--no-progress']);
@@ -287,7 +305,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.read('never')).toBe('never\n');
   });
 
-  test('a changed command runs again, the old one is restored', async () => {
+  test('a changed command runs again, the old one is restored', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     p.stages({ ...CHAIN, two: { ...CHAIN['two'], cmd: noting('two', 'cat a a > b') } });
     expect(await p.repro()).toEqual({ one: 'up-to-date', two: 'ran', three: 'ran' });
@@ -297,7 +315,9 @@ describe.concurrent('as in DVC', () => {
     expect([p.ran(), p.read('c')]).toEqual([['two', 'three'], '1\n']);
   });
 
-  test('files in several folders make one graph, each with its lock file; paths are relative to wdir', async () => {
+  test('files in several folders make one graph, each with its lock file; paths are relative to wdir', async ({
+    expect,
+  }) => {
     const p = await fresh({ last: joining('last', ['sub/b', 'in'], 'c') });
     p.stages(
       { first: joining('first', ['../in'], 'a'), second: { ...joining('second', ['../a'], '../b'), wdir: 'deep' } },
@@ -319,14 +339,14 @@ describe.concurrent('as in DVC', () => {
     expect(inner.stdout).toContain('{"stage":"sub/mlv.yaml:second","type":"up-to-date"}');
   });
 
-  test('-f runs what is up to date, and those before it', async () => {
+  test('-f runs what is up to date, and those before it', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     expect(await p.repro('-f', 'two')).toEqual({ one: 'ran', two: 'ran' });
     expect(await p.repro('-f', '-s', 'two')).toEqual({ two: 'ran' });
     expect(p.ran()).toEqual(['one', 'two', 'two']);
   });
 
-  test('--no-run-cache runs what is known', async () => {
+  test('--no-run-cache runs what is known', async ({ expect }) => {
     const p = await ranOnce(CHAIN);
     p.write({ in: '2\n' });
     await p.repro('one');
@@ -371,7 +391,7 @@ describe.concurrent('as in DVC', () => {
     ]);
   });
 
-  test('an input inside an output of another stage links them, and so does a folder around one', async () => {
+  test('an input inside an output of another stage links them, and so does a folder around one', async ({ expect }) => {
     const p = await ranOnce(
       {
         make: {
@@ -392,7 +412,7 @@ describe.concurrent('as in DVC', () => {
     expect(p.read('sum')).toBe('2\nown\n');
   });
 
-  test('an input that mlv tracks is brought back where it was deleted, and counts by content', async () => {
+  test('an input that mlv tracks is brought back where it was deleted, and counts by content', async ({ expect }) => {
     const p = await fresh({ one: joining('one', ['data/x'], 'a') }, { 'data/x': '1\n', 'data/y': '1\n' });
     expect((await p.mlv(['add', 'data'])).code).toBe(0);
     await p.repro();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeRun, openRunCache } from '../../src/workspace/run-cache.ts';
+import { describeRun, runOrigin, openRunCache } from '../../src/workspace/run-cache.ts';
 import type { MlvRig } from '../support/mlv.ts';
 import { makeMlvRig } from '../support/mlv.ts';
 import type { StageRig } from '../support/stage-rig.ts';
@@ -26,7 +26,13 @@ test('results are listed, pushed, forgotten, and fetched again', async () => {
   expect(await mlv('run-cache', 'list')).toBe('No results are known here\n');
   const stage = makeStage('train', { outs: ['model'] });
   const { outs } = await stages.run(stage, { 'model/weights': 'weights', 'model/words': 'words' });
-  const record = await describeRun(workspace, { stage, fingerprint: digestOf('f'), outs, seconds: 2 });
+  const record = describeRun({
+    stage,
+    fingerprint: digestOf('f'),
+    outs,
+    seconds: 2,
+    origin: await runOrigin(workspace),
+  });
   openRunCache(workspace).put(record);
   const line = `train  ${record.finished}  Ada <ada@example.com>  1 output  12 B`;
   expect(await mlv('run-cache')).toBe(`${line}  here\n`);

@@ -1,11 +1,12 @@
-import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { DataVersion, Stage, StageId } from '../../src/domain/pipeline.ts';
+import type { DataVersion, LockedStage, Stage, StageId } from '../../src/domain/pipeline.ts';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
 import { openStatCache } from '../../src/storage/stat-cache.ts';
 import { add } from '../../src/workspace/add.ts';
 import { changedDependencies, dependencyRewritten, observeStages } from '../../src/workspace/observe-stages.ts';
+import type { AskedTools } from '../../src/workspace/tool-versions.ts';
 import { executable, manyFiles } from '../support/folders.ts';
 import type { StageRig } from '../support/stage-rig.ts';
 import { makeStage, makeStageRig } from '../support/stage-rig.ts';
@@ -202,6 +203,23 @@ describe('what else a stage finds', () => {
     expect(await dep('runs')).toEqual(file('x\n'));
   });
 
+  test('of a stage that nobody ran here no tool is asked, unless it is to run', async () => {
+    const stage = makeStage('s', { tools: { one: 'echo x >> asked; echo v1' } });
+    const pipeline = { stages: [stage], paramsOf: () => new Map() };
+    const locked = new Map([[stage.id, { ...emptyLock(stage), tools: new Map([['one', 'v0']]) }]]);
+    const versions = async (tools: AskedTools) => {
+      const seen = await observeStages(rig.workspace, { stages: [stage], pipeline, locked, tasks: rig.tasks, tools });
+      return [...(seen.get(stage.id)?.tools ?? [])];
+    };
+    expect(await versions('none')).toEqual([['one', 'v0']]);
+    expect(await versions('asked-before')).toEqual([['one', 'v0']]);
+    expect(existsSync(join(rig.root, 'asked'))).toBe(false);
+    expect(await versions('all')).toEqual([['one', 'v1']]);
+    expect(await versions('asked-before')).toEqual([['one', 'v1']]);
+    expect(await versions('none')).toEqual([['one', 'v0']]);
+    expect(readFileSync(join(rig.root, 'asked'), 'utf8')).toBe('x\nx\n');
+  });
+
   test('a tool that fails is named, with what it said', async () => {
     const failing = rig.observe(makeStage('s', { tools: { gpu: 'echo no driver >&2; exit 9' } }));
     await expect(failing).rejects.toMatchObject({
@@ -248,3 +266,8 @@ test('a thousand stages that did not change are looked at in no time', async () 
   // 65 on two cores of 2024; three times as much where others run beside.
   expect(least).toBeLessThan(200);
 });
+
+function emptyLock({ commands, wdir }: Stage): LockedStage {
+  const none = new Map<never, never>();
+  return { commands, wdir, deps: none, params: none, env: none, tools: none, outs: none };
+}

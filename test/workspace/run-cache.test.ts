@@ -11,7 +11,7 @@ import { forgetRuns, listRuns } from '../../src/workspace/list-runs.ts';
 import type { Workspace } from '../../src/workspace/open.ts';
 import { addRemote } from '../../src/workspace/remotes.ts';
 import { restoreOutputs } from '../../src/workspace/restore-outputs.ts';
-import { describeRun, expireRuns, openRunCache, runRoots, storeRun } from '../../src/workspace/run-cache.ts';
+import { describeRun, expireRuns, openRunCache, runOrigin, runRoots, storeRun } from '../../src/workspace/run-cache.ts';
 import { fetchRuns, pushRuns } from '../../src/workspace/run-transfer.ts';
 import { createStorageTasks } from '../../src/workspace/task-runner.ts';
 import type { StageRig } from '../support/stage-rig.ts';
@@ -28,12 +28,18 @@ const FINGERPRINT = digestOf('what it depends on');
 const stage = makeStage('train', { outs: ['model', { path: 'metrics.json', cache: false }] });
 const run = (model: string, of: Stage = stage) =>
   rig.run(of, { 'model/weights': model, 'model/vocabulary': 'v', 'metrics.json': `{"of": "${model}"}` });
-const recordOf = (locked: LockedStage, of: Stage = stage) =>
-  describeRun(rig.workspace, { stage: of, fingerprint: FINGERPRINT, outs: locked.outs, seconds: 1.5 });
+const recordOf = async (locked: LockedStage, of: Stage = stage) =>
+  describeRun({
+    stage: of,
+    fingerprint: FINGERPRINT,
+    outs: locked.outs,
+    seconds: 1.5,
+    origin: await runOrigin(rig.workspace),
+  });
 const put = async (locked: LockedStage, workspace: Workspace = rig.workspace) =>
   openRunCache(workspace).put(await recordOf(locked));
 const find = (workspace: Workspace = rig.workspace, pull = false, of: Stage = stage) =>
-  openRunCache(workspace).find(FINGERPRINT, { stage: of, pull });
+  openRunCache(workspace).find(FINGERPRINT, { stage: of, pull, seen: new Map() });
 const folderOf = (root: string): string => join(root, runFolder(FINGERPRINT));
 const local = (): string => folderOf(join(rig.root, '.git/mlv'));
 const age = (path: string, days: number): void => {
@@ -49,6 +55,7 @@ describe('on this machine', () => {
     await put(locked);
     expect(await find()).toEqual({
       outs: locked.outs,
+      away: locked.outs,
       record: {
         fingerprint: FINGERPRINT,
         stage: 'train',
@@ -60,7 +67,9 @@ describe('on this machine', () => {
         seconds: 1.5,
       },
     });
-    expect(await openRunCache(rig.workspace).find(digestOf('else'), { stage, pull: false })).toBeUndefined();
+    expect(
+      await openRunCache(rig.workspace).find(digestOf('else'), { stage, pull: false, seen: new Map() }),
+    ).toBeUndefined();
   });
 
   test('the newest whose data is here wins', async () => {

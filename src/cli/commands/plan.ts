@@ -7,7 +7,7 @@ const DIFFERENCES = 3;
 
 export const plan = defineCommand({
   details: [
-    'Tells what mlv repro would do with each stage, and why: skip it, restore a known result, or run it. Nothing is changed.',
+    'Tells what mlv repro would do with each stage, and why: skip it, restore a known result, or run it. Nothing is changed, and no stage runs. Versions of tools are asked for only by commands that mlv repro has run in this clone.',
   ],
   positionals: STAGES,
   options: {
@@ -18,7 +18,13 @@ export const plan = defineCommand({
   },
   example: { command: 'mlv plan', about: 'What would run, and why' },
   async run({ noRunCache, exitCode, ...args }, { cwd, open, verb, isVerbose }) {
-    const stages = await planStages(await open(), { ...args, ...verb, cwd, useRunCache: noRunCache !== true });
+    const stages = await planStages(await open(), {
+      ...args,
+      ...verb,
+      cwd,
+      useRunCache: noRunCache !== true,
+      tools: 'asked-before',
+    });
     const isCurrent = stages.every(({ action }) => action === 'skip' || action === 'frozen');
     return {
       data: stages.map(planData),

@@ -27,6 +27,7 @@ export function createRunLines({
   isColoured,
 }: RunLinesOptions): (event: StageEvent) => string[] {
   const order = new Map(stages.map((id, index) => [id, index]));
+  const started = new Set<StageId>();
   const width = Math.min(MAX_NAME, Math.max(0, ...stages.map((id) => visible(id).length)));
 
   function nameOf(id: StageId): string {
@@ -44,12 +45,13 @@ export function createRunLines({
     if (state === 'up-to-date' || state === 'frozen') return [];
     const head = `${nameOf(stage)} ${style[PAINTS[state]](SIGNS[state])}`;
     if (event.type === 'started') {
+      started.add(stage);
       if (event.attempt > 1) return [`${head} try ${event.attempt}`];
       const why = reasons(stage).map(visible);
       return [why.length === 0 ? `${head} runs` : `${head} runs: ${why.join(', ')}`];
     }
     const { outcome } = event;
-    const text = outcomeText(outcome);
+    const text = outcomeText(outcome, started.has(stage));
     return [`${head} ${outcome.type === 'ran' ? `${text} in ${stageTime(outcome.seconds)}` : text}`];
   };
 }

@@ -116,8 +116,8 @@ function stageLine(stage: StageView, { width, columns, now, style }: Line): stri
   return `${paint(sign)} ${paintName(name)}${gap}  ${style.faint(time.padStart(TIME_WIDTH))}  ${paintNote(note)}`.trimEnd();
 }
 
-function noteOf({ state, outcome, attempt = 1, lines }: StageView): string {
-  if (outcome !== undefined) return outcome.type === 'ran' ? '' : outcomeText(outcome);
+function noteOf({ state, outcome, startedAt, attempt = 1, lines }: StageView): string {
+  if (outcome !== undefined) return outcome.type === 'ran' ? '' : outcomeText(outcome, startedAt !== undefined);
   if (state !== 'running') return '';
   const again = attempt > 1 ? `try ${attempt}: ` : '';
   return again + (lines.at(-1) ?? '');

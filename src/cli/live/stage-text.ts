@@ -35,10 +35,11 @@ export function stageTime(seconds: number): string {
   return seconds < 9.95 ? `${Math.max(0, seconds).toFixed(1)} s` : formatDuration(seconds);
 }
 
-const WORDS = { ran: 'done', 'up-to-date': 'up to date', frozen: 'frozen', cancelled: 'not run to its end' } as const;
+const WORDS = { ran: 'done', 'up-to-date': 'up to date', frozen: 'frozen', cancelled: 'not run' } as const;
 
 /** What became of a stage, beside how long it took. */
-export function outcomeText(outcome: StageOutcome): string {
+export function outcomeText(outcome: StageOutcome, hasStarted: boolean): string {
+  if (outcome.type === 'cancelled' && hasStarted) return 'not run to its end';
   if (outcome.type === 'failed') return visible(outcome.error.message.split('\n')[0] ?? '');
   if (outcome.type === 'blocked') return `not run: ${visible(outcome.by)} failed`;
   if (outcome.type !== 'restored') return WORDS[outcome.type];

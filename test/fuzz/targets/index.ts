@@ -6,6 +6,7 @@ import { indexTargets } from './indexes.ts';
 import { noteTargets } from './notes.ts';
 import { packTargets } from './packs.ts';
 import { pathTargets } from './paths.ts';
+import { pipelineTargets } from './pipelines.ts';
 import { pointerTargets } from './pointers.ts';
 import { purgeRecordTargets } from './purge-records.ts';
 import { runRecordTargets } from './run-records.ts';
@@ -18,6 +19,7 @@ export function allTargets(surroundings: Surroundings): Target[] {
   return [
     pointerTargets,
     runRecordTargets,
+    pipelineTargets,
     settingTargets,
     purgeRecordTargets,
     pathTargets,
