@@ -191,7 +191,7 @@ async function pipelineStory() {
 
 /** What `mlv repro` does with each stage. */
 function outcomes(person) {
-  const lines = execFileSync('mlv', ['--json', 'repro'], {
+  const lines = execFileSync(process.execPath, [BIN, '--json', 'repro'], {
     cwd: join(folder, person),
     env: environment(person),
     encoding: 'utf8',

@@ -79,6 +79,24 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
   return run.bringStale({ stage, before }, signal);
 }
 
+/** What became of stages that are up to date by what was found when the run began, as is all that they read from. */
+export function alreadyCurrent(run: Run, stages: readonly Stage[]): Map<StageId, StageOutcome> {
+  const { graph, locked, seen, forced } = run;
+  const selected = new Set(stages.map(({ id }) => id));
+  const current = new Map<StageId, StageOutcome>();
+  for (const stage of stages) {
+    if (graph.upstream(stage.id).some((id) => selected.has(id) && !current.has(id))) continue;
+    const found = seen.get(stage.id);
+    const before = locked.get(stage.id);
+    if (stage.frozen) current.set(stage.id, { type: 'frozen' });
+    else if (found !== undefined && before !== undefined && !isKeptOtherwise(stage, before)) {
+      const decision = decide({ stage, locked: before, seen: found, isForced: forced.has(stage.id) });
+      if (decision.type === 'up-to-date') current.set(stage.id, decision);
+    }
+  }
+  return current;
+}
+
 /** What the result of a stage depends on, as one digest. */
 export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
   return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));

@@ -18,7 +18,7 @@ import { selectStages } from '../workspace/select-stages.ts';
 import { openStaging } from '../workspace/staging.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
 import type { BringStale, Run } from './bring-up-to-date.ts';
-import { bringUpToDate } from './bring-up-to-date.ts';
+import { alreadyCurrent, bringUpToDate } from './bring-up-to-date.ts';
 import type { Capacity } from './scheduler.ts';
 import { schedule } from './scheduler.ts';
 import type { StageEvent, StageOutcome } from './stage-event.ts';
@@ -92,9 +92,12 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       reasons,
       made: new Map(),
     };
-    return await schedule({
+    // Mostly that is all: no turn has to be waited for.
+    const current = alreadyCurrent(run, stages);
+    for (const [stage, outcome] of current) onEvent({ type: 'ended', stage, outcome });
+    const others = await schedule({
       graph,
-      selected,
+      selected: selected.filter((id) => !current.has(id)),
       jobs: options.jobs,
       capacity: capacityHere(),
       keepGoing: options.keepGoing ?? false,
@@ -102,6 +105,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       run: (stage, aborted) => bringUpToDate(run, stage, aborted),
       onEvent,
     });
+    return new Map(selected.map((id) => [id, current.get(id) ?? others.get(id) ?? { type: 'cancelled' }]));
   } finally {
     await staging.flush();
     await tasks.close();
