@@ -28,11 +28,10 @@ export function overviewHelp(entries: readonly CommandEntry[], next: readonly st
 const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] = [
   ['Start', ['init', 'remote', 'config']],
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
-  ['Run what makes it', ['stage', 'freeze', 'unfreeze']],
   ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log']],
   ['Run pipelines', ['stage', 'plan', 'repro', 'freeze', 'unfreeze', 'dag', 'logs', 'metrics', 'params', 'run-cache']],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
-  ['Look after it', ['verify', 'du', 'gc', 'purge', 'run-cache']],
+  ['Look after it', ['verify', 'du', 'gc', 'purge']],
   ['About this installation', ['doctor', 'version', 'root']],
 ];
 
@@ -96,5 +95,5 @@ function groupSummary(standard: CommandEntry, entries: readonly CommandEntry[]):
   const words = entries
     .filter((entry) => entry.name.startsWith(`${group} `))
     .map((entry) => entry.name.slice(group.length + 1));
-  return `${words.slice(0, -1).join(', ')} and ${words.at(-1) ?? ''}`;
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1) ?? ''}`;
 }

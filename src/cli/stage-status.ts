@@ -13,7 +13,14 @@ export async function stageStatus(
   verb: VerbOptions,
 ): Promise<Pick<Report, 'data' | 'text'>> {
   try {
-    const stages = await plan(workspace, { ...verb, targets: [], cwd, useRunCache: true, tools: 'none' });
+    const stages = await plan(workspace, {
+      ...verb,
+      targets: [],
+      cwd,
+      useRunCache: true,
+      tools: 'none',
+      mayFetch: false,
+    });
     const isCurrent = stages.every(({ action }) => action === 'skip' || action === 'frozen');
     return {
       data: stageCounts(stages),
@@ -24,7 +31,10 @@ export async function stageStatus(
     const { code, message } = error;
     return {
       data: { error: { code, message } },
-      text: (style) => [style.bad('stages cannot be looked at: ') + visible(message.split('\n')[0] ?? '')],
+      text: (style) =>
+        code === 'blob-missing'
+          ? [`stages: not known without lists of files that are not here (${style.command('mlv plan')} fetches them)`]
+          : [style.bad('stages cannot be looked at: ') + visible(message.split('\n')[0] ?? '')],
     };
   }
 }

@@ -40,7 +40,12 @@ export interface PlannedStage {
 export async function plan(
   workspace: Workspace,
   options: ChosenStages &
-    VerbOptions & { readonly force?: boolean | undefined; readonly useRunCache: boolean; readonly tools: AskedTools },
+    VerbOptions & {
+      readonly force?: boolean | undefined;
+      readonly useRunCache: boolean;
+      readonly tools: AskedTools;
+      readonly mayFetch: boolean;
+    },
 ): Promise<readonly PlannedStage[]> {
   const { onProgress, signal, useRunCache } = options;
   const verb = { ...(onProgress !== undefined && { onProgress }), ...(signal !== undefined && { signal }) };
@@ -51,7 +56,16 @@ export async function plan(
   const made = new Map<RepoPath, LockedOutput>();
   const planned = new Map<StageId, PlannedStage>();
   const look = (stages: readonly Stage[]): Promise<ReadonlyMap<StageId, StageObservation>> =>
-    observeStages(workspace, { ...verb, stages, pipeline, locked, known: made, tasks, tools: options.tools });
+    observeStages(workspace, {
+      ...verb,
+      stages,
+      pipeline,
+      locked,
+      known: made,
+      tasks,
+      tools: options.tools,
+      mayFetch: options.mayFetch,
+    });
 
   async function planOne(stage: Stage, first: StageObservation): Promise<Omit<PlannedStage, 'stage'>> {
     const after = graph.upstream(stage.id).filter((id) => ['run', 'depends', 'blocked'].includes(actionOf(id)));

@@ -63,10 +63,12 @@ export function createVersionFinder(
     readonly locked: ReadonlyMap<StageId, LockedStage>;
     readonly stages: readonly Stage[];
     readonly isWhole: boolean;
+    /** Whether lists of files that are not here may come from a remote. */
+    readonly mayFetch: boolean;
     readonly known: ReadonlyMap<RepoPath, DataVersion>;
   },
 ): VersionFinder {
-  const { tasks, known, locked, isWhole } = options;
+  const { tasks, known, locked, isWhole, mayFetch } = options;
   const given = { ...progressOptions(options), tasks };
   const { hash } = hashEngine();
   let seen: SeenPaths = { files: new Map(), folders: new Set(), links: new Set() };
@@ -110,7 +112,7 @@ export function createVersionFinder(
     const content = contentOf(pointer);
     const record = adoptPointer(readCheckoutRecord(workspace, path, content), content);
     return oneAtATime(workspace, path, () =>
-      takeSnapshotWithPages({ ...given, workspace, path, tracked, record, store: false }),
+      (mayFetch ? takeSnapshotWithPages : takeSnapshot)({ ...given, workspace, path, tracked, record, store: false }),
     );
   }
 
@@ -135,7 +137,7 @@ export function createVersionFinder(
     const wanted = { path: tracked.path, pointer: tracked.pointer, selection: [below], revision: undefined };
     const reader = openVersion(workspace, wanted, options);
     try {
-      await reader.ensureTree({ below });
+      if (mayFetch) await reader.ensureTree({ below });
       return versionOfPart(entriesAround(openTree(tracked.pointer.hash, reader.cache.read), below), {
         path: below,
         hash,

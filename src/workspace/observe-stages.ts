@@ -29,6 +29,8 @@ export interface ObserveOptions extends VerbOptions {
   readonly tasks: StorageTasks;
   /** Of tools that are not asked what is recorded holds. All are unless told otherwise. */
   readonly tools?: AskedTools;
+  /** False where no remote is to be asked: then throws `blob-missing` where it would have to be. */
+  readonly mayFetch?: boolean;
 }
 
 const NOTHING_KNOWN: ReadonlyMap<RepoPath, DataVersion> = new Map();
@@ -41,9 +43,9 @@ export async function observeStages(
   workspace: Workspace,
   options: ObserveOptions,
 ): Promise<ReadonlyMap<StageId, StageObservation>> {
-  const { stages, pipeline, locked, known = NOTHING_KNOWN } = options;
+  const { stages, pipeline, locked, known = NOTHING_KNOWN, mayFetch = true } = options;
   const isWhole = stages.length === pipeline.stages.length && known.size === 0;
-  const finder = createVersionFinder(workspace, { ...options, stages: pipeline.stages, isWhole, known });
+  const finder = createVersionFinder(workspace, { ...options, stages: pipeline.stages, isWhole, known, mayFetch });
   const paths = new Set<RepoPath>();
   for (const { deps, outs } of stages) {
     for (const path of deps) if (!known.has(path)) paths.add(path);

@@ -88,6 +88,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./stage.ts')).stageRemove,
   },
   {
+    name: 'plan',
+    summary: 'which stages would run, and why',
+    load: async () => (await import('./plan.ts')).plan,
+  },
+  {
+    name: 'repro',
+    summary: 'bring stages up to date',
+    load: async () => (await import('./repro.ts')).repro,
+  },
+  {
     name: 'freeze',
     summary: 'keep stages from running',
     load: async () => (await import('./freeze.ts')).freeze,
@@ -97,16 +107,28 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'let frozen stages run again',
     load: async () => (await import('./freeze.ts')).unfreeze,
   },
-  { name: 'push', summary: 'send data to a remote', load: async () => (await import('./push.ts')).push },
+  { name: 'dag', summary: 'how stages hang together', load: async () => (await import('./dag.ts')).dag },
   {
-    name: 'pull',
-    summary: 'get data from a remote and check it out',
-    load: async () => (await import('./pull.ts')).pull,
+    name: 'logs',
+    summary: 'what the commands of stages printed',
+    load: async () => (await import('./logs.ts')).logs,
   },
   {
-    name: 'fetch',
-    summary: 'get data from a remote into the cache',
-    load: async () => (await import('./fetch.ts')).fetch,
+    name: 'metrics show',
+    isStandard: true,
+    summary: 'the metrics, here or at any revision',
+    load: async () => (await import('./metrics.ts')).metricsShow,
+  },
+  {
+    name: 'metrics diff',
+    summary: 'which metrics differ between versions',
+    load: async () => (await import('./metrics.ts')).metricsDiff,
+  },
+  {
+    name: 'params diff',
+    isStandard: true,
+    summary: 'which parameters differ between versions',
+    load: async () => (await import('./params.ts')).paramsDiff,
   },
   {
     name: 'run-cache list',
@@ -118,6 +140,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'run-cache forget',
     summary: 'forget known results, so that stages run again',
     load: async () => (await import('./run-cache.ts')).runCacheForget,
+  },
+  { name: 'push', summary: 'send data to a remote', load: async () => (await import('./push.ts')).push },
+  {
+    name: 'pull',
+    summary: 'get data from a remote and check it out',
+    load: async () => (await import('./pull.ts')).pull,
+  },
+  {
+    name: 'fetch',
+    summary: 'get data from a remote into the cache',
+    load: async () => (await import('./fetch.ts')).fetch,
   },
   {
     name: 'hooks install',
@@ -156,41 +189,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./get.ts')).get,
   },
   {
-    name: 'metrics show',
-    isStandard: true,
-    summary: 'the metrics, here or at any revision',
-    load: async () => (await import('./metrics.ts')).metricsShow,
-  },
-  {
-    name: 'metrics diff',
-    summary: 'which metrics differ between versions',
-    load: async () => (await import('./metrics.ts')).metricsDiff,
-  },
-  {
-    name: 'params diff',
-    isStandard: true,
-    summary: 'which parameters differ between versions',
-    load: async () => (await import('./params.ts')).paramsDiff,
-  },
-  {
     name: 'verify',
     summary: 'whether data is whole, here or on a remote',
     load: async () => (await import('./verify.ts')).verify,
-  },
-  {
-    name: 'logs',
-    summary: 'what the commands of stages printed',
-    load: async () => (await import('./logs.ts')).logs,
-  },
-  {
-    name: 'plan',
-    summary: 'which stages would run, and why',
-    load: async () => (await import('./plan.ts')).plan,
-  },
-  {
-    name: 'repro',
-    summary: 'bring stages up to date',
-    load: async () => (await import('./repro.ts')).repro,
   },
   { name: 'du', summary: 'how much room data takes', load: async () => (await import('./du.ts')).du },
   {
@@ -203,7 +204,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'delete what must not exist any more, everywhere',
     load: async () => (await import('./purge.ts')).purge,
   },
-  { name: 'dag', summary: 'how stages hang together', load: async () => (await import('./dag.ts')).dag },
   {
     name: 'doctor',
     summary: 'what this machine, disk and project can do',

@@ -24,6 +24,7 @@ export const plan = defineCommand({
       cwd,
       useRunCache: noRunCache !== true,
       tools: 'asked-before',
+      mayFetch: true,
     });
     const isCurrent = stages.every(({ action }) => action === 'skip' || action === 'frozen');
     return {
