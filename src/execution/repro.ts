@@ -60,8 +60,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
   setMaxListeners(0, signal, ...(options.killed === undefined ? [] : [options.killed]));
   const { pipeline, graph, selected } = await chooseStages(workspace, options);
   const stages = selected.map((id) => graph.stage(id));
-  // Git looks while lock files are read.
-  const [, locked] = await Promise.all([checkOutputs(workspace, stages), readLocks(workspace)]);
+  const locked = await readLocks(workspace);
   const tasks = createStorageTasks(workspace.cache(), signal);
   const staging = openStaging(workspace);
   let bringing: Promise<BringStale> | undefined;
@@ -76,7 +75,6 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       ...(onProgress !== undefined && { onProgress }),
     });
     const reasons = new Map<StageId, readonly StaleReason[]>();
-    await options.onBegin?.(selected, (id) => reasons.get(id) ?? []);
     const run: Run = {
       ...options,
       workspace,
@@ -94,10 +92,13 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
     };
     // Mostly that is all: no turn has to be waited for.
     const current = alreadyCurrent(run, stages);
+    const stale = stages.filter(({ id }) => !current.has(id));
+    await checkOutputs(workspace, stale);
+    await options.onBegin?.(selected, (id) => reasons.get(id) ?? []);
     for (const [stage, outcome] of current) onEvent({ type: 'ended', stage, outcome });
     const others = await schedule({
       graph,
-      selected: selected.filter((id) => !current.has(id)),
+      selected: stale.map(({ id }) => id),
       jobs: options.jobs,
       capacity: capacityHere(),
       keepGoing: options.keepGoing ?? false,

@@ -23,12 +23,12 @@ export function temporaryName(): string {
   return `${TEMPORARY_PREFIX}${process.pid}-${randomName()}`;
 }
 
-/** True for a name that `temporaryName` made: what a crash may leave behind, never data. */
 /** Unlikely to be chosen twice; made exclusively all the same. (Loading node:crypto would cost every command 4 ms.) */
 export function randomName(): string {
   return Math.random().toString(36).slice(2) + Math.random().toString(36).slice(2);
 }
 
+/** True for a name that `temporaryName` made: what a crash may leave behind, never data. */
 export function isTemporaryName(name: string): boolean {
   return name.startsWith(TEMPORARY_PREFIX);
 }

@@ -23,7 +23,8 @@ async function fresh(stages: Stages): Promise<TestPipeline> {
 
 /** Says that it has begun, and ends once the test lets it; a signal ends it at once, unless it is `deaf`. */
 function held(name: string, { deaf = false, half = true } = {}): Readonly<Record<string, unknown>> {
-  const wait = `while ! test -e "$RUNS.go-${name}"; do sleep 0.02; done`;
+  // Not for ever, should nobody be there any more to say so.
+  const wait = `n=0; while test $n -lt 3000 && ! test -e "$RUNS.go-${name}"; do n=$((n+1)); sleep 0.02; done`;
   const traps = deaf ? `trap '' INT TERM; ` : `trap 'echo ${name} >> "$RUNS.told"; exit 9' INT; `;
   return {
     cmd: `${traps}echo ${name} >> "$RUNS";${half ? ` echo half > ${name};` : ''} echo $$ > "$RUNS.pid-${name}"; touch "$RUNS.began-${name}"; ${wait}; echo whole > ${name}`,

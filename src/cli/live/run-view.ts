@@ -2,6 +2,7 @@ import type { StageId } from '../../domain/pipeline.ts';
 import type { StageEvent } from '../../execution/stage-event.ts';
 import type { Style } from '../format.ts';
 import type { OutputStream } from '../output.ts';
+import type { Screen } from './screen.ts';
 import { createRunLines } from './run-lines.ts';
 import { createRunModel } from './run-model.ts';
 import { liveRows, summaryRows } from './run-rows.ts';
@@ -35,10 +36,10 @@ export interface RunViewSurroundings {
 }
 
 /** Begins to show a run. */
-export async function openRunView(
+export function openRunView(
   { stages, reasons }: RunViewOptions,
   { stream, kind, style, isColoured, now }: RunViewSurroundings,
-): Promise<RunView> {
+): RunView {
   const print = (lines: readonly string[]): void => {
     if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
   };
@@ -59,18 +60,29 @@ export async function openRunView(
       },
     };
   }
-  const { openScreen } = await import('./screen.ts');
-  const screen = openScreen({ stream, rows: (size) => liveRows(model, size, { now: now(), style }) });
+  let screen: Screen | undefined;
+  let isAsked = false;
+  /** Ink takes longer to load than to find out that there is nothing to do: only a stage that runs is worth it. */
+  async function openLive(): Promise<void> {
+    const { openScreen } = await import('./screen.ts');
+    if (isOpen) screen = openScreen({ stream, rows: (size) => liveRows(model, size, { now: now(), style }) });
+  }
   return {
-    apply: (event) => model.apply(event, now()),
+    apply(event) {
+      model.apply(event, now());
+      if (event.type !== 'started' || isAsked) return;
+      isAsked = true;
+      // Without it the run goes on, and its end is told.
+      openLive().catch(() => undefined);
+    },
     above(line) {
-      if (isOpen) screen.above(`${line}\n`);
+      if (isOpen && screen !== undefined) screen.above(`${line}\n`);
       else print([line]);
     },
     close() {
       if (!isOpen) return;
       isOpen = false;
-      screen.close();
+      screen?.close();
       print(summaryRows(model, stream.columns || 80, { now: now(), style }));
     },
   };
