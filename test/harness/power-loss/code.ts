@@ -30,7 +30,8 @@ export async function bundleCode(within: string): Promise<Code> {
       input: { [name]: entry },
       platform: 'node',
       logLevel: 'silent',
-      external: [/^node:/, '@napi-rs/blake-hash'],
+      // Ink cannot be CommonJS, and nothing here has a terminal.
+      external: [/^node:/, '@napi-rs/blake-hash', /\/screen\.ts$/],
       output: {
         dir: folder,
         format: 'cjs',
