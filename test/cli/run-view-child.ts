@@ -72,7 +72,7 @@ const SCENARIOS: Readonly<Record<string, { stages: readonly string[]; steps: rea
 
 const { stages, steps } = SCENARIOS[scenario] ?? { stages: [], steps: [] };
 const isColoured = !process.env['NO_COLOR'];
-const view = await openRunView(
+const view = openRunView(
   { stages: stages as StageId[], reasons: () => ['params.yaml: lr 0.1 → 0.2'] },
   {
     stream: process.stderr,
