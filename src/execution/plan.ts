@@ -34,8 +34,9 @@ export interface PlannedStage {
 }
 
 /**
- * Tells what `repro` would do, and does nothing; of the pipeline's commands it runs at most those for versions of tools that `repro` ran here. What a restored result makes is known, so that what depends on it is told, too; what a run
- * makes is not. Throws as `repro` does before it begins.
+ * Tells what `repro` would do, and does nothing; of the pipeline's commands it runs at most those for versions of tools that `repro` ran here.
+ * What a restored result makes is known, so that what depends on it is told, too; what a run makes is not. Throws as `repro` does before it
+ * begins.
  */
 export async function plan(
   workspace: Workspace,

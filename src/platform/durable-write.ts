@@ -102,9 +102,13 @@ export function removeFileDurably(path: string): void {
  */
 export function readTextFile(path: string, maxBytes: number): string | undefined {
   const bytes = readSmallFile(path, maxBytes);
-  if (bytes === undefined) return undefined;
+  return bytes && decodeText(bytes, path, { keepsMark: true });
+}
+
+/** Text that came as bytes, without its byte order mark unless that is to be kept. Throws `not-utf8`, which names the path. */
+export function decodeText(bytes: Uint8Array, path: string, { keepsMark = false } = {}): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: keepsMark }).decode(bytes);
   } catch (cause) {
     throw new MlvError({
       code: 'not-utf8',

@@ -1,11 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
+import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import type { DriverFiles, DriverOutcome } from './merge-driver.ts';
-
-/** A larger lock file is Git's to merge. */
-const MAX_LOCK_BYTES = 64 << 20;
 
 /** Merges three versions of `mlv.lock`, as Git's merge driver for it; what is dropped is told in the outcome. */
 export async function mergeLockFiles(files: DriverFiles, cwd: string): Promise<DriverOutcome> {

@@ -4,7 +4,7 @@ import type { PipelineDocument } from '../domain/pipeline-reader.ts';
 import type { SourceNode } from '../domain/pipeline-source.ts';
 import type { LockedStage, ParamValue, Stage } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { readSmallFile } from '../platform/durable-write.ts';
+import { decodeText, readSmallFile } from '../platform/durable-write.ts';
 import type { Workspace } from './open.ts';
 import { MAX_PARAM_BYTES, parseParamFile } from './param-file.ts';
 import type { InputDigest, PipelineMemory, RememberedPipeline } from './pipeline-memory.ts';
@@ -102,23 +102,9 @@ function createInputs(root: string): Inputs {
     digest: (path) => at(path).digest,
     text(path) {
       const { bytes } = at(path);
-      return bytes === undefined ? undefined : decode(bytes, path);
+      return bytes === undefined ? undefined : decodeText(bytes, path);
     },
   };
-}
-
-function decode(bytes: Buffer, path: RepoPath): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new MlvError({
-      code: 'not-utf8',
-      kind: 'corrupt',
-      message: `${path} is not UTF-8 text`,
-      hint: 'Save it again as UTF-8.',
-      cause,
-    });
-  }
 }
 
 async function parsePipeline(file: RepoPath, inputs: Inputs, text?: string): Promise<RememberedPipeline> {

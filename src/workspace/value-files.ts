@@ -6,7 +6,7 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside } from '../domain/repo-path.ts';
 import type { Leaf, Leaves } from '../domain/value-diff.ts';
 import { flattenValue } from '../domain/value-diff.ts';
-import { readSmallFile } from '../platform/durable-write.ts';
+import { decodeText, readSmallFile } from '../platform/durable-write.ts';
 import type { DiffSide } from './diff-revisions.ts';
 import { fileAt } from './file-at.ts';
 import type { Workspace } from './open.ts';
@@ -105,7 +105,7 @@ async function readFileValues(workspace: Workspace, side: DiffSide, asked: Asked
   try {
     const bytes = await bytesAt(workspace, side, asked);
     if (bytes === undefined) return { path, state: 'missing' };
-    const value = await parseParamFile(decode(bytes, path), path);
+    const value = await parseParamFile(decodeText(bytes, path), path);
     return { path, state: 'read', values: keys === undefined ? flattenValue(value) : pick(value, keys) };
   } catch (error) {
     if (!(error instanceof MlvError) || error.kind === 'interrupted') throw error;
@@ -142,20 +142,6 @@ function pick(value: ParamValue, keys: ReadonlySet<string>): Leaves {
     return at === undefined ? [] : [...flattenValue(at, key)];
   });
   return new Map(leaves.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function decode(bytes: Buffer, path: RepoPath): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new MlvError({
-      code: 'not-utf8',
-      kind: 'corrupt',
-      message: `${path} is not UTF-8 text`,
-      hint: 'Values are read from JSON, YAML and TOML.',
-      cause,
-    });
-  }
 }
 
 function isFolder(path: RepoPath): MlvError {
