@@ -3,15 +3,24 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createStyle } from '../../src/cli/format.ts';
 import { createRunLines } from '../../src/cli/live/run-lines.ts';
 import { createRunModel, lastWritten } from '../../src/cli/live/run-model.ts';
 import { liveRows, summaryRows } from '../../src/cli/live/run-rows.ts';
+import { openRunView } from '../../src/cli/live/run-view.ts';
 import { MlvError } from '../../src/domain/errors.ts';
 import type { StageId } from '../../src/domain/pipeline.ts';
 import type { StageEvent, StageOutcome } from '../../src/execution/stage-event.ts';
 import { makeTemporaryFolder } from '../support/git.ts';
+
+const screens = vi.hoisted(() => ({ opened: 0 }));
+vi.mock('../../src/cli/live/screen.ts', () => ({
+  openScreen() {
+    screens.opened += 1;
+    return { above: () => {}, close: () => {} };
+  },
+}));
 
 const plain = createStyle(false);
 const SIZE = { columns: 80, rows: 24 };
@@ -242,3 +251,23 @@ function screenOf(written: string): { lines: string[]; highest: number } {
   while (lines.at(-1) === '') lines.pop();
   return { lines: lines.map((text) => text.trimEnd()), highest };
 }
+
+test('the live view is loaded when the first stage starts: not where nothing does', async () => {
+  const written: string[] = [];
+  const stream = { isTTY: true, columns: 80, rows: 24, write: (text: string) => written.push(text) };
+  const options = { stages: ids('a', 'b'), reasons: () => [] };
+  const open = () => openRunView(options, { stream, kind: 'live', style: plain, isColoured: false, now: () => 1000 });
+  const idle = open();
+  for (const stage of options.stages) idle.apply(ended(stage, { type: 'up-to-date' }));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(screens.opened).toBe(0);
+  idle.close();
+  idle.close();
+  const rows = ['a', 'b'].map((stage) => `= ${stage.padEnd(13)}up to date\n`);
+  expect(written).toEqual([`${rows.join('')}✓ 2 up to date in 0.0 s\n`]);
+  const busy = open();
+  busy.apply(started('a'));
+  busy.apply(started('b'));
+  await expect.poll(() => screens.opened).toBe(1);
+  busy.close();
+});
