@@ -151,7 +151,9 @@ function formatValue(value: ParamValue): string {
 
 /** JSON is YAML; what every parser reads as this text needs no quotes. */
 function text(value: string): string {
-  return isPlainText(value) ? value : JSON.stringify(value);
+  return isPlainText(value)
+    ? value
+    : JSON.stringify(value).replace(/[\u2028\u2029]/g, (end) => (end === '\u2028' ? '\\u2028' : '\\u2029'));
 }
 
 const KEY = /^((?: {2})*)(?:("(?:[^"\\]|\\.)*")|([^\s"'#{}[\],&*!|>%@`?:-][^:]*)):(?: (.*))?$/;
