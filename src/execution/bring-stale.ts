@@ -126,6 +126,8 @@ async function runHere(
       async onAttempt(attempt) {
         if (attempt > 1) markRunEnded(workspace, stage.id);
         await clear();
+        // Asked while the command runs: that takes a few processes of Git.
+        run.origin().catch(() => undefined);
         onEvent({ type: 'started', stage: stage.id, attempt });
       },
       onLine: (stream, text) => onEvent({ type: 'line', stage: stage.id, stream, text }),

@@ -1,5 +1,4 @@
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { fingerprintText } from '../domain/fingerprint.ts';
 import type { LockedOutput, LockedStage, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
@@ -8,7 +7,7 @@ import type { RunRecord } from '../domain/run-record.ts';
 import type { StageGraph } from '../domain/stage-graph.ts';
 import type { StageDecision, StaleReason } from '../domain/staleness.ts';
 import { decide, lockedStage } from '../domain/staleness.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { observeStages } from '../workspace/observe-stages.ts';
 import type { Workspace } from '../workspace/open.ts';
 import type { Pipeline } from '../workspace/pipeline.ts';
@@ -99,7 +98,7 @@ export function alreadyCurrent(run: Run, stages: readonly Stage[]): Map<StageId,
 
 /** What the result of a stage depends on, as one digest. */
 export function fingerprintOf(stage: Stage, seen: StageObservation): Digest {
-  return digestFromBytes(hashEngine().hash(Buffer.from(fingerprintText(stage, seen), 'utf8')));
+  return digestOfBytes(Buffer.from(fingerprintText(stage, seen), 'utf8'));
 }
 
 /** What is known of the run that made these outputs. */

@@ -2,12 +2,11 @@
  * A claim keeps a stage of a work tree to one process while it runs, stores and records it. It is a lock, and beside it a note
  * that names the process group of the command: that may outlive an mlv that was killed, and would write into the next run's outputs.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { StageId } from '../domain/pipeline.ts';
-import { temporaryName } from '../platform/durable-write.ts';
 import { listNames } from '../platform/list-names.ts';
 import type { LockWaiting } from '../platform/lock.ts';
 import { isLocked, withLock } from '../platform/lock.ts';
@@ -59,25 +58,12 @@ export async function withStageClaim<T>(
       isHeld = true;
       const path = join(folder, NOTE);
       refuseOrphan(stage, path);
-      let note: Note = {};
-      const change = (changes: Note): void => {
-        note = { ...note, ...changes };
-        writeNote(folder, note);
-      };
-      const result = await fn({
-        stage,
-        noteLog: (log) => change({ log }),
-        noteGroup(leader) {
-          const { leader: _ended, ...rest } = note;
-          note = rest;
-          const identity = leader === undefined ? undefined : identityOf(leader);
-          change(identity === undefined ? {} : { leader: { ...identity, host: hostname() } });
-        },
-      }).finally(() => {
-        // What could not be killed keeps its note.
-        if (note.leader === undefined) rmSync(path, { force: true });
-      });
-      return result;
+      const note = openNote(path);
+      try {
+        return await fn({ stage, noteLog: note.log, noteGroup: note.group });
+      } finally {
+        note.close();
+      }
     });
   } catch (error) {
     if (isHeld || !(error instanceof MlvError) || error.code !== 'locked') throw error;
@@ -106,11 +92,34 @@ function claimsFolder({ sharedFolder }: ProjectFolders): string {
   return join(sharedFolder, 'claims');
 }
 
-/** It need not survive the machine: nor does what it tells of. */
-function writeNote(folder: string, note: Note): void {
-  const temporary = join(folder, temporaryName());
-  writeFileSync(temporary, JSON.stringify(note));
-  renameSync(temporary, join(folder, NOTE));
+/**
+ * Written over and over in its place, at the cost of one write: it need not survive the machine, as what it tells of does not, and one that
+ * was cut by the death of this process tells of no command, for none has begun, or the last has ended.
+ */
+function openNote(path: string) {
+  let fd: number | undefined;
+  let note: Note = {};
+  const write = (): void => {
+    fd ??= openSync(path, 'w');
+    ftruncateSync(fd, writeSync(fd, JSON.stringify(note), 0));
+  };
+  return {
+    /** With the group that follows. */
+    log(log: string): void {
+      note = { ...note, log };
+    },
+    group(leader: number | undefined): void {
+      const { leader: _ended, ...rest } = note;
+      const identity = leader === undefined ? undefined : identityOf(leader);
+      note = identity === undefined ? rest : { ...rest, leader: { ...identity, host: hostname() } };
+      write();
+    },
+    close(): void {
+      if (fd !== undefined) closeSync(fd);
+      // What could not be killed keeps its note.
+      if (note.leader === undefined) rmSync(path, { force: true });
+    },
+  };
 }
 
 function readNote(path: string): Note | undefined {

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
@@ -58,6 +59,21 @@ export function writeFileDurably(path: string, data: string | Uint8Array, option
     options.beforeRename?.();
     renameSync(temporary, path);
     fsyncFolder(dirname(path));
+  } catch (error) {
+    removeIfThere(temporary);
+    throw ioError(error, 'write', path);
+  }
+}
+
+/**
+ * Replaces a file whole, as other processes see it, and without waiting for the disk: after a crash of the machine it may be as it was,
+ * empty or cut. For what tells by itself whether it is whole, and can be missed. The folder must exist. Throws as `writeFileDurably`.
+ */
+export function replaceFile(path: string, text: string): void {
+  const temporary = join(dirname(path), temporaryName());
+  try {
+    writeFileSync(temporary, text, { flag: 'wx' });
+    renameSync(temporary, path);
   } catch (error) {
     removeIfThere(temporary);
     throw ioError(error, 'write', path);

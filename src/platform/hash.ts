@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as WebAssemblyGlue from 'blake3/dist/wasm/nodejs/blake3_js.js';
-import { DIGEST_BYTES, type HashFunction } from '../domain/digest.ts';
+import { DIGEST_BYTES, type Digest, digestFromBytes, type HashFunction } from '../domain/digest.ts';
 
 /** Incremental BLAKE3-256. */
 export interface Hasher {
@@ -33,6 +33,11 @@ let chosen: HashEngine | undefined;
 export function hashEngine(): HashEngine {
   chosen ??= choose();
   return chosen;
+}
+
+/** The digest of bytes that are in memory. */
+export function digestOfBytes(bytes: Uint8Array): Digest {
+  return digestFromBytes(hashEngine().hash(bytes));
 }
 
 /** Loads one engine by name. Throws what its loader throws where this machine cannot run it. */

@@ -29,15 +29,22 @@ export const DENIED = 'it cannot be read (permission denied)';
 const RACED = 'it changed while it was read';
 let buffer: Buffer | undefined;
 
+export interface IngestOptions {
+  /** Puts it into the cache; without one it is only hashed. */
+  readonly writer: CacheWriter | undefined;
+  /** What last changed before this moment (ms, by its disk's clock, before `seen`) shows every later change in its times. */
+  readonly settledBefore: number;
+}
+
 /**
  * Hashes a regular file and, with a writer, puts it into the cache. The stats seen before and after must agree; where they do
  * not it is tried once more, then given up. Never follows a symlink.
  */
-export function ingestFile(path: string, seen: Stats, writer: CacheWriter | undefined): Ingested {
-  const first = ingestOnce(path, seen, writer);
+export function ingestFile(path: string, seen: Stats, options: IngestOptions): Ingested {
+  const first = ingestOnce(path, seen, options);
   if (!('problem' in first) || first.problem !== RACED) return first;
   const again = lstatSync(path, { throwIfNoEntry: false });
-  return again?.isFile() === true ? ingestOnce(path, again, writer) : { problem: 'it vanished while it was read' };
+  return again?.isFile() === true ? ingestOnce(path, again, options) : { problem: 'it vanished while it was read' };
 }
 
 /** A file of this size or more is looked at before it is read. */
@@ -89,7 +96,7 @@ function openQuietly(path: string): number | undefined {
   return undefined;
 }
 
-function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined): Ingested {
+function ingestOnce(path: string, seen: Stats, { writer, settledBefore }: IngestOptions): Ingested {
   let file: number;
   try {
     file = openSync(path, READ_FLAGS);
@@ -101,7 +108,8 @@ function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined):
   try {
     const digest =
       seen.size < LARGE_FILE_BYTES ? ingestSmall(file, seen, writer) : ingestLarge({ path, file, seen, writer });
-    if (digest === undefined || (writer !== undefined && !staysUnchanged(file, seen))) return { problem: RACED };
+    if (digest === undefined || (writer !== undefined && !staysUnchanged(file, seen, settledBefore)))
+      return { problem: RACED };
     return { digest, stats: seen };
   } catch (error) {
     throw writer === undefined ? error : namingFullDisk(error, path, writer.folder);
@@ -114,8 +122,10 @@ function ingestOnce(path: string, seen: Stats, writer: CacheWriter | undefined):
 const CLOCK_TICK_MS = 20;
 
 /** Looks once more at a file that was changed just now, when a change during the reading must show. */
-function staysUnchanged(file: number, seen: Stats): boolean {
-  const wait = Math.max(seen.mtimeMs, seen.ctimeMs) + CLOCK_TICK_MS - Date.now();
+function staysUnchanged(file: number, seen: Stats, settledBefore: number): boolean {
+  const changed = Math.max(seen.mtimeMs, seen.ctimeMs);
+  if (changed < settledBefore) return true;
+  const wait = changed + CLOCK_TICK_MS - Date.now();
   if (wait <= 0 || wait > CLOCK_TICK_MS) return true;
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, wait);
   return isUnchanged(seen, fstatSync(file));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes, digestToBytes, isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { cacheFolders, loosePath } from './cache-layout.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { createCacheWriter } from './cache-writer.ts';
@@ -149,7 +149,7 @@ export function openLocalCache(options: {
       const location = locate(digest);
       if (location === undefined) throw missing(digest);
       const bytes = location.isPacked ? packs.read(location) : readFileSync(location.path);
-      if (digestFromBytes(hashEngine().hash(bytes)) !== digest) throw corrupt(digest, location);
+      if (digestOfBytes(bytes) !== digest) throw corrupt(digest, location);
       return bytes;
     },
     openWriter: () => createCacheWriter(cache),

@@ -9,7 +9,7 @@ import {
   parsePackHeader,
   parsePackTable,
 } from '../domain/pack.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes, hashEngine } from '../platform/hash.ts';
 import { readTwice } from './read-twice.ts';
 
 /** Gives `length` bytes at `offset`, fewer where there are no more; good until the next call. */
@@ -93,7 +93,7 @@ export async function findDamaged(
       const bytes = length <= 0 ? Buffer.alloc(0) : await read(start, length);
       left = left.filter((blob) => {
         const at = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
-        if (at.length !== blob.length || digestFromBytes(hashEngine().hash(at)) !== blob.digest) return true;
+        if (at.length !== blob.length || digestOfBytes(at) !== blob.digest) return true;
         options.onGood?.(blob, at);
         return false;
       });

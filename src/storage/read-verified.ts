@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes, hashEngine } from '../platform/hash.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
 import { LARGE_FILE_BYTES, readChunks } from './ingest.ts';
 import type { BlobLocation } from './local-cache.ts';
@@ -20,7 +20,7 @@ export function readVerified(location: BlobLocation, digest: Digest): Buffer {
   scratch ??= Buffer.allocUnsafe(LARGE_FILE_BYTES);
   const target = location.length <= scratch.length ? scratch : Buffer.allocUnsafe(location.length);
   const bytes = location.isPacked ? readPacked(location, target) : readLoose(location, target);
-  if (digestFromBytes(hashEngine().hash(bytes)) !== digest) throw corrupt(digest, location);
+  if (digestOfBytes(bytes) !== digest) throw corrupt(digest, location);
   return bytes;
 }
 

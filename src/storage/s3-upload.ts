@@ -13,7 +13,7 @@ import {
 import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { PooledBuffer } from '../platform/buffer-pool.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes, hashEngine } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { sourceGone } from './folder-copy.ts';
 import type { FileSource } from './home.ts';
@@ -77,7 +77,7 @@ export function openS3Uploader(store: S3Store) {
     try {
       const before = await file.stat();
       await readPart(file, memory.bytes, source, 0);
-      const found = digestFromBytes(hashEngine().hash(memory.bytes));
+      const found = digestOfBytes(memory.bytes);
       if (found !== source.digest || !isSameFile(before, await file.stat())) throw sourceDamaged(source);
       await putObject(store, key, [memory.bytes], signal);
     } finally {

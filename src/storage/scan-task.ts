@@ -10,6 +10,7 @@ import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { DIGEST_OFFSET, isSameFile, kindOf, RECORD_BYTES, STORED, WRITTEN, writeRecord } from './file-record.ts';
+import type { IngestOptions } from './ingest.ts';
 import { DENIED, ingestFile, ingestSettled, LARGE_FILE_BYTES } from './ingest.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { BlockPlace } from './stat-cache.ts';
@@ -60,6 +61,8 @@ export interface IngestTask {
   readonly type: 'ingest';
   readonly root: string;
   readonly path: TreePath;
+  /** As of a scan. */
+  readonly settledBefore: number;
   readonly store: boolean;
   readonly keepsModes: boolean;
 }
@@ -142,7 +145,7 @@ export function runScanTask(task: ScanTask, { cache, writer }: Store): ScanResul
       continue;
     }
     read += 1;
-    const ingested = ingestFile(absolute, stats, task.store ? writer() : undefined);
+    const ingested = ingestFile(absolute, stats, ingestOptions(task, writer));
     if ('problem' in ingested) {
       problems.push({ position, reason: ingested.problem });
       records.fill(0, at, at + RECORD_BYTES);
@@ -176,10 +179,14 @@ export function runIngestTask(task: IngestTask, { writer }: Store): IngestResult
   const record = Buffer.alloc(RECORD_BYTES);
   const stats = statsAt(absolute);
   if (stats?.isFile() !== true) return { type: 'ingest', record, problem: 'it vanished while it was read' };
-  const ingested = ingestFile(absolute, stats, task.store ? writer() : undefined);
+  const ingested = ingestFile(absolute, stats, ingestOptions(task, writer));
   if ('problem' in ingested) return { type: 'ingest', record, problem: ingested.problem };
   writeIngested(record, 0, ingested, task);
   return { type: 'ingest', record, problem: undefined };
+}
+
+function ingestOptions({ store, settledBefore }: ScanTask | IngestTask, writer: () => CacheWriter): IngestOptions {
+  return { writer: store ? writer() : undefined, settledBefore };
 }
 
 function writeIngested(

@@ -9,10 +9,10 @@ import { closeSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs';
 import { makeFolderDurably } from '../platform/durable-write.ts';
 import { dirname } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes, isDigest } from '../domain/digest.ts';
+import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode } from '../domain/errors.ts';
 import type { TreePath } from '../domain/tree-path.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes, hashEngine } from '../platform/hash.ts';
 import { bootId } from '../platform/process-identity.ts';
 import { RECORD_BYTES } from './file-record.ts';
 import { readAt, writeFully } from '../platform/read-write.ts';
@@ -117,7 +117,7 @@ function isCount(value: number): boolean {
 /** Reads a block; undefined when it is damaged. */
 export function readBlock(file: number, place: BlockPlace): StatBlock | undefined {
   const bytes = read(file, place.offset, place.length);
-  if (digestFromBytes(hashEngine().hash(bytes)) !== place.hash) return undefined;
+  if (digestOfBytes(bytes) !== place.hash) return undefined;
   const records = bytes.subarray(0, place.count * RECORD_BYTES);
   return { records, paths: bytes.toString('latin1', records.length) };
 }
@@ -196,7 +196,7 @@ export function writeStatCache(path: string, boot = bootId()): StatCacheWriter {
         offset,
         length: bytes.length,
         count: records.length / RECORD_BYTES,
-        hash: digestFromBytes(hashEngine().hash(bytes)),
+        hash: digestOfBytes(bytes),
       });
       write(bytes);
     },
@@ -229,7 +229,7 @@ function blockBytes({ paths, records }: StatBlock): Buffer {
 
 /** The hash that a block has, or would have, in a stat cache. */
 export function blockHash(block: StatBlock): Digest {
-  return digestFromBytes(hashEngine().hash(blockBytes(block)));
+  return digestOfBytes(blockBytes(block));
 }
 
 function read(file: number, offset: number, length: number): Buffer {

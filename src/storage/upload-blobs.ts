@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import type { StorageKey } from '../domain/blob-index.ts';
-import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
+import { digestToBytes } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { PackKind } from '../domain/pack.ts';
 import { finishPack, formatPackHeader, PACK_HEADER_BYTES, PACK_ROW_BYTES, writePackRow } from '../domain/pack.ts';
 import { keyPath, PACK_BELOW } from '../domain/remote-layout.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes, hashEngine } from '../platform/hash.ts';
 import type { BufferPool } from '../platform/buffer-pool.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import { readAt } from '../platform/read-write.ts';
@@ -221,6 +221,6 @@ function intactBlobs(blobs: readonly PendingBlob[], content: Buffer): PendingBlo
   return blobs.filter(({ digest, location }) => {
     const start = end;
     end += location.length;
-    return digestFromBytes(hashEngine().hash(content.subarray(start, end))) === digest;
+    return digestOfBytes(content.subarray(start, end)) === digest;
   });
 }

@@ -1,7 +1,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import type { Digest } from '../domain/digest.ts';
 import { digestFromBytes } from '../domain/digest.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { hashFile } from '../storage/ingest.ts';
 import { managedDigest } from '../storage/scan-task.ts';
 import type { Workspace } from './open.ts';
@@ -10,7 +10,5 @@ import type { Workspace } from './open.ts';
 export function digestOf(workspace: Workspace, path: string): Digest {
   if (!lstatSync(path).isSymbolicLink()) return digestFromBytes(hashFile(path));
   const target = readlinkSync(path, 'latin1');
-  return (
-    managedDigest(target, workspace.cache().folder) ?? digestFromBytes(hashEngine().hash(Buffer.from(target, 'latin1')))
-  );
+  return managedDigest(target, workspace.cache().folder) ?? digestOfBytes(Buffer.from(target, 'latin1'));
 }

@@ -1,9 +1,8 @@
 import { canonicalJson } from '../domain/canonical-json.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { DataVersion, LockedStage, OutputState, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import type { Content } from './checkout-record.ts';
 import { readCheckoutRecord, sameContent } from './checkout-record.ts';
 import { createVersionFinder } from './find-versions.ts';
@@ -126,5 +125,5 @@ function contentOfVersion({ type, hash, exec }: DataVersion): Content {
 }
 
 function digestOfText(value: string | undefined) {
-  return value === undefined ? null : digestFromBytes(hashEngine().hash(Buffer.from(value, 'utf8')));
+  return value === undefined ? null : digestOfBytes(Buffer.from(value, 'utf8'));
 }

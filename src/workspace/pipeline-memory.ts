@@ -2,16 +2,16 @@
  * What the pipeline files said when they were read last, so that as long as they and what they name are the same, nothing is parsed. Always
  * discardable: one that is damaged, or of another version, is passed over.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import type { PipelineDocument } from '../domain/pipeline-reader.ts';
 import type { ParamValue } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { VERSION } from '../domain/version.ts';
-import { makeFolderDurably, temporaryName } from '../platform/durable-write.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { replaceFile } from '../platform/durable-write.ts';
+import { digestOfBytes, hashEngine } from '../platform/hash.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 import type { Workspace } from './open.ts';
 
 /** A file's bytes; null where there was none. */
@@ -54,26 +54,19 @@ export function writePipelineMemory(workspace: Workspace, memory: PipelineMemory
   const stored: StoredMemory = { made: MADE_BY, files: [...memory.files], params: [...memory.params] };
   const text = JSON.stringify(stored);
   const file = memoryFile(workspace);
-  const temporary = join(dirname(file), temporaryName());
   try {
-    makeFolderDurably(dirname(file));
-    writeFileSync(temporary, `${digestOf(Buffer.from(text))}\n${text}`, { flag: 'wx' });
-    renameSync(temporary, file);
+    makeFolder(dirname(file));
+    replaceFile(file, `${digestOfBytes(Buffer.from(text))}\n${text}`);
   } catch {
-    rmSync(temporary, { force: true });
+    // The folder is another user's, the disk is full: nobody misses it.
   }
-}
-
-/** Of a file's bytes. */
-export function digestOf(bytes: Uint8Array): Digest {
-  return digestFromBytes(hashEngine().hash(bytes));
 }
 
 function readStored(file: string): StoredMemory | undefined {
   try {
     const bytes = readFileSync(file);
     const body = bytes.subarray(DIGEST_LENGTH + 1);
-    if (bytes.toString('latin1', 0, DIGEST_LENGTH) !== digestOf(body)) return undefined;
+    if (bytes.toString('latin1', 0, DIGEST_LENGTH) !== digestOfBytes(body)) return undefined;
     // The hash tells that mlv wrote it: nobody else writes in Git's own folder.
     const stored = JSON.parse(body.toString('utf8')) as StoredMemory;
     return stored.made === MADE_BY ? stored : undefined;

@@ -7,8 +7,9 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { decodeText, readSmallFile } from '../platform/durable-write.ts';
 import type { Workspace } from './open.ts';
 import { MAX_PARAM_BYTES, parseParamFile } from './param-file.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import type { InputDigest, PipelineMemory, RememberedPipeline } from './pipeline-memory.ts';
-import { digestOf, readPipelineMemory, writePipelineMemory } from './pipeline-memory.ts';
+import { readPipelineMemory, writePipelineMemory } from './pipeline-memory.ts';
 import { listPipelineFiles } from './pipeline-files.ts';
 
 /** What all pipeline files of a project say. */
@@ -93,7 +94,7 @@ function createInputs(root: string): Inputs {
     let input = read.get(path);
     if (input === undefined) {
       const bytes = readSmallFile(`${root}/${path}`, MAX_PARAM_BYTES);
-      input = { bytes, digest: bytes === undefined ? null : digestOf(bytes) };
+      input = { bytes, digest: bytes === undefined ? null : digestOfBytes(bytes) };
       read.set(path, input);
     }
     return input;

@@ -13,7 +13,6 @@ import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
 import type { Staging } from './staging.ts';
-import { openStaging } from './staging.ts';
 import { editIgnoreFile, ignoreFileOf, requireOwnIgnoreFile, withPointersLock, writeText } from './write-pointers.ts';
 
 /**
@@ -28,7 +27,7 @@ export async function recordStage(
     locked,
     stages,
     outputs,
-    staging = openStaging(workspace),
+    staging,
   }: {
     readonly locked: LockedStage;
     /** Of the whole pipeline. */
@@ -36,7 +35,7 @@ export async function recordStage(
     /** Whether they have just been made or brought, as `locked` says; else nothing in the workspace has changed. */
     readonly outputs: 'made' | 'as they were';
     /** Shared by the stages of a run. */
-    readonly staging?: Staging;
+    readonly staging: Staging;
   },
 ): Promise<void> {
   const { root } = workspace;
@@ -64,7 +63,7 @@ export async function recordStage(
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
   if (outputs === 'made') clearRunMark(workspace, stage.id);
-  await staging.add(files);
+  staging.add(files);
 }
 
 /** The record of an output that is there; none where it says so already. */

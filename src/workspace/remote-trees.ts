@@ -1,12 +1,12 @@
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes, digestToBytes } from '../domain/digest.ts';
+import { digestToBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import type { Pointer } from '../domain/pointer.ts';
 import type { PurgeRecord } from '../domain/purge-record.ts';
 import { keyPath } from '../domain/remote-layout.ts';
 import { MAX_TREE_OBJECT_BYTES } from '../domain/tree.ts';
 import { childrenOf } from '../domain/tree-children.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { forEachParallel } from '../platform/parallel.ts';
 import type { Home } from '../storage/home.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
@@ -58,7 +58,7 @@ export function openRemoteTrees(
       try {
         const { offset, length } = place;
         const bytes = await home.read(keyPath(place.key), { offset, length }, stop);
-        if (digestFromBytes(hashEngine().hash(bytes)) === digest) writer.put(digestToBytes(digest), bytes, 'tree');
+        if (digestOfBytes(bytes) === digest) writer.put(digestToBytes(digest), bytes, 'tree');
       } catch (error) {
         if (!(error instanceof MlvError) || error.kind === 'io') throw error;
       }

@@ -159,7 +159,7 @@ function takeFromWorkspace(
     // A link into the cache is no copy.
     if (stats?.isFile() !== true) return false;
     if (digestFromBytes(hashFile(file)) !== given.digest) return false;
-    const taken = ingestFile(file, stats, given.writer);
+    const taken = ingestFile(file, stats, { writer: given.writer, settledBefore: -Infinity });
     return !('problem' in taken) && digestFromBytes(taken.digest) === given.digest;
   });
 }

@@ -6,7 +6,7 @@
 import { rmdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes, isDigest } from '../domain/digest.ts';
+import { isDigest } from '../domain/digest.ts';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import type { LockedOutput, OutputState, Stage, StageObservation } from '../domain/pipeline.ts';
 import { fromFolder, relativeTo } from '../domain/relative-path.ts';
@@ -16,9 +16,10 @@ import { repoDirname } from '../domain/repo-path.ts';
 import type { RunRecord } from '../domain/run-record.ts';
 import { formatRunRecord, MAX_RUN_RECORD_BYTES, parseRunRecord } from '../domain/run-record.ts';
 import type { Author } from '../git/author.ts';
-import { makeFolderDurably, readTextFile, writeFileDurably } from '../platform/durable-write.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { readSmallFile, replaceFile } from '../platform/durable-write.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { listNames } from '../platform/list-names.ts';
+import { makeFolder } from '../platform/make-folder.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { GcRoot } from '../storage/mark-needed.ts';
 import type { Workspace } from './open.ts';
@@ -146,22 +147,24 @@ export function storeRun(
   { fingerprint, text, time }: { readonly fingerprint: Digest; readonly text: string; readonly time?: number },
 ): void {
   const folder = folderOf(workspace, fingerprint);
-  const file = join(folder, hashOfRun(text));
-  makeFolderDurably(folder);
-  if (statsAt(file) === undefined) {
-    writeFileDurably(file, text);
+  const hash = hashOfRun(text);
+  const file = join(folder, hash);
+  makeFolder(folder);
+  if (readRunText(file, hash) === undefined) {
+    // Not flushed: what a crash of the machine leaves of it is told by its hash, and only costs a run that could have been spared.
+    replaceFile(file, text);
     if (time !== undefined) utimesSync(file, time / 1000, time / 1000);
   }
   touch(folder);
 }
 
 export function hashOfRun(text: string): Digest {
-  return digestFromBytes(hashEngine().hash(Buffer.from(text)));
+  return digestOfBytes(Buffer.from(text));
 }
 
 /** Whether a result is here already. */
 export function hasRun(workspace: Workspace, fingerprint: Digest, hash: Digest): boolean {
-  return statsAt(join(folderOf(workspace, fingerprint), hash)) !== undefined;
+  return readRunText(join(folderOf(workspace, fingerprint), hash), hash) !== undefined;
 }
 
 /** What results name that were used in the last 90 days. */
@@ -219,14 +222,22 @@ function runsOf(workspace: Workspace, fingerprint: Digest): CachedRun[] {
   const runs: CachedRun[] = [];
   for (const hash of listNames(folder)) {
     const file = join(folder, hash);
-    const stats = statsAt(file);
-    if (!isDigest(hash) || stats?.isFile() !== true) continue;
-    const text = readTextFile(file, MAX_RUN_RECORD_BYTES);
-    if (text === undefined || hashOfRun(text) !== hash) continue;
-    const record = parsed(text, file);
-    if (record?.fingerprint === fingerprint) runs.push({ record, text, hash, time: stats.mtimeMs });
+    if (!isDigest(hash)) continue;
+    const text = readRunText(file, hash);
+    const record = text === undefined ? undefined : parsed(text, file);
+    const time = statsAt(file)?.mtimeMs;
+    if (text !== undefined && record?.fingerprint === fingerprint && time !== undefined)
+      runs.push({ record, text, hash, time });
   }
   return runs.sort(byAge);
+}
+
+/** Undefined for what is not whole, as a crash of the machine may leave it, and where there is none. */
+function readRunText(file: string, hash: Digest): string | undefined {
+  const stats = statsAt(file);
+  if (stats?.isFile() !== true || stats.size > MAX_RUN_RECORD_BYTES) return undefined;
+  const bytes = readSmallFile(file, MAX_RUN_RECORD_BYTES);
+  return bytes !== undefined && digestOfBytes(bytes) === hash ? bytes.toString('utf8') : undefined;
 }
 
 function parsed(text: string, name: string): RunRecord | undefined {

@@ -35,6 +35,8 @@ export interface ScanOptions extends VerbOptions {
   readonly trustStored: boolean;
   /** Whether content that the cache lacks is put there. */
   readonly store: boolean;
+  /** True where nobody writes any more: new files need no second look. */
+  readonly isFinished?: boolean;
   /** False where executable bits say nothing: files then have the kind 'f'. */
   readonly keepsModes: boolean;
   readonly tasks: StorageTasks;
@@ -95,7 +97,7 @@ export async function scan(options: ScanOptions): Promise<ScanSummary> {
     for (const { chunk, more } of lookAhead(chunks(options.paths), enough)) {
       signal?.throwIfAborted();
       if (more >= enough || (more > 0 && performance.now() - start > THREADS_AFTER_MS)) await tasks.useThreads();
-      const done = scanChunk(chunk, racySince, options);
+      const done = scanChunk(chunk, options.isFinished ? Infinity : racySince, options);
       done.catch(() => {}); // awaited in its turn
       pending.push({ paths: chunk, done });
       while (pending.length > tasks.capacity()) await takeFirst();
@@ -140,7 +142,8 @@ async function scanChunk(
   await Promise.all(
     result.large.map(async (position) => {
       signal?.throwIfAborted();
-      const { record, problem } = await tasks.run({ type: 'ingest', root, path: nameAt(position), store, keepsModes });
+      const task = { type: 'ingest', root, path: nameAt(position), settledBefore, store, keepsModes } as const;
+      const { record, problem } = await tasks.run(task);
       const at = position * RECORD_BYTES;
       const mark = records[at + 1] ?? 0;
       records.set(record, at);

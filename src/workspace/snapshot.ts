@@ -55,6 +55,8 @@ export interface SnapshotOptions extends VerbOptions {
   readonly tasks: StorageTasks;
   /** Whether content and tree objects are put into the cache. */
   readonly store: boolean;
+  /** True for what nobody writes any more, however new it is. */
+  readonly isFinished?: boolean;
   /** With `store`: throws `content-purged` for what must not exist any more. It is never put into the cache. */
   readonly refusesPurged?: boolean;
   /** Absolute path of data outside the project that is scanned in its stead; no stat cache is kept of it. */
@@ -243,6 +245,7 @@ function runScan(
     previous,
     trustStored: previous !== undefined && previous.generation === workspace.cache().generation(),
     store,
+    isFinished: options.isFinished ?? false,
     keepsModes: workspace.keepsModes(),
     tasks,
     probeFolder: workspace.ownFolder,

@@ -47,6 +47,8 @@ export async function storeOutputs(
         record: recordBefore(workspace, out, before),
         tasks,
         store: true,
+        // The command has ended, and all that it started.
+        isFinished: true,
         refusesPurged: true,
       }),
     );

@@ -1,10 +1,9 @@
 import { closeSync, existsSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import type { MlvError } from '../domain/errors.ts';
 import type { PurgeRecord } from '../domain/purge-record.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { readAt } from '../platform/read-write.ts';
 import { cacheFolders } from '../storage/cache-layout.ts';
 import type { BlobLocation } from '../storage/local-cache.ts';
@@ -142,8 +141,7 @@ function readLocation({ path, offset, length }: BlobLocation, digest: Digest): B
   const file = openSync(path, 'r');
   try {
     const bytes = Buffer.allocUnsafe(length);
-    const isGood =
-      readAt(file, bytes, offset, length) === length && digestFromBytes(hashEngine().hash(bytes)) === digest;
+    const isGood = readAt(file, bytes, offset, length) === length && digestOfBytes(bytes) === digest;
     return isGood ? bytes : undefined;
   } finally {
     closeSync(file);

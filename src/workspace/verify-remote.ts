@@ -2,10 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.ts';
 import type { PurgeRecord } from '../domain/purge-record.ts';
-import { digestFromBytes } from '../domain/digest.ts';
 import { MlvError } from '../domain/errors.ts';
 import { checkDescription, DESCRIPTION_KEY, INDEX_FOLDER } from '../domain/remote-layout.ts';
-import { hashEngine } from '../platform/hash.ts';
+import { digestOfBytes } from '../platform/hash.ts';
 import { repairRemote } from '../storage/repair-remote.ts';
 import { upload } from '../storage/upload.ts';
 import type { RemoteSurvey } from '../storage/verify-remote.ts';
@@ -265,7 +264,7 @@ function pushedTree(
 function readKept({ mirrorFolder }: NamedHome, name: string): Buffer | undefined {
   const path = join(mirrorFolder, name);
   const bytes = existsSync(path) ? readFileSync(path) : undefined;
-  return bytes !== undefined && name.startsWith(digestFromBytes(hashEngine().hash(bytes))) ? bytes : undefined;
+  return bytes !== undefined && name.startsWith(digestOfBytes(bytes)) ? bytes : undefined;
 }
 
 /** What was good when it was read first. */

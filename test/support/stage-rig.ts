@@ -17,6 +17,7 @@ import type { Workspace } from '../../src/workspace/open.ts';
 import { openWorkspace } from '../../src/workspace/open.ts';
 import { prepareOutputs } from '../../src/workspace/prepare-outputs.ts';
 import { recordStage } from '../../src/workspace/record-stage.ts';
+import { openStaging } from '../../src/workspace/staging.ts';
 import { storeOutputs } from '../../src/workspace/store-outputs.ts';
 import type { StorageTasks } from '../../src/workspace/task-runner.ts';
 import { createStorageTasks } from '../../src/workspace/task-runner.ts';
@@ -69,6 +70,8 @@ export interface StageRig {
   write(files: Files): void;
   remove(...paths: string[]): void;
   observe(stage: Stage, known?: ReadonlyMap<string, DataVersion>): Promise<StageObservation>;
+  /** Records it, and has that staged in Git. */
+  record(stage: Stage, given: Omit<Parameters<typeof recordStage>[2], 'staging'>): Promise<void>;
   /** Does what a run does around a command that leaves these files. */
   run(stage: Stage, made: Files): Promise<LockedStage>;
   /** The project opened anew, as the next command finds it. */
@@ -106,6 +109,12 @@ export async function makeStageRig(environment: Readonly<Record<string, string>>
     return observation;
   };
 
+  const record: StageRig['record'] = async (stage, given) => {
+    const staging = openStaging(workspace);
+    await recordStage(workspace, stage, { ...given, staging });
+    await staging.flush();
+  };
+
   return {
     repository,
     root,
@@ -116,6 +125,7 @@ export async function makeStageRig(environment: Readonly<Record<string, string>>
       for (const path of paths) rmSync(join(root, path), { recursive: true, force: true });
     },
     observe,
+    record,
     async run(stage, made) {
       const recorded = (await readLocks(workspace)).get(stage.id);
       const seen = await observe(stage);
@@ -125,7 +135,7 @@ export async function makeStageRig(environment: Readonly<Record<string, string>>
       const deps = new Map([...seen.deps].flatMap(([path, version]) => (version ? [[path, version] as const] : [])));
       const { commands, wdir } = stage;
       const locked = { commands, wdir, deps, params: seen.params, env: seen.env, tools: seen.tools, outs };
-      await recordStage(workspace, stage, { locked, outputs: 'made', stages: [stage] });
+      await record(stage, { locked, outputs: 'made', stages: [stage] });
       return locked;
     },
     reopen: open,

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LockedOutput, LockedStage, Stage, StageId } from '../../src/domain/pipeline.ts';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
@@ -8,10 +9,10 @@ import { checkOutputs } from '../../src/workspace/check-outputs.ts';
 import { push } from '../../src/workspace/push.ts';
 import { readLocks } from '../../src/workspace/locks.ts';
 import { prepareOutputs } from '../../src/workspace/prepare-outputs.ts';
-import { recordStage } from '../../src/workspace/record-stage.ts';
 import { canRestore, restoreOutputs } from '../../src/workspace/restore-outputs.ts';
 import { markRunEnded } from '../../src/workspace/run-marks.ts';
 import { addRemote } from '../../src/workspace/remotes.ts';
+import { openStaging } from '../../src/workspace/staging.ts';
 import { storeOutputs } from '../../src/workspace/store-outputs.ts';
 import { createStorageTasks } from '../../src/workspace/task-runner.ts';
 import { emptyFolder, executable, manyFiles, readFolder } from '../support/folders.ts';
@@ -65,6 +66,20 @@ stages:
     expect(['a', 'b', '{}', 'l'].map(inCache)).toEqual([true, true, true, true]);
   });
 
+  test('is staged in the end, though Git would not have it for a while', async () => {
+    await rig.run(makeStage('s', { outs: ['a'] }), { a: 'a' });
+    rig.repository.git('reset', '--quiet');
+    const held = join(rig.root, '.git/index.lock');
+    writeFileSync(held, '');
+    const staging = openStaging(rig.workspace);
+    staging.add([path('mlv.lock')]);
+    await setTimeout(600);
+    await expect(staging.flush()).rejects.toMatchObject({ code: 'git-index-locked' });
+    rmSync(held);
+    await staging.flush();
+    expect(rig.repository.git('diff', '--cached', '--name-only')).toBe('mlv.lock');
+  });
+
   test('is refused where it is not there, is a symlink or something stranger', async () => {
     const stage = makeStage('s', { outs: ['a', 'b'] });
     rig.write({ a: 'a' });
@@ -89,11 +104,11 @@ stages:
     for (const stage of [b, a]) {
       rig.write({ [`sub/${stage.name}`]: stage.name });
       const locked = lockedOf(stage, await store(stage));
-      await recordStage(rig.workspace, stage, { outputs: 'made', locked, stages });
+      await rig.record(stage, { outputs: 'made', locked, stages });
     }
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a', 'sub/mlv.yaml:b']);
     expect(existsSync(join(rig.root, 'mlv.lock'))).toBe(false);
-    await recordStage(rig.workspace, a, { outputs: 'made', locked: lockedOf(a, await store(a)), stages: [a] });
+    await rig.record(a, { outputs: 'made', locked: lockedOf(a, await store(a)), stages: [a] });
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a']);
   });
 
@@ -102,17 +117,15 @@ stages:
     const locked = await rig.run(stage, { a: 'a' });
     const conflict = `<<<<<<< ours\n${read('mlv.lock')}=======\n>>>>>>> theirs\n`;
     rig.write({ 'mlv.lock': conflict });
-    const recorded = recordStage(rig.workspace, stage, { outputs: 'made', locked, stages: [stage] });
+    const recorded = rig.record(stage, { outputs: 'made', locked, stages: [stage] });
     await expect(recorded).rejects.toMatchObject({ code: 'lock-conflict' });
     expect(read('mlv.lock')).toBe(conflict);
     rmSync(join(rig.root, 'mlv.lock'));
     symlinkSync('elsewhere', join(rig.root, 'mlv.lock'));
     await expect(readLocks(rig.workspace)).resolves.toEqual(new Map());
-    await expect(recordStage(rig.workspace, stage, { outputs: 'made', locked, stages: [stage] })).rejects.toMatchObject(
-      {
-        code: 'lock-linked',
-      },
-    );
+    await expect(rig.record(stage, { outputs: 'made', locked, stages: [stage] })).rejects.toMatchObject({
+      code: 'lock-linked',
+    });
   });
 
   test('stages that end together are all recorded', async () => {
@@ -120,7 +133,7 @@ stages:
     await Promise.all(
       stages.map(async (stage) => {
         rig.write({ [stage.name]: stage.name });
-        await recordStage(rig.workspace, stage, {
+        await rig.record(stage, {
           outputs: 'made',
           locked: lockedOf(stage, await store(stage)),
           stages,
@@ -195,7 +208,7 @@ describe('room for a run', () => {
     expect(['a', 'b', 'f', 'm'].map(inCache)).toEqual([false, false, false, false]);
     rig.write({ file: 'left' });
     markRunEnded(rig.workspace, stage.id);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await setTimeout(30);
     rig.write({ m: 'by hand' });
     expect((await prepare(stage)).map((each) => each.path)).toEqual(['m']);
     expect(['left', 'by hand'].map(inCache)).toEqual([false, true]);
@@ -237,7 +250,7 @@ describe('bringing outputs back', () => {
     expect(folder()).toMatchObject({ 'out/a': 'file two', 'out/c': 'file c', file: 'file two', m: 'file 2' });
     expect(folder()).not.toHaveProperty('out/b');
     expect(['edited', 'edited too'].map(inCache)).toEqual([true, true]);
-    await recordStage(rig.workspace, stage, { outputs: 'made', locked: two, stages: [stage] });
+    await rig.record(stage, { outputs: 'made', locked: two, stages: [stage] });
     const { outs } = await rig.observe(stage);
     expect(outs.get(path('out'))).toMatchObject({ hash: two.outs.get(path('out'))?.hash });
   });

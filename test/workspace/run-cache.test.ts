@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Digest } from '../../src/domain/digest.ts';
 import type { LockedStage, Stage, StageId } from '../../src/domain/pipeline.ts';
 import { runFolder } from '../../src/domain/remote-layout.ts';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
@@ -11,7 +12,15 @@ import { forgetRuns, listRuns } from '../../src/workspace/list-runs.ts';
 import type { Workspace } from '../../src/workspace/open.ts';
 import { addRemote } from '../../src/workspace/remotes.ts';
 import { restoreOutputs } from '../../src/workspace/restore-outputs.ts';
-import { describeRun, expireRuns, openRunCache, runOrigin, runRoots, storeRun } from '../../src/workspace/run-cache.ts';
+import {
+  describeRun,
+  expireRuns,
+  hasRun,
+  openRunCache,
+  runOrigin,
+  runRoots,
+  storeRun,
+} from '../../src/workspace/run-cache.ts';
 import { fetchRuns, pushRuns } from '../../src/workspace/run-transfer.ts';
 import { createStorageTasks } from '../../src/workspace/task-runner.ts';
 import type { StageRig } from '../support/stage-rig.ts';
@@ -82,6 +91,23 @@ describe('on this machine', () => {
     const [lost] = [...(two.outs.get('metrics.json' as RepoPath)?.hash ?? '').matchAll(/^(..)(.*)$/g)];
     rig.remove(`.git/mlv/cache/b3/${lost?.[1]}/${lost?.[2]}`);
     expect((await find(await rig.reopen()))?.outs).toEqual(one.outs);
+  });
+
+  test('what a crash of the machine left of it is no result, and the next one takes its place', async () => {
+    const locked = await run('one');
+    await put(locked);
+    const [name = ''] = readdirSync(local());
+    const file = join(local(), name);
+    const text = readFileSync(file, 'utf8');
+    for (const left of ['', text.slice(0, 40), '\0'.repeat(text.length), `${text.slice(0, -3)}\xff}}`]) {
+      writeFileSync(file, left, 'latin1');
+      expect(await find()).toBeUndefined();
+      expect(openRunCache(rig.workspace).list()).toEqual([]);
+      expect(hasRun(rig.workspace, FINGERPRINT, name as Digest)).toBe(false);
+      storeRun(rig.workspace, { fingerprint: FINGERPRINT, text });
+      expect([readdirSync(local()), readFileSync(file, 'utf8')]).toEqual([[name], text]);
+      expect((await find())?.outs).toEqual(locked.outs);
+    }
   });
 
   test("it is another stage's too, in another folder, where that declares the same outputs; kept as that says", async () => {
