@@ -57,7 +57,20 @@ export function mergeLocks(
   const [eol] = /\r?\n/.exec(texts.ours) ?? ['\n'];
   const lines = blocks.map(({ text }) => (text.endsWith('\n') ? text : text + eol));
   const stages = blocks.length === 0 ? `stages: {}${eol}` : `stages:${eol}${lines.join('')}`;
-  return { text: head + stages + tail, dropped };
+  const text = head + stages + tail;
+  // Pieces of texts that were each written strangely may not fit together.
+  if (!isReadable(text, path)) throw unmergeable(path);
+  return { text, dropped };
+}
+
+function isReadable(text: string, path: string): boolean {
+  try {
+    readLock(text, path);
+    return true;
+  } catch (error) {
+    if (!(error instanceof MlvError)) throw error;
+    return false;
+  }
 }
 
 /** Ours in their order, those that only theirs has where they sort. */

@@ -59,6 +59,12 @@ describe('lock files', () => {
     );
   });
 
+  test('give nothing that could not be read', () => {
+    // A key without a name after the stages is no trouble behind a block, and cannot follow `stages: {}`.
+    const texts = { base: 'version: 1\nstages:', ours: 'version: 1\nstages:\n  a:\n:', theirs: 'stages:\n  a: 1' };
+    expect(() => mergeLocks(texts, 'mlv.lock')).toThrow(expect.objectContaining({ code: 'lock-unmergeable' }));
+  });
+
   test.each([
     ['stages: [1]\n', 'lock-invalid'],
     ['stages: {a: {cmd: 1}}\n', 'lock-invalid'],
