@@ -1,0 +1,217 @@
+/**
+ * Runs a stage on a cluster: what it reads goes to the remote, a Job fetches it, makes what the stage makes and sends that to the remote, and its
+ * record there tells what it was. The data stays there; only what Git keeps comes here.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { formatClusterTask } from '../../domain/cluster-task.ts';
+import type { Digest } from '../../domain/digest.ts';
+import { MlvError } from '../../domain/errors.ts';
+import type { LockedOutput, LockedStage, Stage, StageObservation } from '../../domain/pipeline.ts';
+import { parseJobUid } from '../../domain/remote-layout.ts';
+import type { RepoPath } from '../../domain/repo-path.ts';
+import { digestOfBytes } from '../../platform/hash.ts';
+import { storeInputs } from '../../workspace/cluster-inputs.ts';
+import type { HarvestedResult } from '../../workspace/cluster-transfer.ts';
+import { readClusterResult, sendToCluster } from '../../workspace/cluster-transfer.ts';
+import { storeCode } from '../../workspace/code-tree.ts';
+import type { Workspace } from '../../workspace/open.ts';
+import type { RunOrigin } from '../../workspace/run-cache.ts';
+import type { StorageTasks } from '../../workspace/task-runner.ts';
+import { createLineSplitter } from '../line-splitter.ts';
+import { tellable } from '../command-failure.ts';
+import type { StageClaim } from '../stage-claim.ts';
+import type { StageEvent } from '../stage-event.ts';
+import { beginStageLog } from '../stage-logs.ts';
+import type { OpenCluster } from './open-cluster.ts';
+import { runtimeName, TASK, USER } from './job-names.ts';
+import { runtimeMap } from './job.ts';
+import type { Step } from './job-state.ts';
+import { submit } from './submit.ts';
+import { watchOverJob } from './watch-over-job.ts';
+
+export interface ClusterRunOptions {
+  readonly cluster: OpenCluster;
+  readonly stage: Stage;
+  /** Of the whole pipeline. */
+  readonly stages: readonly Stage[];
+  readonly seen: StageObservation;
+  readonly fingerprint: Digest;
+  readonly recorded: LockedStage | undefined;
+  readonly isForced: boolean;
+  readonly claim: StageClaim;
+  readonly origin: () => Promise<RunOrigin>;
+  readonly tasks: StorageTasks;
+  readonly signal: AbortSignal;
+  readonly killed: AbortSignal;
+  readonly onEvent: (event: StageEvent) => void;
+}
+
+export type ClusterRun =
+  | { readonly type: 'made'; readonly outs: ReadonlyMap<RepoPath, LockedOutput>; readonly seconds: number }
+  | { readonly type: 'detached'; readonly job: string };
+
+const LAST_LINES = 10;
+/** Results may be deleted by others while they are harvested; not again and again. */
+const TRIES = 2;
+
+/** Throws what keeps it from being sent, how its job failed, and `stage-interrupted` where that was deleted. */
+export async function runOnCluster(workspace: Workspace, options: ClusterRunOptions): Promise<ClusterRun> {
+  const { stage, cluster, claim } = options;
+  const log = beginStageLog(workspace, stage.id, `the cluster of context ${cluster.api.context}`);
+  claim.noteLog(log.path);
+  claim.noteGroup(undefined);
+  const started = performance.now();
+  const seconds = (): number => (performance.now() - started) / 1000;
+  try {
+    const run = await sendAndStay(workspace, { ...options, log });
+    log.end(run.type === 'made' ? 'succeeded' : 'interrupted', seconds());
+    return run;
+  } catch (error) {
+    const isInterrupted = options.signal.aborted || (error instanceof MlvError && error.kind === 'interrupted');
+    const reason = error instanceof Error ? error.message : String(error);
+    log.end(isInterrupted ? 'interrupted' : 'failed', seconds(), isInterrupted ? undefined : reason);
+    throw error;
+  }
+}
+
+async function sendAndStay(
+  workspace: Workspace,
+  options: ClusterRunOptions & { readonly log: ReturnType<typeof beginStageLog> },
+): Promise<ClusterRun> {
+  const { stage, cluster, fingerprint, signal, killed, log, onEvent } = options;
+  const { api, profile, remote } = cluster;
+  const lines: string[] = [];
+  const say = (text: string): void => {
+    log.say(text);
+    onEvent({ type: 'line', stage: stage.id, stream: 'stderr', text });
+  };
+  const printed = (isKept: boolean) =>
+    createLineSplitter((text) => {
+      if (isKept && lines.push(text) > LAST_LINES) lines.shift();
+      onEvent({ type: 'line', stage: stage.id, stream: isKept ? 'stdout' : 'stderr', text });
+    });
+  const splitters: Readonly<Record<Step, ReturnType<typeof createLineSplitter>>> = {
+    fetch: printed(false),
+    stage: printed(true),
+    push: printed(false),
+  };
+  onEvent({ type: 'started', stage: stage.id, attempt: 1 });
+
+  const task = await sendTask(workspace, options);
+  const { producer } = await options.origin();
+  const request = {
+    stage,
+    profile,
+    fingerprint,
+    task,
+    project: digestOfBytes(Buffer.from(`${remote.settings.url}\n${workspace.prefix}`)),
+    environment: workspace.environment,
+    user: producer === undefined ? 'unknown' : `${producer.name} <${producer.email}>`,
+  };
+  const runtime = podProgram();
+  let isForced = options.isForced || stage.alwaysChanged;
+  for (let tried = 1; ; tried++) {
+    const { job, how, hasOtherCode } = await submit(api, { request, runtime, isForced, signal });
+    const { name, uid, annotations = {} } = job.metadata;
+    if (how === 'created') say(`job ${name} was sent to ${api.context}, namespace ${api.namespace}`);
+    else
+      say(
+        `job ${name} of ${annotations[USER] ?? 'somebody'} ${how === 'attached' ? 'is under way' : 'has ended'}: it is taken`,
+      );
+    if (hasOtherCode) say('it was sent with other code around the stage than is here');
+    if (how !== 'ended') {
+      const end = await watchOverJob(api, {
+        stage,
+        profile,
+        job,
+        signal,
+        killed,
+        onNote: say,
+        onAttempt: (attempt) => {
+          if (attempt > 1) onEvent({ type: 'started', stage: stage.id, attempt });
+        },
+        onOutput(step, bytes, isLineEnd) {
+          const whole = isLineEnd ? Buffer.concat([bytes, Buffer.from('\n')]) : bytes;
+          log.write(whole);
+          splitters[step].push(whole);
+        },
+        lastLines: () => tellable(lines),
+      });
+      if (end === 'detached') {
+        say(`job ${name} goes on: run the same command again to join it, or mlv jobs cancel ${name} to end it`);
+        return { type: 'detached', job: name };
+      }
+      if (end === 'deleted') throw interrupted(stage);
+    }
+    const result: HarvestedResult | undefined = await readClusterResult(workspace, {
+      remote: remote.name,
+      job: parseJobUid(uid),
+      task: (annotations[TASK] ?? task.hash) as Digest,
+      fingerprint,
+      stage,
+      signal,
+    });
+    if (result !== undefined) return { type: 'made', outs: result.outs, seconds: result.seconds };
+    if (how !== 'ended' || tried === TRIES) throw resultMissing(stage, name, remote.name);
+    say(`job ${name} left no result on remote ${remote.name}: it is sent anew`);
+    isForced = true;
+  }
+}
+
+/** Sends what the pod needs to the remote. Returns what it is told. */
+async function sendTask(workspace: Workspace, options: ClusterRunOptions) {
+  const { stage, stages, seen, fingerprint, tasks, signal, cluster } = options;
+  const { name: remote, settings } = cluster.remote;
+  const outs = stages.flatMap((each) => each.outs.map(({ path }) => path));
+  const code = await storeCode(workspace, { outs, tasks, signal });
+  const inputs = await storeInputs(workspace, { stage, stages, seen: seen.deps, tasks, signal });
+  await tasks.flush();
+  const previous = stage.outs.flatMap(({ path, persist }) => {
+    const state = seen.outs.get(path);
+    return persist && typeof state === 'object' ? [{ path, ...state }] : [];
+  });
+  await sendToCluster(workspace, { remote, code, inputs: [...inputs, ...previous], signal });
+  const { profile: _, ...place } = settings;
+  const text = formatClusterTask({
+    stage: stage.id,
+    fingerprint,
+    commands: stage.commands,
+    wdir: stage.wdir,
+    code: code.root,
+    inputs,
+    outs: stage.outs.map(({ path, cache, persist, push }) => {
+      const before = previous.find((each) => each.path === path);
+      return { path, cache, persist, push, ...(before !== undefined && { previous: before }) };
+    }),
+    remote: place,
+  });
+  return { text, hash: digestOfBytes(Buffer.from(text)), code: code.root };
+}
+
+/** What fetch and push run: built beside this program. */
+function podProgram() {
+  const isSource = import.meta.url.endsWith('.ts');
+  const file = fileURLToPath(new URL(isSource ? '../../../dist/pod.cjs' : './pod.cjs', import.meta.url));
+  const text = readFileSync(file, 'utf8');
+  return runtimeMap(runtimeName(digestOfBytes(Buffer.from(text))), { 'pod.cjs': text });
+}
+
+function interrupted({ id }: Stage): MlvError {
+  return new MlvError({
+    code: 'stage-interrupted',
+    kind: 'interrupted',
+    message: `stage ${id} was interrupted, and its job deleted`,
+    hint: 'Run the same command again: what has ended well is not run again',
+  });
+}
+
+function resultMissing({ id }: Stage, job: string, remote: string): MlvError {
+  return new MlvError({
+    code: 'cluster-result-missing',
+    kind: 'missing',
+    message: `job ${job} of stage ${id} ended well, and there is no record of its result on remote ${remote}`,
+    hint: `Run the stage again: mlv repro --force ${id}`,
+  });
+}

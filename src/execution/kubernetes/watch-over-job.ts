@@ -1,0 +1,167 @@
+/** Stays with a job until it has ended, has waited in vain, or nobody wants to stay with it any longer. */
+import { MlvError } from '../../domain/errors.ts';
+import type { KubernetesProfile } from '../../domain/kubernetes-profile.ts';
+import type { Stage } from '../../domain/pipeline.ts';
+import type { KubernetesApi } from './api.ts';
+import type { JobEnd } from './follow-job.ts';
+import { followJob } from './follow-job.ts';
+import { followLogs } from './follow-logs.ts';
+import { jobFailed, jobGone, jobWaited } from './job-errors.ts';
+import type { JobFailure, JobState, Step, Wait } from './job-state.ts';
+import { STEPS } from './job-state.ts';
+import { jobs, pods } from './resources.ts';
+import type { SeenJob, SeenPod } from './seen-objects.ts';
+
+export interface WatchOverOptions {
+  readonly stage: Stage;
+  readonly profile: KubernetesProfile;
+  readonly job: SeenJob;
+  /** Aborted when nobody is to stay; what the profile says of that is done. */
+  readonly signal: AbortSignal;
+  /** Aborted when the job is to be deleted. */
+  readonly killed: AbortSignal;
+  /** Told why nothing runs, once for each change, and what else there is to say. */
+  readonly onNote: (text: string) => void;
+  /** Told when a try begins to run the command, from 1. */
+  readonly onAttempt: (attempt: number) => void;
+  readonly onOutput: (step: Step, bytes: Buffer, isLineEnd: boolean) => void;
+  /** The last lines that the command printed. */
+  readonly lastLines: () => readonly string[];
+}
+
+/** `detached`: the job goes on without anybody; `deleted`: it was asked to end. */
+export type WatchEnd = 'complete' | 'detached' | 'deleted';
+
+/** Seconds for which the cluster may find what a job names; what is being made when the job is comes within that. */
+const CONFIG_GRACE = 30;
+const NO_POD_GRACE = 60;
+/** What was printed last comes after the end of its container is told. */
+const LOG_GRACE_MS = 10_000;
+const WAITS: Readonly<Record<Wait, string>> = {
+  queued: 'waits in the queue',
+  'no-pod': 'no pod could be made',
+  unschedulable: 'waits for a node',
+  image: 'waits for an image',
+  config: 'cannot be set up',
+  starting: 'is being set up',
+};
+
+/** Throws how the job failed, or that it waited in vain and was deleted. */
+export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions): Promise<WatchEnd> {
+  const { stage, profile, job, onNote } = options;
+  const told = { stage, profile, job: job.metadata.name };
+  const over = new AbortController();
+  const logs: Promise<void>[] = [];
+  const attempts = new Set<string>();
+  const waiting = watchWaits(stage, profile, (error) => over.abort(error));
+  const onState = (state: JobState): void => {
+    waiting.see(state);
+    if (state.type === 'waiting') onNote(`${WAITS[state.wait]}: ${state.message}`);
+    if (state.type !== 'active' || state.step !== 'stage' || attempts.has(state.pod.metadata.uid)) return;
+    attempts.add(state.pod.metadata.uid);
+    options.onAttempt(attempts.size);
+  };
+  const logsOver = new AbortController();
+  const onPod = (pod: SeenPod): void => {
+    logs.push(followPod(api, pod, { ...options, signal: logsOver.signal }));
+  };
+  const onPodFailed = ({ message }: JobFailure): void => onNote(`a try failed: ${message}`);
+  const onTrouble = ({ message }: MlvError): void => onNote(message);
+  const stop = (): void => over.abort(new Leaving());
+  for (const each of [options.signal, options.killed]) {
+    if (each.aborted) stop();
+    else each.addEventListener('abort', stop, { once: true, signal: logsOver.signal });
+  }
+  try {
+    const end: JobEnd = await followJob(api, { job, signal: over.signal, onState, onPod, onPodFailed, onTrouble });
+    await Promise.race([Promise.allSettled(logs), after(LOG_GRACE_MS, logsOver.signal)]);
+    if (end.type === 'gone') throw jobGone(told);
+    if (end.type === 'failed') throw jobFailed(told, end.failure, options.lastLines());
+    return 'complete';
+  } catch (error) {
+    if (error instanceof Leaving) {
+      const deletes = options.killed.aborted || profile.interrupt === 'delete';
+      if (deletes) await deleteJob(api, job);
+      return deletes ? 'deleted' : 'detached';
+    }
+    // It will not mend by waiting any longer, and holds what others may wait for.
+    if (over.signal.aborted && over.signal.reason === error) await deleteJob(api, job);
+    throw error;
+  } finally {
+    waiting.end();
+    logsOver.abort();
+    await Promise.allSettled(logs);
+  }
+}
+
+/** What it owns goes with it, in the background. */
+export async function deleteJob(api: KubernetesApi, { metadata }: SeenJob): Promise<void> {
+  await api.delete({ ...jobs(api.namespace), name: metadata.name }, { uid: metadata.uid });
+}
+
+class Leaving extends Error {}
+
+/** Gives up when a job has waited too long for one thing, or, where the stage says so, at all. */
+function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: MlvError) => void) {
+  const seconds = { image: profile.imageGrace, config: CONFIG_GRACE, 'no-pod': NO_POD_GRACE };
+  const graces: Partial<Record<Wait, number>> = seconds;
+  const told = { stage, profile, job: '' };
+  let last: { readonly wait: Wait; readonly message: string } | undefined;
+  let grace: NodeJS.Timeout | undefined;
+  const { pendingTimeout } = stage.cluster ?? {};
+  const fail = (): void => giveUp(jobWaited(told, last?.wait ?? 'starting', last?.message ?? 'nothing was told of it'));
+  const startPending = (): NodeJS.Timeout | undefined =>
+    pendingTimeout === undefined ? undefined : setTimeout(fail, pendingTimeout * 1000);
+  let pending = startPending();
+  return {
+    see(state: JobState): void {
+      const wait = state.type === 'waiting' ? state.wait : undefined;
+      if (wait !== last?.wait) {
+        clearTimeout(grace);
+        // A quota is free again when others have ended.
+        const isFull = state.type === 'waiting' && wait === 'no-pod' && /exceeded quota/i.test(state.message);
+        const most = wait === undefined || isFull ? undefined : graces[wait];
+        grace = most === undefined ? undefined : setTimeout(fail, most * 1000);
+      }
+      last = state.type === 'waiting' ? state : undefined;
+      if (state.type === 'waiting') pending ??= startPending();
+      else {
+        clearTimeout(pending);
+        pending = undefined;
+      }
+    },
+    end(): void {
+      clearTimeout(grace);
+      clearTimeout(pending);
+    },
+  };
+}
+
+/** All that the containers of a pod print, one container after the other. */
+async function followPod(api: KubernetesApi, pod: SeenPod, options: WatchOverOptions): Promise<void> {
+  const { name, uid } = pod.metadata;
+  for (const container of STEPS) {
+    const log = followLogs(api, {
+      pod: { ...pods(api.namespace), name },
+      uid,
+      container,
+      signal: options.signal,
+      onTrouble: ({ message }) => options.onNote(message),
+    });
+    for await (const { bytes, isEnd } of log) options.onOutput(container, bytes, isEnd);
+  }
+}
+
+async function after(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
