@@ -52,6 +52,15 @@ export async function followJob(api: KubernetesApi, options: FollowJobOptions): 
     over.abort();
   };
 
+  /** The job may tell of its end before its pod has told of its own, which says more. */
+  async function lastWord(failed: Extract<JobEnd, { type: 'failed' }>): Promise<JobEnd> {
+    const { items } = await api.list<SeenPod>(pods(api.namespace), { selector: podSelector, signal: options.signal });
+    for (const pod of items) seenPods.set(pod.metadata.uid, pod);
+    const state = current && jobState({ job: current, pods: [...seenPods.values()], events });
+    return state?.type === 'failed' ? state : failed;
+  }
+
+  const podSelector = { labels: `batch.kubernetes.io/controller-uid=${uid}` };
   const followed = { signal, onTrouble };
   const tasks = [
     async () => {
@@ -66,8 +75,7 @@ export async function followJob(api: KubernetesApi, options: FollowJobOptions): 
       }
     },
     async () => {
-      const selector = { labels: `batch.kubernetes.io/controller-uid=${uid}` };
-      for await (const seen of follow<SeenPod>(api, pods(api.namespace), { ...followed, selector })) {
+      for await (const seen of follow<SeenPod>(api, pods(api.namespace), { ...followed, selector: podSelector })) {
         if (seen.kind === 'listed') listed += 1;
         else {
           // The last state of one that is gone tells how it ended.
@@ -94,8 +102,8 @@ export async function followJob(api: KubernetesApi, options: FollowJobOptions): 
   try {
     await Promise.all(tasks.map((task) => task()));
   } catch (error) {
-    if (end !== undefined) return end;
-    throw error;
+    if (end === undefined) throw error;
+    return end.type === 'failed' ? await lastWord(end) : end;
   } finally {
     over.abort();
   }
