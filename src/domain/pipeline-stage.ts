@@ -39,7 +39,7 @@ export function readStage(map: SourceMap, { source, name, line }: StagePlace): S
   const meta = optional(field('meta'), valueOf);
   const timeout = optional(field('timeout'), (node) => amountOf(node, parseDuration));
   const kubernetes = optional(entryOf(field('run_on'), 'kubernetes')?.value, textOf);
-  return {
+  const stage: Stage = {
     id: stageId(source.path, name),
     name,
     file: source.path,
@@ -62,6 +62,23 @@ export function readStage(map: SourceMap, { source, name, line }: StagePlace): S
     ...(image !== undefined && { image }),
     ...(kubernetes !== undefined && { kubernetes }),
   };
+  requireShortKeys(stage, map, source);
+  return stage;
+}
+
+/** They are keys in the lock file: YAML has none of more than 1,024 characters, and those of its folder come before. */
+const LONGEST_KEY = 900;
+
+function requireShortKeys(stage: Stage, { at }: SourceMap, source: PipelineSource): void {
+  const { deps, params, outs, env, tools } = stage;
+  const keys = [...deps, ...outs.map(({ path }) => path), ...env, ...Object.keys(tools)];
+  for (const each of params) keys.push(each.file, ...(each.keys ?? []));
+  const long = keys.find((key) => key.length > LONGEST_KEY);
+  if (long === undefined) return;
+  throw pipelineError(source, at, {
+    message: `${JSON.stringify(clip(long))} has ${long.length} characters: names and paths of stages have at most ${LONGEST_KEY}`,
+    hint: 'Name a folder above it, or give it a shorter name.',
+  });
 }
 
 /** A path as it is written, relative to a folder. Throws `pipeline-invalid`. */

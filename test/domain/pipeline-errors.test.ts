@@ -27,6 +27,15 @@ function mistake(yaml: string): MlvError {
 const stage = (...fields: string[]): string =>
   ['stages:', '  train:', ...fields.map((field) => `    ${field}`)].join('\n');
 
+test('names and paths that would be no keys of YAML in the lock file', () => {
+  const long = `${'d/'.repeat(450)}x`;
+  for (const yaml of [stage('cmd: x', `deps: [${long}]`), stage('cmd: x', `params: [${'k'.repeat(901)}]`)]) {
+    const { code, message } = mistake(yaml);
+    expect(code).toBe('pipeline-invalid');
+    expect(message).toMatch(/ has 90\d characters: names and paths of stages have at most 900/);
+  }
+});
+
 test.each([
   {
     yaml: stage('comand: python train.py'),

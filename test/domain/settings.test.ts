@@ -276,6 +276,12 @@ describe('a settings file', () => {
     );
   });
 
+  test('a key that is too long for YAML is left to the full parser, which says so', () => {
+    const text = `${'k'.repeat(1026)}: x\n`;
+    expect(parsePlainEntries(text)).toBeUndefined();
+    expect(() => parseEntries(text, PATH)).toThrow(expect.objectContaining({ code: 'config-invalid' }));
+  });
+
   test('reads alike by both parsers, wherever the plain one reads it at all', () => {
     const pick = (...words: string[]): fc.Arbitrary<string> => fc.constantFrom(...words);
     const mostly = (usual: fc.Arbitrary<string>, odd: fc.Arbitrary<string>): fc.Arbitrary<string> =>
