@@ -3,6 +3,7 @@
  * is meant for mlv alone, how to say what was expected, is taken out of what editors get.
  */
 import { IMAGE_PATTERN } from './image-reference.ts';
+import { OBJECT_NAME_PATTERN, QUEUE_NAME_PATTERN } from './kubernetes-name.ts';
 import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './quantity.ts';
 
 type JsonType = 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object' | 'null';
@@ -53,12 +54,6 @@ function matching(pattern: string, expects: string): Schema {
 
 const SIZE = amount(SIZE_PATTERN, 'bytes, or a size like "8Gi" or "500M"');
 const TIME = amount(DURATION_PATTERN, 'seconds, or a time like "90s" or "2h"');
-
-const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-/** What most objects of Kubernetes may be called: a subdomain of RFC 1123. */
-const KUBERNETES_NAME = `^(?=.{1,253}$)${LABEL}(\\.${LABEL})*$`;
-/** The same, short enough for the value of a label. */
-const QUEUE_NAME = `^(?=.{1,63}$)${LABEL}(\\.${LABEL})*$`;
 
 const OUTPUT_FIELDS = {
   cache: about('false for what Git keeps', FLAG),
@@ -167,11 +162,11 @@ const STAGE_FIELDS: Readonly<Record<string, Schema>> = {
   }),
   secrets: about('names of Kubernetes secrets that it gets as environment variables', {
     type: 'array',
-    items: matching(KUBERNETES_NAME, 'the name of a secret in the cluster, never its value'),
+    items: matching(OBJECT_NAME_PATTERN, 'the name of a secret in the cluster, never its value'),
   }),
   queue: about(
     "the Kueue queue that it waits in, instead of the profile's",
-    matching(QUEUE_NAME, 'the name of a queue'),
+    matching(QUEUE_NAME_PATTERN, 'the name of a queue'),
   ),
   pending_timeout: about('seconds that it may wait for a place on the cluster, or "10m", "2h"', TIME),
   no_retry_exit_codes: about('exit codes after which it is not tried again on the cluster', {

@@ -186,14 +186,14 @@ function resourcesOf(node: SourceNode | undefined): StageResources {
 }
 
 /** Undefined where it says nothing for clusters. */
-function clusterOf(map: SourceMap, checkpointOf: (node: SourceNode) => RepoPath): StageCluster | undefined {
+function clusterOf(map: SourceMap, readCheckpoint: (node: SourceNode) => RepoPath): StageCluster | undefined {
   const field = (key: string): SourceNode | undefined => map.entries.get(key)?.value;
   const secrets = optional(field('secrets'), (node) => [...new Set(listOf(node).map(textOf))]);
   const queue = optional(field('queue'), textOf);
   const pendingTimeout = optional(field('pending_timeout'), (node) => amountOf(node, parseDuration));
   const codes = optional(field('no_retry_exit_codes'), (node) => listOf(node).map((each) => amountOf(each, Number)));
   const noRetryExitCodes = codes && [...new Set(codes)].sort((a, b) => a - b);
-  const checkpoint = optional(field('checkpoint'), checkpointOf);
+  const checkpoint = optional(field('checkpoint'), readCheckpoint);
   const pod = optional(field('pod'), (node) => valueOf(node) as PodPatch);
   const cluster: StageCluster = {
     ...(secrets !== undefined && { secrets }),

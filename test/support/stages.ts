@@ -73,7 +73,7 @@ export const version: fc.Arbitrary<DataVersion> = fc.oneof(
 );
 
 /** One image by two names. */
-const MIRRORED = ['python:3.12', 'mirror.example.org/python'].map((name) => `${name}@sha256:${'1'.repeat(64)}`);
+const MIRRORED = ['python:3.12', 'mirror.example.org/python'].map((each) => `${each}@sha256:${'1'.repeat(64)}`);
 
 export interface RanStage {
   readonly stage: Stage;
