@@ -138,7 +138,7 @@ export const GPU_TYPE_SETTINGS: {
   readonly tolerations: Setting<readonly string[]>;
 } = {
   resource: {
-    ...matching('what these GPUs are asked for as', `^${QUALIFIED_NAME}$`, `a resource such as ${NVIDIA}`),
+    ...matching('what these GPUs are asked for as', `^(?=[^/]+/)${QUALIFIED_NAME}$`, `a resource such as ${NVIDIA}`),
     default: NVIDIA,
     tracked: true,
   },

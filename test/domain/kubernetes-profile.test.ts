@@ -105,6 +105,7 @@ describe('profiles of clusters', () => {
     ['cpu', 'all'],
     ['memory', '8 GiB of it'],
     ['gpuTypes.a.resource', 'nvidia.com/'],
+    ['gpuTypes.a.resource', 'gpu'],
     ['gpuTypes.a.nodeSelector', 'gpu'],
     ['gpuTypes.a.nodeSelector', 'a=b=c'],
     ['gpuTypes.a.tolerations', 'a:noschedule'],
