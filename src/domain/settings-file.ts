@@ -10,7 +10,7 @@ const BLANK = /^ *(?:#[ -~]*)?$/;
 const LINE = /^( *)([A-Za-z0-9][\w-]{0,1000}):(?: +([^ #].*?))?(?: +#[ -~]*)? *$/;
 /** Read alike by every YAML parser, and not empty: words for nothing are left to the full parser. */
 const PLAIN_VALUE = /^(?!(?:~|null)$)[A-Za-z0-9./~](?:[\w./:@%+=~-]*[\w./@%+=~-])?$/i;
-const PLAIN_LIST = /^\[([A-Za-z]+(?:, *[A-Za-z]+)*)\]$/;
+const PLAIN_LIST = /^\[([A-Za-z](?:[\w./:=-]*\w)?(?:, *[A-Za-z](?:[\w./:=-]*\w)?)*)\]$/;
 const INDENT = 2;
 
 /**
