@@ -4,7 +4,10 @@
  *
  * Left out, as it does not change what a command makes:
  * - the stage's name, file, line, `desc` and `meta`: renamed, moved or described, it is the same work;
- * - `run_on`, `resources`, `timeout`, `retries`, `mutex`: where, when and how often it is tried;
+ * - `run_on`, `resources`, `timeout`, `pending_timeout`, `retries`, `no_retry_exit_codes`, `queue`, `mutex`: where, when and how often it is
+ *   tried; `checkpoint`: a command that goes on from there makes what it makes from the start, or else it is an output with `persist`;
+ * - `secrets`: they open doors, and change without changing what is behind; `pod`: how a cluster is to run it;
+ * - the name and tag of an image whose digest is given: where it comes from;
  * - `frozen`: whether it may run; and `always_changed`: whoever sets it gets no stored result at all;
  * - of outputs `push`, `remote`, `desc`, `type`, `labels`, whether they are metrics or plots and how those are drawn: what becomes of the
  *   bytes afterwards;
@@ -16,6 +19,7 @@
 import type { Canonical } from './canonical-json.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { formatDigest } from './digest.ts';
+import { imageIdentity } from './image-reference.ts';
 import type { DataVersion, OutputState, Stage, StageObservation } from './pipeline.ts';
 import { relativeTo } from './relative-path.ts';
 import type { RepoPath } from './repo-path.ts';
@@ -30,7 +34,7 @@ interface Fingerprinted {
   readonly deps: Canonical;
   /** Declared by the user to matter. Digests, as values may be secrets; a variable that is empty is not one that is not set. */
   readonly env: Canonical;
-  /** What programs and libraries the command finds, where it runs in a container. */
+  /** What programs and libraries the command finds, where it runs in a container: by digest where there is one, else as it is called. */
   readonly image: Canonical;
   /**
    * What is to be kept: another set of outputs is another result. `cache` says which side, mlv or Git, keeps the bytes. What the command
@@ -60,7 +64,7 @@ export function fingerprintText(stage: Stage, seen: StageObservation, shell: 'sh
     commands: stage.commands,
     deps: new Map(stage.deps.map((path) => [local(path), stateOf(seen.deps.get(path))])),
     env: mapValues(seen.env, (digest) => (digest === null ? null : formatDigest(digest))),
-    image: stage.image ?? null,
+    image: stage.image === undefined ? null : imageIdentity(stage.image),
     outs: new Map(
       stage.outs.map(({ path, cache, persist }) => [
         local(path),

@@ -2,6 +2,8 @@
  * The fields of a pipeline file: a JSON Schema (draft 2020-12, of which it uses little), by which editors complete and mlv itself checks. What
  * is meant for mlv alone, how to say what was expected, is taken out of what editors get.
  */
+import { IMAGE_PATTERN } from './image-reference.ts';
+import { OBJECT_NAME_PATTERN, QUEUE_NAME_PATTERN } from './kubernetes-name.ts';
 import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './quantity.ts';
 
 type JsonType = 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object' | 'null';
@@ -46,7 +48,12 @@ function amount(pattern: string, expects: string): Schema {
   return { expects, anyOf: [{ type: 'number', minimum: 0 }, { type: 'string', pattern }, TEMPLATE] };
 }
 
+function matching(pattern: string, expects: string): Schema {
+  return { expects, anyOf: [{ type: 'string', pattern }, TEMPLATE] };
+}
+
 const SIZE = amount(SIZE_PATTERN, 'bytes, or a size like "8Gi" or "500M"');
+const TIME = amount(DURATION_PATTERN, 'seconds, or a time like "90s" or "2h"');
 
 const OUTPUT_FIELDS = {
   cache: about('false for what Git keeps', FLAG),
@@ -119,16 +126,16 @@ const STAGE_FIELDS: Readonly<Record<string, Schema>> = {
   vars: VARS,
   env: about('names of environment variables whose values matter', {
     type: 'array',
-    items: {
-      expects: 'the name of a variable',
-      anyOf: [{ type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }, TEMPLATE],
-    },
+    items: matching('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of a variable'),
   }),
   tools: about('commands that print the version of a tool, by its name', {
     type: 'object',
     additionalProperties: TEXT,
   }),
-  image: about('the container image that it runs in', TEXT),
+  image: about(
+    'the container image that it runs in',
+    matching(IMAGE_PATTERN, 'an image like "python:3.12" or "python@sha256:…"'),
+  ),
   resources: about(
     'what it needs of a machine',
     map('resources', {
@@ -144,10 +151,7 @@ const STAGE_FIELDS: Readonly<Record<string, Schema>> = {
     'where it runs, if not here',
     map('run_on', { kubernetes: about('a profile of the settings', TEXT) }, ['kubernetes']),
   ),
-  timeout: about(
-    'seconds for each try, or "90s", "2h"',
-    amount(DURATION_PATTERN, 'seconds, or a time like "90s" or "2h"'),
-  ),
+  timeout: about('seconds for each try, or "90s", "2h"', TIME),
   retries: about('tries after the first', {
     expects: 'a whole number from 0 to 100',
     anyOf: [{ type: 'integer', minimum: 0, maximum: 100 }, TEMPLATE],
@@ -156,6 +160,30 @@ const STAGE_FIELDS: Readonly<Record<string, Schema>> = {
     expects: 'a name, or a list of names',
     anyOf: [TEXT, TEXTS],
   }),
+  secrets: about('names of Kubernetes secrets that it gets as environment variables', {
+    type: 'array',
+    items: matching(OBJECT_NAME_PATTERN, 'the name of a secret in the cluster, never its value'),
+  }),
+  queue: about(
+    "the Kueue queue that it waits in, instead of the profile's",
+    matching(QUEUE_NAME_PATTERN, 'the name of a queue'),
+  ),
+  pending_timeout: about('seconds that it may wait for a place on the cluster, or "10m", "2h"', TIME),
+  no_retry_exit_codes: about('exit codes after which it is not tried again on the cluster', {
+    type: 'array',
+    items: {
+      expects: 'an exit code from 1 to 255',
+      anyOf: [{ type: 'integer', minimum: 1, maximum: 255 }, TEMPLATE],
+    },
+  }),
+  checkpoint: about('a folder that stays between its tries on the cluster', TEXT),
+  pod: about(
+    "a patch of the pod's template, applied last",
+    map('a patch of a pod', {
+      metadata: about('labels and annotations', { type: 'object' }),
+      spec: about('as in a pod of Kubernetes', { type: 'object' }),
+    }),
+  ),
   frozen: about('true for a stage that never runs', FLAG),
   always_changed: about('true for a stage that always runs', FLAG),
   desc: about('for people', TEXT),

@@ -4,14 +4,14 @@ import { PLOT_KEYS } from './pipeline-schema.ts';
 import type { PipelineSource, SourceEntry, SourceMap, SourceNode } from './pipeline-source.ts';
 import { pipelineError, valueOf } from './pipeline-source.ts';
 import { STANDARD_PARAMS } from './pipeline-vars.ts';
-import type { Stage, StageId, StageOutput, StageParams, StageResources } from './pipeline.ts';
+import type { PodPatch, Stage, StageCluster, StageId, StageOutput, StageParams, StageResources } from './pipeline.ts';
 import { PIPELINE_FILE } from './pipeline.ts';
 import { parseCores, parseDuration, parseSize } from './quantity.ts';
 import { fromFolder } from './relative-path.ts';
 import type { RepoPath } from './repo-path.ts';
-import { repoDirname } from './repo-path.ts';
+import { isInside, meet, repoDirname } from './repo-path.ts';
+import { amountOf, entriesOf, entryOf, flagOf, listOf, optional, textOf } from './source-value.ts';
 import { clip } from './template.ts';
-import { scalarText } from './template-text.ts';
 
 interface StagePlace {
   readonly source: PipelineSource;
@@ -39,16 +39,21 @@ export function readStage(map: SourceMap, { source, name, line }: StagePlace): S
   const meta = optional(field('meta'), valueOf);
   const timeout = optional(field('timeout'), (node) => amountOf(node, parseDuration));
   const kubernetes = optional(entryOf(field('run_on'), 'kubernetes')?.value, textOf);
-  return {
+  const deps = sortedOnce(paths(wdir, 'deps'));
+  const params = paramsOf(field('params'), wdir, source);
+  const outs = outputsOf(map, wdir, source);
+  const used = [...deps, ...params.map(({ file }) => file), ...outs.map(({ path }) => path)];
+  const cluster = clusterOf(map, (node) => checkpointOf(node, { wdir, used, source }));
+  const stage: Stage = {
     id: stageId(source.path, name),
     name,
     file: source.path,
     line,
     commands: commandsOf(map, source),
     wdir,
-    deps: sortedOnce(paths(wdir, 'deps')),
-    params: paramsOf(field('params'), wdir, source),
-    outs: outputsOf(map, wdir, source),
+    deps,
+    params,
+    outs,
     env: sortedOnce(texts('env')),
     tools: Object.fromEntries(entriesOf(field('tools')).map(([tool, { value }]) => [tool, textOf(value)])),
     frozen: flagOf(field('frozen'), false),
@@ -61,7 +66,25 @@ export function readStage(map: SourceMap, { source, name, line }: StagePlace): S
     ...(timeout !== undefined && { timeout }),
     ...(image !== undefined && { image }),
     ...(kubernetes !== undefined && { kubernetes }),
+    ...(cluster !== undefined && { cluster }),
   };
+  requireShortKeys(stage, map, source);
+  return stage;
+}
+
+/** They are keys in the lock file: YAML has none of more than 1,024 characters, and those of its folder come before. */
+const LONGEST_KEY = 900;
+
+function requireShortKeys(stage: Stage, { at }: SourceMap, source: PipelineSource): void {
+  const { deps, params, outs, env, tools } = stage;
+  const keys = [...deps, ...outs.map(({ path }) => path), ...env, ...Object.keys(tools)];
+  for (const each of params) keys.push(each.file, ...(each.keys ?? []));
+  const long = keys.find((key) => key.length > LONGEST_KEY);
+  if (long === undefined) return;
+  throw pipelineError(source, at, {
+    message: `${JSON.stringify(clip(long))} has ${long.length} characters: names and paths of stages have at most ${LONGEST_KEY}`,
+    hint: 'Name a folder above it, or give it a shorter name.',
+  });
 }
 
 /** A path as it is written, relative to a folder. Throws `pipeline-invalid`. */
@@ -179,6 +202,48 @@ function resourcesOf(node: SourceNode | undefined): StageResources {
   };
 }
 
+/** Undefined where it says nothing for clusters. */
+function clusterOf(map: SourceMap, readCheckpoint: (node: SourceNode) => RepoPath): StageCluster | undefined {
+  const field = (key: string): SourceNode | undefined => map.entries.get(key)?.value;
+  const secrets = optional(field('secrets'), (node) => [...new Set(listOf(node).map(textOf))]);
+  const queue = optional(field('queue'), textOf);
+  const pendingTimeout = optional(field('pending_timeout'), (node) => amountOf(node, parseDuration));
+  const codes = optional(field('no_retry_exit_codes'), (node) => listOf(node).map((each) => amountOf(each, Number)));
+  const noRetryExitCodes = codes && [...new Set(codes)].sort((a, b) => a - b);
+  const checkpoint = optional(field('checkpoint'), readCheckpoint);
+  const pod = optional(field('pod'), (node) => valueOf(node) as PodPatch);
+  const cluster: StageCluster = {
+    ...(secrets !== undefined && { secrets }),
+    ...(queue !== undefined && { queue }),
+    ...(pendingTimeout !== undefined && { pendingTimeout }),
+    ...(noRetryExitCodes !== undefined && { noRetryExitCodes }),
+    ...(checkpoint !== undefined && { checkpoint }),
+    ...(pod !== undefined && { pod }),
+  };
+  return Object.keys(cluster).length === 0 ? undefined : cluster;
+}
+
+interface CheckpointPlace {
+  readonly wdir: RepoPath;
+  /** What the stage reads and makes. */
+  readonly used: readonly RepoPath[];
+  readonly source: PipelineSource;
+}
+
+/** What tries find there differs from one to the next: it can be neither what the result depends on, nor the result. */
+function checkpointOf(node: SourceNode, { wdir, used, source }: CheckpointPlace): RepoPath {
+  const path = pathOf(wdir, node, node.at, source);
+  const runsInside = path === wdir || isInside(wdir, path);
+  const other = used.find((each) => meet(each, path));
+  if (!runsInside && other === undefined) return path;
+  const reason = runsInside ? 'the stage runs in it' : `the stage reads or makes ${other || 'the whole project'}`;
+  throw pipelineError(source, node.at, {
+    code: 'pipeline-path',
+    message: `not the place for a checkpoint: ${reason}`,
+    hint: 'Name a folder of its own, in which the command keeps how far it got.',
+  });
+}
+
 function badOutput(path: RepoPath, at: number, source: PipelineSource): MlvError {
   return path === ''
     ? pipelineError(source, at, {
@@ -191,36 +256,6 @@ function badOutput(path: RepoPath, at: number, source: PipelineSource): MlvError
         message: `${path} is declared as an output twice`,
         hint: 'Take one of the two out: metrics and plots are outputs, too.',
       });
-}
-
-function textOf(node: SourceNode): string {
-  return node.type === 'scalar' ? scalarText(node) : '';
-}
-
-function amountOf(node: SourceNode, parse: (text: string) => number): number {
-  return node.type === 'scalar' && typeof node.value === 'number' ? node.value : parse(textOf(node));
-}
-
-function flagOf(node: SourceNode | undefined, otherwise: boolean): boolean {
-  return node?.type === 'scalar' && typeof node.value === 'boolean' ? node.value : otherwise;
-}
-
-/** A list's items; of anything else that one thing. */
-function listOf(node: SourceNode | undefined): readonly SourceNode[] {
-  if (node === undefined) return [];
-  return node.type === 'list' ? node.items : [node];
-}
-
-function entriesOf(node: SourceNode | undefined): [string, SourceEntry][] {
-  return node?.type === 'map' ? [...node.entries] : [];
-}
-
-function entryOf(node: SourceNode | undefined, key: string): SourceEntry | undefined {
-  return node?.type === 'map' ? node.entries.get(key) : undefined;
-}
-
-function optional<T>(node: SourceNode | undefined, read: (node: SourceNode) => T): T | undefined {
-  return node === undefined ? undefined : read(node);
 }
 
 function sortedOnce<T extends string>(texts: readonly T[]): T[] {

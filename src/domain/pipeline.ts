@@ -57,7 +57,26 @@ export interface Stage {
   readonly image?: string;
   /** The profile of the cluster that it runs on. */
   readonly kubernetes?: string;
+  /** What it says for clusters alone; where it runs here, nothing of that counts. */
+  readonly cluster?: StageCluster;
 }
+
+export interface StageCluster {
+  /** Names of secrets of Kubernetes, whose keys the command finds as environment variables. In the order of the file: of two with one key the later wins. */
+  readonly secrets?: readonly string[];
+  /** The queue of Kueue that it waits in, instead of the profile's. */
+  readonly queue?: string;
+  /** Seconds that it may wait for a place to run. */
+  readonly pendingTimeout?: number;
+  /** Exit codes of its command after which no other try is made; ascending, each once. */
+  readonly noRetryExitCodes?: readonly number[];
+  /** A folder that its tries have in common. */
+  readonly checkpoint?: RepoPath;
+  /** A patch of the pod's template, applied last. */
+  readonly pod?: PodPatch;
+}
+
+export type PodPatch = { readonly [key: string]: ParamValue };
 
 export interface StageParams {
   /** YAML, JSON or TOML. */

@@ -12,7 +12,7 @@ export type LinkType = (typeof LINK_TYPES)[number];
 
 export type SettingValue = string | number | boolean | readonly string[];
 
-/** Every setting but those of single remotes. */
+/** Every setting but those of single remotes and clusters. */
 export interface SettingValues {
   readonly 'core.autostage': boolean;
   readonly 'cache.dir': string | undefined;
@@ -141,7 +141,8 @@ function flag(doc: string): Pick<Setting<boolean>, 'doc' | 'expected' | 'parse'>
   };
 }
 
-function text(doc: string): Pick<Setting<string>, 'doc' | 'expected' | 'parse'> {
+/** Any text that is not empty. */
+export function text(doc: string): Pick<Setting<string>, 'doc' | 'expected' | 'parse'> {
   return {
     doc,
     expected: 'text',
@@ -149,7 +150,10 @@ function text(doc: string): Pick<Setting<string>, 'doc' | 'expected' | 'parse'> 
   };
 }
 
-function oneOf<T extends string>(doc: string, words: readonly T[]): Pick<Setting<T>, 'doc' | 'expected' | 'parse'> {
+export function oneOf<T extends string>(
+  doc: string,
+  words: readonly T[],
+): Pick<Setting<T>, 'doc' | 'expected' | 'parse'> {
   return { doc, expected: words.join(' or '), parse: (given) => words.find((word) => word === given) };
 }
 

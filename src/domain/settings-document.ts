@@ -34,7 +34,7 @@ export function parseEntries(text: string, path: string): FileEntry[] {
 
 /**
  * The text of a settings file with one setting changed, everything else kept, or with it removed where `value` is
- * undefined (a whole remote too: `remotes.NAME`). An empty text becomes a new file. Exactly the same text when nothing
+ * undefined (a whole remote or profile too: `remotes.NAME`, `kubernetes.NAME`). An empty text becomes a new file. Exactly the same text when nothing
  * changes. Throws what `parseSetting` and `parseSettings` throw.
  */
 export function editSettings(
@@ -83,7 +83,7 @@ function valueOf(pair: Pair, file: YamlFile): string | string[] | undefined {
 
 /** Numbers and words are written as they were given: `16KiB` stays. */
 function written(text: string, parsed: SettingValue): SettingValue {
-  return typeof parsed === 'number' && !/^\d+$/.test(text) ? text : parsed;
+  return typeof parsed === 'number' && Number(text) !== parsed ? text : parsed;
 }
 
 function set(file: YamlFile, keys: readonly string[], value: SettingValue): void {

@@ -6,10 +6,11 @@ import type { Scope } from './setting-table.ts';
 export const MAX_SETTINGS_BYTES = 256 * 1024;
 
 const BLANK = /^ *(?:#[ -~]*)?$/;
-const LINE = /^( *)([A-Za-z0-9][\w-]*):(?: +([^ #].*?))?(?: +#[ -~]*)? *$/;
+/** YAML has no keys of more than 1,024 characters; the full parser says so. */
+const LINE = /^( *)([A-Za-z0-9][\w-]{0,1000}):(?: +([^ #].*?))?(?: +#[ -~]*)? *$/;
 /** Read alike by every YAML parser, and not empty: words for nothing are left to the full parser. */
 const PLAIN_VALUE = /^(?!(?:~|null)$)[A-Za-z0-9./~](?:[\w./:@%+=~-]*[\w./@%+=~-])?$/i;
-const PLAIN_LIST = /^\[([A-Za-z]+(?:, *[A-Za-z]+)*)\]$/;
+const PLAIN_LIST = /^\[([A-Za-z](?:[\w./:=-]*\w)?(?:, *[A-Za-z](?:[\w./:=-]*\w)?)*)\]$/;
 const INDENT = 2;
 
 /**

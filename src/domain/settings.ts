@@ -1,5 +1,7 @@
 import { MlvError } from './errors.ts';
 import { otherVersion } from './format-version.ts';
+import type { KubernetesProfile } from './kubernetes-profile.ts';
+import { GPU_TYPE_SETTINGS, KUBERNETES_SETTINGS, kubernetesProfile } from './kubernetes-profile.ts';
 import { nearestName } from './nearest-name.ts';
 import { isRemoteName, REMOTE_NAME_RULE } from './remote-name.ts';
 import type { RemoteSettings, Scope, Setting, SettingValue, SettingValues } from './setting-table.ts';
@@ -26,6 +28,8 @@ export interface Settings {
   readonly values: SettingValues;
   /** Those that have a URL, by name. */
   readonly remotes: ReadonlyMap<string, RemoteSettings>;
+  /** Profiles of clusters, by name. */
+  readonly kubernetes: ReadonlyMap<string, KubernetesProfile>;
   /** Everything that is set or has a default, sorted by key, with the place it comes from. */
   readonly entries: readonly SettingEntry[];
 }
@@ -101,9 +105,14 @@ export function resolveSettings(layers: readonly SettingsLayer[]): Settings {
   for (const entry of layers.flat().toSorted((a, b) => rank(a) - rank(b))) winners.set(entry.key, entry);
 
   const remotes = new Map<string, Partial<Record<string, SettingValue>>>();
+  const profiles = new Map<string, Map<string, SettingValue>>();
   for (const { key, value } of winners.values()) {
-    const [group, name = '', field = ''] = key.split('.');
-    if (group === 'remotes') remotes.set(name, { ...remotes.get(name), [field]: value });
+    const [group, name = '', ...field] = key.split('.');
+    if (group === 'remotes') remotes.set(name, { ...remotes.get(name), [field.join('.')]: value });
+    if (group === 'kubernetes') {
+      const fields = profiles.get(name) ?? new Map<string, SettingValue>();
+      profiles.set(name, fields.set(field.join('.'), value));
+    }
   }
   // Each value was parsed by the table's own entry for its key.
   const values = Object.fromEntries(Object.keys(SETTINGS).map((key) => [key, winners.get(key)?.value]));
@@ -113,6 +122,7 @@ export function resolveSettings(layers: readonly SettingsLayer[]): Settings {
       string,
       RemoteSettings
     >,
+    kubernetes: new Map([...profiles].map(([name, fields]) => [name, kubernetesProfile(name, fields)])),
     entries: [...winners.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)),
   };
 }
@@ -130,35 +140,57 @@ function interpret(keys: readonly string[], value: string | readonly string[], p
   return { key, value: parsed, scope: place.scope, origin: place.origin };
 }
 
+/** Settings of which there is a set for each name, the first level being `group`. */
+interface NamedSettings {
+  readonly group: string;
+  readonly what: string;
+  readonly table: Readonly<Record<string, Setting<SettingValue>>>;
+}
+
+const NAMED: readonly NamedSettings[] = [
+  { group: 'remotes', what: "a remote's name", table: REMOTE_SETTINGS },
+  { group: 'kubernetes', what: 'the name of a profile', table: KUBERNETES_SETTINGS },
+];
+const GPU_TYPES: NamedSettings = { group: 'gpuTypes', what: 'the name of a type of GPU', table: GPU_TYPE_SETTINGS };
+
+/** The settings among which a key is to be found, and how many of its levels lead there. */
+function settingsAround(keys: readonly string[]): (NamedSettings & { readonly depth: number }) | undefined {
+  if (keys[0] === 'kubernetes' && keys[2] === GPU_TYPES.group && keys.length > 3) return { ...GPU_TYPES, depth: 4 };
+  const named = keys.length > 1 ? NAMED.find(({ group }) => group === keys[0]) : undefined;
+  return named && { ...named, depth: 2 };
+}
+
 function findSetting(keys: readonly string[], place: Place): Setting<SettingValue> {
-  const [group = '', name = '', field = ''] = keys;
-  if (group === 'remotes' && keys.length === 3) {
-    if (!isRemoteName(name))
-      throw refuse(
-        'config-value',
-        `${JSON.stringify(name)} is not a remote's name`,
-        place,
-        `A name is ${REMOTE_NAME_RULE}.`,
-      );
-    if (Object.hasOwn(REMOTE_SETTINGS, field)) return REMOTE_SETTINGS[field as keyof RemoteSettings];
-  } else {
-    const key = keys.join('.');
-    if (Object.hasOwn(SETTINGS, key)) return SETTINGS[key as keyof SettingValues];
+  const { table, depth } = settingsAround(keys) ?? { table: SETTINGS, depth: 0 };
+  if (keys.length > depth) requireNames(keys.slice(0, depth), place);
+  const field = keys.slice(depth).join('.');
+  const setting = Object.hasOwn(table, field) ? table[field as keyof typeof table] : undefined;
+  if (setting === undefined) throw unknown(keys, place);
+  return setting;
+}
+
+/** Of `kubernetes.NAME.gpuTypes.TYPE` every second one. */
+function requireNames(keys: readonly string[], place: Place): void {
+  for (const [index, name] of keys.entries()) {
+    if (index % 2 === 0 || isRemoteName(name)) continue;
+    const what = settingsAround(keys.slice(0, index + 1))?.what ?? 'a name';
+    throw refuse('config-value', `${JSON.stringify(name)} is not ${what}`, place, `A name is ${REMOTE_NAME_RULE}.`);
   }
-  throw unknown(keys, place);
 }
 
 function unknown(keys: readonly string[], place: Place): MlvError {
   const key = keys.join('.');
-  if (/secret|password|token|credential|access_?key/i.test(keys.at(-1) ?? '')) {
+  const around = settingsAround(keys);
+  const prefix = around === undefined ? '' : `${keys.slice(0, around.depth).join('.')}.`;
+  const known = Object.keys(around?.table ?? SETTINGS);
+  if (around?.group === 'kubernetes') known.push('gpuTypes.TYPE.FIELD');
+  const near = nearestName(key.slice(prefix.length), known);
+  // Names of secrets are settings of clusters, and may be misspelt as others.
+  if (near === undefined && /secret|password|token|credential|access_?key/i.test(keys.at(-1) ?? '')) {
     const hint =
       "The S3 SDK finds them in the environment, ~/.aws or the machine's role; mlv config --local remotes.NAME.profile PROFILE chooses a profile.";
     return refuse('config-not-here', `mlv never stores credentials: ${key}`, place, hint);
   }
-  const inRemote = keys[0] === 'remotes' && keys.length > 1;
-  const prefix = inRemote ? `remotes.${keys[1]}.` : '';
-  const known = Object.keys(inRemote ? REMOTE_SETTINGS : SETTINGS);
-  const near = nearestName(key.slice(prefix.length), known);
   const hint =
     near === undefined
       ? `Settings are ${known.map((name) => prefix + name).join(', ')}.`
@@ -183,7 +215,8 @@ function requireNumber(value: FileEntry['value'], place: Place): void {
 /** `remotes:` with all its lines commented out says nothing, and is no error. */
 function requireGroup(keys: readonly string[], place: Place): void {
   const key = keys.join('.');
-  if (key === 'remotes' || (keys.length === 2 && keys[0] === 'remotes')) return;
+  if (keys.length <= 2 && NAMED.some(({ group }) => group === keys[0])) return;
+  if (keys.length <= 4 && keys[0] === 'kubernetes' && keys[2] === GPU_TYPES.group) return;
   if (Object.keys(SETTINGS).some((known) => known.startsWith(`${key}.`))) return;
   findSetting(keys, place);
   throw refuse('config-value', `${key} has no value`, place);

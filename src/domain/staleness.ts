@@ -1,6 +1,7 @@
 /** Whether a stage has to run, and why: what it last used and made is compared with what is there now. */
 import { canonicalJson } from './canonical-json.ts';
 import type { Digest } from './digest.ts';
+import { imageIdentity } from './image-reference.ts';
 import type { DataVersion, LockedOutput, LockedStage, ParamValue, Stage, StageObservation } from './pipeline.ts';
 import type { RepoPath } from './repo-path.ts';
 
@@ -94,7 +95,8 @@ export function decide(given: Given & { readonly isForced: boolean }): StageDeci
       ...environmentReasons(locked.env, seen.env),
       ...toolReasons(locked.tools, seen.tools),
     );
-    if (stage.image !== locked.image) reasons.push({ type: 'image', from: locked.image, to: stage.image });
+    if (identityOf(stage.image) !== identityOf(locked.image))
+      reasons.push({ type: 'image', from: locked.image, to: stage.image });
     reasons.push(...outputReasons(stage, locked, seen));
   }
   if (reasons.length === 0) return { type: 'up-to-date' };
@@ -128,6 +130,10 @@ export function lockedStage(
     ...(stage.image !== undefined && { image: stage.image }),
     outs: new Map(made),
   };
+}
+
+function identityOf(image: string | undefined): string | undefined {
+  return image === undefined ? undefined : imageIdentity(image);
 }
 
 /** As for DVC: what could tell that it is done? */

@@ -40,7 +40,7 @@ interface StoredMemory {
 }
 
 /** Of what mlv, and of what form of this file. */
-const MADE_BY = `${VERSION} 1`;
+const MADE_BY = `${VERSION} 2`;
 const DIGEST_LENGTH = 64;
 
 /** What is remembered; nothing where nothing can be used. */

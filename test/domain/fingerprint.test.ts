@@ -141,6 +141,7 @@ describe('the text behind a fingerprint', () => {
     ],
     ['the version of a tool', changedSeen({ tools: new Map([['python', 'Python 3.13.0']]) })],
     ['the image', changedStage({ image: 'python:3.12' })],
+    ['the digest of the image', changedStage({ image: `python@sha256:${'1'.repeat(64)}` })],
     ['the declared outputs', changedStage({ outs: STAGE.outs.slice(1) })],
     ['where an output is kept', changedStage({ outs: STAGE.outs.map((out) => ({ ...out, cache: true })) })],
     ['whether an output stays', changedStage({ outs: STAGE.outs.map((out) => ({ ...out, persist: false })) })],
@@ -184,6 +185,14 @@ describe('the text behind a fingerprint', () => {
       timeout: 60,
       retries: 2,
       kubernetes: 'big',
+      cluster: {
+        secrets: ['db'],
+        queue: 'team',
+        pendingTimeout: 60,
+        noRetryExitCodes: [2],
+        checkpoint: 'sub/checkpoints' as RepoPath,
+        pod: { spec: { priorityClassName: 'high' } },
+      },
       tools: { python: 'python -V' },
       outs: STAGE.outs.map((out) => ({ ...out, kind: 'metric', push: false, remote: 'r', labels: ['x'], plot: {} })),
     };
@@ -192,6 +201,19 @@ describe('the text behind a fingerprint', () => {
     const outs = byPath({ 'sub/state': fileOf('s'), 'sub/model': fileOf('another') });
     expect(changedSeen({ deps: sizes, outs })).toBe(TEXT);
     expect(changedSeen({ outs: byPath({ 'sub/state': fileOf('s'), 'sub/model': 'deleted' as const }) })).toBe(TEXT);
+  });
+
+  test('has of an image its digest, whatever it is called', () => {
+    const digest = `sha256:${'1'.repeat(64)}`;
+    const texts = [`python@${digest}`, `python:3.12@${digest}`, `mirror.example.org:5000/a/python@${digest}`].map(
+      (image) => changedStage({ image }),
+    );
+    expect(texts[0]).toContain(`"image":"@${digest}"`);
+    expect(new Set(texts).size).toBe(1);
+    const others = ['python:3.12', 'python:3.13', 'mirror.example.org/python:3.12', digest].map((image) =>
+      changedStage({ image }),
+    );
+    expect(new Set([...texts, ...others]).size).toBe(5);
   });
 
   test('is the same if and only if the stage would be up to date, but for outputs', () => {

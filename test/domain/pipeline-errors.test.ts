@@ -27,6 +27,15 @@ function mistake(yaml: string): MlvError {
 const stage = (...fields: string[]): string =>
   ['stages:', '  train:', ...fields.map((field) => `    ${field}`)].join('\n');
 
+test('names and paths that would be no keys of YAML in the lock file', () => {
+  const long = `${'d/'.repeat(450)}x`;
+  for (const yaml of [stage('cmd: x', `deps: [${long}]`), stage('cmd: x', `params: [${'k'.repeat(901)}]`)]) {
+    const { code, message } = mistake(yaml);
+    expect(code).toBe('pipeline-invalid');
+    expect(message).toMatch(/ has 90\d characters: names and paths of stages have at most 900/);
+  }
+});
+
 test.each([
   {
     yaml: stage('comand: python train.py'),
@@ -132,6 +141,80 @@ test.each([
     ],
     hint: 'See docs/pipelines.md for what each field takes.',
   },
+  ...(
+    [
+      ['image: Python:3.12', 12, '"image" must be an image like "python:3.12" or "python@sha256:…", not "Python:3.12"'],
+      ['secrets: db', 14, '"secrets" must be a list, not "db"'],
+      [
+        'secrets: [Db_Password]',
+        15,
+        'an entry of "secrets" must be the name of a secret in the cluster, never its value, not "Db_Password"',
+      ],
+      ['queue: team A', 12, '"queue" must be the name of a queue, not "team A"'],
+      ['pending_timeout: soon', 22, '"pending_timeout" must be seconds, or a time like "90s" or "2h", not "soon"'],
+      [
+        'no_retry_exit_codes: [3, 0]',
+        30,
+        'an entry of "no_retry_exit_codes" must be an exit code from 1 to 255, not the number 0',
+      ],
+      [
+        'no_retry_exit_codes: [256]',
+        27,
+        'an entry of "no_retry_exit_codes" must be an exit code from 1 to 255, not the number 256',
+      ],
+      ['checkpoint: [a]', 17, '"checkpoint" must be text, not a list'],
+      ['pod: privileged', 10, '"pod" must be a map, not "privileged"'],
+      ['pod: {spec: []}', 17, '"spec" must be a map, not a list'],
+    ] as const
+  ).map(([field, column, message]) => ({
+    yaml: stage('cmd: x', field),
+    code: 'pipeline-invalid',
+    message: [
+      `sub/mlv.yaml:4:${column}: ${message}`,
+      `4 |     ${field}`,
+      `  | ${' '.repeat(column - 1)}^`,
+    ] as readonly string[],
+    hint: 'See docs/pipelines.md for what each field takes.',
+  })),
+  {
+    yaml: stage('cmd: x', 'pod: {tolerations: []}'),
+    code: 'pipeline-invalid',
+    message: [
+      'sub/mlv.yaml:4:11: "tolerations" is not a field of a patch of a pod',
+      '4 |     pod: {tolerations: []}',
+      '  |           ^',
+    ],
+    hint: 'Its fields are metadata, spec.',
+  },
+  {
+    yaml: stage('cmd: x', 'checkpoint: ../../elsewhere'),
+    code: 'pipeline-path',
+    message: [
+      'sub/mlv.yaml:4:17: "../../elsewhere" is no path in the project',
+      '4 |     checkpoint: ../../elsewhere',
+      '  |                 ^',
+    ],
+    hint: 'Paths are relative to "wdir", with "/" between names, and stay in the project.',
+  },
+  ...(
+    [
+      ['.', [], 'the stage runs in it'],
+      ['..', [], 'the stage runs in it'],
+      ['data/half', ['deps: [data]'], 'the stage reads or makes sub/data'],
+      ['models', ['outs: [models/a, b]'], 'the stage reads or makes sub/models/a'],
+      ['score.json', ['metrics: [score.json]'], 'the stage reads or makes sub/score.json'],
+      ['p.yaml', ['params: [{p.yaml: null}]'], 'the stage reads or makes sub/p.yaml'],
+    ] as const
+  ).map(([path, others, reason]) => ({
+    yaml: stage('cmd: x', `checkpoint: ${path}`, ...others),
+    code: 'pipeline-path',
+    message: [
+      `sub/mlv.yaml:4:17: not the place for a checkpoint: ${reason}`,
+      `4 |     checkpoint: ${path}`,
+      '  |                 ^',
+    ] as readonly string[],
+    hint: 'Name a folder of its own, in which the command keeps how far it got.',
+  })),
   {
     yaml: stage('cmd: x', 'tools: [python]'),
     code: 'pipeline-invalid',

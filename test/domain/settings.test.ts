@@ -194,6 +194,76 @@ describe('a settings file', () => {
       '3:5: mlv never stores credentials: remotes.a.secretAccessKey',
       'The S3 SDK finds them',
     ],
+    [
+      'a context',
+      'kubernetes:\n  gpu:\n    context: prod\n',
+      'config-not-here',
+      '3:5: kubernetes.gpu.context cannot be set for everyone who clones',
+      'mlv config --local kubernetes.gpu.context prod ',
+    ],
+    [
+      'a misspelt key of a profile',
+      'kubernetes:\n  gpu:\n    pullSecret: x\n',
+      'config-unknown',
+      '3:5: no setting is called "kubernetes.gpu.pullSecret"',
+      'Did you mean kubernetes.gpu.pullSecrets?',
+    ],
+    [
+      'a password of a profile',
+      'kubernetes:\n  gpu:\n    registryPassword: x\n',
+      'config-not-here',
+      '3:5: mlv never stores credentials: kubernetes.gpu.registryPassword',
+      'The S3 SDK finds them',
+    ],
+    [
+      'a misspelt key of a GPU type',
+      'kubernetes:\n  gpu:\n    gpuTypes:\n      a100:\n        toleration: x\n',
+      'config-unknown',
+      '5:9: no setting is called "kubernetes.gpu.gpuTypes.a100.toleration"',
+      'Did you mean kubernetes.gpu.gpuTypes.a100.tolerations?',
+    ],
+    [
+      'a GPU type that is no map',
+      'kubernetes:\n  gpu:\n    gpuTypes:\n      a100: x\n',
+      'config-unknown',
+      '4:7: no setting is called "kubernetes.gpu.gpuTypes.a100"',
+      'Settings are kubernetes.gpu.gpuTypes.a100.resource, ',
+    ],
+    [
+      'a name of a profile',
+      'kubernetes:\n  my gpu:\n    queue: y\n',
+      'config-value',
+      '3:5: "my gpu" is not the name of a profile',
+      'A name is letters',
+    ],
+    [
+      'a name of a GPU type',
+      'kubernetes:\n  gpu:\n    gpuTypes:\n      "a100!":\n        resource: y\n',
+      'config-value',
+      '5:9: "a100!" is not the name of a type of GPU',
+      'A name is letters',
+    ],
+    [
+      'root',
+      'kubernetes:\n  gpu:\n    runAsUser: 0\n',
+      'config-value',
+      '3:5: kubernetes.gpu.runAsUser must be a number from 1 to 2147483647, not "0"',
+      undefined,
+    ],
+    [
+      'more cores than are asked for',
+      'kubernetes:\n  gpu:\n    cpuScale: 1.5\n',
+      'config-value',
+      '3:5: kubernetes.gpu.cpuScale must be a number above 0, at most 1, not "1.5"',
+      undefined,
+    ],
+    [
+      'a toleration of no effect',
+      'kubernetes:\n  gpu:\n    gpuTypes:\n      a100:\n        tolerations: [spot:Never]\n',
+      'config-value',
+      '5:9: kubernetes.gpu.gpuTypes.a100.tolerations must be a list of KEY, KEY:EFFECT or KEY=VALUE:EFFECT, an effect being NoSchedule, PreferNoSchedule or NoExecute, not a list',
+      undefined,
+    ],
     ['a later version', 'version: 7\nnew: x\n', 'config-version', undefined, 'Install a newer mlv'],
     ['a version in words', 'version: one\n', 'config-value', '1:1: version must be a number', undefined],
     ['a key twice', 'remote: a\nremote: b\n', 'config-invalid', '2:1: "remote" is there twice', 'Correct it'],
@@ -276,6 +346,12 @@ describe('a settings file', () => {
     );
   });
 
+  test('a key that is too long for YAML is left to the full parser, which says so', () => {
+    const text = `${'k'.repeat(1026)}: x\n`;
+    expect(parsePlainEntries(text)).toBeUndefined();
+    expect(() => parseEntries(text, PATH)).toThrow(expect.objectContaining({ code: 'config-invalid' }));
+  });
+
   test('reads alike by both parsers, wherever the plain one reads it at all', () => {
     const pick = (...words: string[]): fc.Arbitrary<string> => fc.constantFrom(...words);
     const mostly = (usual: fc.Arbitrary<string>, odd: fc.Arbitrary<string>): fc.Arbitrary<string> =>
@@ -284,9 +360,14 @@ describe('a settings file', () => {
       fc.oneof(
         fc.constant(''),
         fc.stringMatching(/^[A-Za-z0-9./~:@%+=-]{1,4}$/),
-        pick('/a', 's3://b/c', '[a, b]', 'true', '0x1f', 'a:b', 'x=', '..'),
+        pick('/a', 's3://b/c', '[a, b]', '[a=b, c.d/e:F]', '[null, a1]', 'true', '0x1f', 'a:b', 'x=', '..'),
       ),
       pick(
+        '[a=,b]',
+        '[a:, b]',
+        '[a: b]',
+        '[a-, b]',
+        '[a, -b]',
         'null',
         'Null',
         'NULL',
@@ -349,6 +430,7 @@ describe('resolveSettings', () => {
         'runCache.trust': 'all',
       },
       remotes: new Map(),
+      kubernetes: new Map(),
       entries: ['cache.links', 'cache.packBelow', 'core.autostage', 'runCache.trust'].map(
         (key) => expect.objectContaining({ key, scope: 'default', origin: 'default' }) as object,
       ),

@@ -191,6 +191,11 @@ const TABLE: readonly (readonly [string, Case, readonly StaleReason[]])[] = [
   ],
   ['another image', { stage: { image: 'python:3.13' } }, [{ type: 'image', from: 'python:3.12', to: 'python:3.13' }]],
   [
+    'an image named by its digest',
+    { stage: { image: `python:3.12@sha256:${'1'.repeat(64)}` } },
+    [{ type: 'image', from: 'python:3.12', to: `python:3.12@sha256:${'1'.repeat(64)}` }],
+  ],
+  [
     'outputs declared otherwise',
     { stage: { outs: [outputOf('extra'), outputOf('model', { persist: true }), outputOf('score.json')] } },
     [

@@ -72,6 +72,9 @@ export const version: fc.Arbitrary<DataVersion> = fc.oneof(
   content.map((each): DataVersion => ({ type: 'dir', hash: digestOf(each), size: 9, files: 3 })),
 );
 
+/** One image by two names. */
+const MIRRORED = ['python:3.12', 'mirror.example.org/python'].map((each) => `${each}@sha256:${'1'.repeat(64)}`);
+
 export interface RanStage {
   readonly stage: Stage;
   readonly seen: StageObservation;
@@ -89,7 +92,7 @@ export const ranStage: fc.Arbitrary<RanStage> = fc
     params: fc.array(fc.tuple(name, fc.array(fc.tuple(name, value), { maxLength: 3 })), { maxLength: 2 }),
     env: fc.array(fc.tuple(name, fc.option(content.map(digestOf))), { maxLength: 2 }),
     tools: fc.array(fc.tuple(name, content), { maxLength: 2 }),
-    image: fc.constantFrom(undefined, 'python:3.12'),
+    image: fc.constantFrom(undefined, 'python:3.12', ...MIRRORED),
     outs: fc.array(fc.tuple(name, fc.boolean(), fc.boolean(), fc.boolean(), version, fc.option(version)), {
       minLength: 1,
       maxLength: 3,

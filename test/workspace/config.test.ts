@@ -87,6 +87,25 @@ hint: Set it for this clone: mlv config --local cache.dir /big/disk (or with --u
   expect(readFileSync(join(project.root, '.mlv/config.yaml'), 'utf8')).toBe(before);
 });
 
+test('knows profiles of clusters, whose context is nobody else’s to choose', async () => {
+  await config('kubernetes.gpu.namespace', 'ml');
+  await config('kubernetes.gpu.gpuTypes.a100.tolerations', 'spot=true:NoExecute,any');
+  expect(await refusal('kubernetes.gpu.context', 'prod')).toBe(`1
+error: kubernetes.gpu.context cannot be set for everyone who clones
+hint: Set it for this clone: mlv config --local kubernetes.gpu.context prod (or with --user, for all your clones).
+`);
+  await config('--local', 'kubernetes.gpu.context', 'prod');
+  expect(await config('kubernetes.gpu.gpuTypes.a100.tolerations', '--show-origin')).toBe(
+    'kubernetes.gpu.gpuTypes.a100.tolerations  spot=true:NoExecute,any  tracked: .mlv/config.yaml:8\n',
+  );
+  expect(await config('kubernetes.gpu.context')).toBe('prod\n');
+  await config('--unset', 'kubernetes.gpu');
+  expect(await refusal('kubernetes.gpu.namespace')).toBe(`1
+error: kubernetes.gpu.namespace is not set
+hint: mlv config kubernetes.gpu.namespace VALUE sets it
+`);
+});
+
 test('names keys and values that are none', async () => {
   expect(await refusal('cahce.dir')).toBe(`2
 error: no setting is called "cahce.dir"

@@ -1,5 +1,6 @@
 import type { SettingEntry } from '../../domain/settings.ts';
 import { MlvError } from '../../domain/errors.ts';
+import { GPU_TYPE_SETTINGS, KUBERNETES_SETTINGS } from '../../domain/kubernetes-profile.ts';
 import { SETTINGS } from '../../domain/setting-table.ts';
 import { changeSettings, effectiveSettings, getSetting } from '../../workspace/config.ts';
 import { defineCommand } from '../command.ts';
@@ -9,7 +10,7 @@ export const config = defineCommand({
   details: [
     'Without KEY lists what holds here; with KEY prints its value; with KEY and VALUE sets it.',
     'Settings for everyone are in .mlv/config.yaml, which Git tracks. What concerns one machine (cache folder, link types, credentials profile) goes to this clone with --local, or to all projects of this user with --user. An environment variable such as MLV_CACHE_DIR overrides them all.',
-    `Settings are ${Object.keys(SETTINGS).join(', ')}, and those of remotes: mlv remote modify --help.`,
+    `Settings are ${Object.keys(SETTINGS).join(', ')}, those of remotes (mlv remote modify --help), and those of Kubernetes profiles: ${Object.keys(KUBERNETES_SETTINGS).join(', ')} of kubernetes.NAME, ${Object.keys(GPU_TYPE_SETTINGS).join(', ')} of kubernetes.NAME.gpuTypes.TYPE.`,
   ],
   positionals: {
     key: { value: 'KEY', about: 'for instance cache.links, or remotes.NAME.region' },

@@ -18,7 +18,7 @@ export function pipelineTargets(): Target[] {
       name: 'mlv.yaml',
       seeds: [
         'vars: [{a: {b: [1, "x y"]}}]\nstages:\n  t:\n    cmd: run ${a} ${a.b[0]} \\${x}\n    deps: [d, ../e]\n    params: [lr, c.json: [x.y], s.toml:]\n    outs: [o, {p/q: {cache: false, persist: true}}]\n    metrics: [m.json]\n',
-        'stages:\n  f:\n    foreach: {k: {v: 1}}\n    do: {cmd: "x ${key} ${item.v}", outs: ["${key}"]}\n  m:\n    matrix: {a: [1, 2], b: [x]}\n    cmd: ["y ${item.a}", z]\n    resources: {cpu: 500m, memory: 8Gi, gpu: 1}\n    timeout: 1h30m\n    retries: 2\n    run_on: {kubernetes: p}\n',
+        'stages:\n  f:\n    foreach: {k: {v: 1}}\n    do: {cmd: "x ${key} ${item.v}", outs: ["${key}"]}\n  m:\n    matrix: {a: [1, 2], b: [x]}\n    cmd: ["y ${item.a}", z]\n    resources: {cpu: 500m, memory: 8Gi, gpu: 1}\n    timeout: 1h30m\n    retries: 2\n    run_on: {kubernetes: p}\n    image: python:3.12\n    secrets: [db]\n    pending_timeout: 10m\n    no_retry_exit_codes: [2]\n    checkpoint: half\n    pod: {spec: {a: 1}}\n',
         'stages: {}\nmetrics: [a]\nplots: [{x: {y: [1]}}]\nparams: [b]\n',
       ],
       words: [
