@@ -104,13 +104,13 @@ async function outputStates(
     // What Git keeps it brings, too: nobody but a person takes it away.
     else if (!cache) states.set(path, 'deleted');
     else {
-      const { base, selected } = readCheckoutRecord(workspace, path, output && contentOfVersion(output));
-      if (version !== undefined)
-        states.set(
-          path,
-          sameContent(base, contentOfVersion(version)) && output !== undefined ? 'out-of-date' : version,
-        );
-      else states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
+      const { base, selected, target } = readCheckoutRecord(workspace, path, output && contentOfVersion(output));
+      if (version !== undefined) {
+        // Half of it is there, and the rest to come: it was being brought when somebody ended that.
+        const isOnItsWay = output !== undefined && sameContent(target?.content, contentOfVersion(output));
+        const isLeftAsBrought = output !== undefined && sameContent(base, contentOfVersion(version));
+        states.set(path, isOnItsWay || isLeftAsBrought ? 'out-of-date' : version);
+      } else states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
     }
   }
   return states;
