@@ -18,7 +18,7 @@ import type { Workspace } from './open.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
 import { openVersion } from './read-version.ts';
-import { clearRunMark } from './run-marks.ts';
+import { clearRunMark, markRun } from './run-marks.ts';
 import { progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
 import type { Tracked } from './tracked.ts';
@@ -87,6 +87,8 @@ export async function restoreOutputs(
   const made = { lock: lockFileOf(stage), stage: stage.name };
   const tracked = [...outs].map(([path, output]) => trackedOutput(path, output, made));
   if (options.pull) for (const each of tracked) await fetchVersion(workspace, each, options);
+  // Whoever finds it looks whether what is here is on its way still.
+  markRun(workspace, stage.id);
   for (const each of tracked) {
     if (statsAt(join(workspace.root, each.path)) !== undefined) await saveEdits(workspace, each, options);
   }

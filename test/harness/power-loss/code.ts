@@ -7,7 +7,7 @@ import { build } from 'rolldown';
 
 const PROJECT = fileURLToPath(new URL('../../..', import.meta.url));
 /** Functions that do for others what these could do themselves: the place is where they are called. */
-const ON_BEHALF = ['fsyncFolder', 'syncFolder'];
+const ON_BEHALF = ['fsyncFolder', 'syncFolder', 'replaceFile'];
 /** More of these, where it is asked what each flush is good for that somebody has them make. */
 const FOR_CALLERS = [
   'writeFileDurably',
