@@ -13,7 +13,14 @@ import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
 import type { Staging } from './staging.ts';
-import { editIgnoreFile, ignoreFileOf, requireOwnIgnoreFile, withPointersLock, writeText } from './write-pointers.ts';
+import {
+  editIgnoreFile,
+  ignoreFileOf,
+  needsEdit,
+  requireOwnIgnoreFile,
+  withPointersLock,
+  writeText,
+} from './write-pointers.ts';
 
 /**
  * Writes what a stage used and made into its `mlv.lock`, durably, and has that staged in Git; entries of stages that its pipeline file no
@@ -53,12 +60,14 @@ export async function recordStage(
     const changed = there.flatMap(([path, output]) => changedRecord(workspace, path, { output, isRestored }));
     for (const record of changed) announceCheckoutRecord(workspace, record);
     held.assertHeld();
+    const edits = [...locked.outs].map(([path, { cache }]) => ({
+      file: ignoreFileOf(path),
+      edit: (lines: string) => (cache ? addIgnoreLine : removeIgnoreLine)(lines, repoBasename(path)),
+    }));
+    for (const { file, edit } of edits) if (needsEdit(join(root, file), edit)) files.add(file);
+    staging.announce(files);
     // The lines come first: at no moment would "git add ." take data that the lock file names.
-    for (const [path, { cache }] of locked.outs) {
-      const file = ignoreFileOf(path);
-      const edit = cache ? addIgnoreLine : removeIgnoreLine;
-      if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.add(file);
-    }
+    for (const { file, edit } of edits) editIgnoreFile(join(root, file), edit);
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
     noteLock(workspace, lock, { text, stages: entries });
     for (const record of changed) writeCheckoutRecord(workspace, record);

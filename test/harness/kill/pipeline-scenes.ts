@@ -23,7 +23,7 @@ export interface PipelineScene {
   readonly before: Files;
   readonly after: Files;
   /** Of what is there before, what nothing but the workspace has. */
-  readonly edits: Files;
+  readonly edits: Texts;
   /** Outputs whose data is in the cache all the time, and once it has ended. */
   readonly held: readonly string[];
   readonly heldAfter: readonly string[];
@@ -38,6 +38,8 @@ export interface PreparedProject {
   mlv(...args: string[]): Promise<string>;
   git(...args: string[]): string;
 }
+
+type Texts = Readonly<Record<string, string>>;
 
 /** What a stage makes: of each path a text, and how many times it comes. */
 type Made = Readonly<Record<string, readonly [text: string, times: number]>>;
@@ -108,14 +110,14 @@ export function isTakenAway(path: string): boolean {
 export const PULLED: Files = files(V2.split, V1.train, V2.train, V2.other);
 const DATA = ['table', 'parts', 'memory', 'other/model'];
 /** Where somebody has written: at outputs of an earlier run, at one that was never checked out, in one that persists. */
-const BY_HAND: Files = {
+const BY_HAND: Texts = {
   table: 'rows by hand\n',
   [Object.keys(small('parts/stay', 5, ''))[3] ?? '']: 'a part by hand\n',
   'parts/mine': 'another part by hand\n',
 };
-const MODEL: Files = { 'other/model': 'a model by hand\n' };
-const SCORE: Files = { 'score.json': '"by hand"\n' };
-const NOTE: Files = { 'memory/note': 'a note by hand\n' };
+const MODEL: Texts = { 'other/model': 'a model by hand\n' };
+const SCORE: Texts = { 'score.json': '"by hand"\n' };
+const NOTE: Texts = { 'memory/note': 'a note by hand\n' };
 
 const before1 = files(V1.split, V1.train);
 /** Git brings it. */
@@ -275,15 +277,13 @@ function parsed(text: string | undefined): LockedStages {
 }
 
 /** Of what only the workspace had, the paths of what is now neither there nor in the cache. (Whether the cache is right `verify` says.) */
-export async function lostEdits(root: string, edits: Files): Promise<string[]> {
+export async function lostEdits(root: string, edits: Texts): Promise<string[]> {
   const workspace = await openWorkspace({ cwd: root, environment: hermeticEnv(dirname(root)) });
   try {
     const isHere = (path: string, content: string): boolean =>
       existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === content;
     const isKept = (content: string): boolean => workspace.cache().has(digestOf(content));
-    return Object.entries(edits).flatMap(([path, content]) =>
-      isHere(path, String(content)) || isKept(String(content)) ? [] : [path],
-    );
+    return Object.entries(edits).flatMap(([path, content]) => (isHere(path, content) || isKept(content) ? [] : [path]));
   } finally {
     await workspace.close();
   }

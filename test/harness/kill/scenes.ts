@@ -62,7 +62,7 @@ export interface Scene {
   /** What another clone gets. */
   readonly pulled: Files;
   /** Of what is there before, what nothing but the workspace has, and the command may take away. */
-  readonly edits?: Files;
+  readonly edits?: Readonly<Record<string, string>>;
   /** Whether results of stages are sent or received. */
   readonly records?: 'sent' | 'received';
   /** What is damaged before the command. */
