@@ -65,7 +65,8 @@ test.concurrent.each(SCENES)('%s, killed', { timeout: 60_000 + KILLS * PATIENCE 
     const trial = await openTrial(stage, scene, template, `${slug}-${round}`);
     const { aim, phase, counts, output, code } = await kill(command(trial), random);
     try {
-      if (code !== undefined && code !== 0) expect(output).toMatch(/^error: (git|.*index)/m);
+      // What was killed in its stead is Git, or the command of a stage.
+      if (code !== undefined && code !== 0) expect(output).toMatch(/^error: (git|.*index|stage .* failed)/m);
       await expectSound(trial, finished);
       await expectFinished(trial, finished, counting % FROM_SCRATCH_EVERY === 0);
     } catch (error) {
