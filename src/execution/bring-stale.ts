@@ -97,7 +97,7 @@ async function restoreKnown(
   if (found === undefined) return undefined;
   const { record, outs, away } = found;
   await restoreOutputs(workspace, { stage, outs: away, pull, tasks, signal });
-  await recordMade(run, { stage, seen, outs });
+  await recordOutputs(run, { stage, seen, outs, outputs: 'restored' });
   return record;
 }
 
@@ -137,7 +137,7 @@ async function runHere(
     const rewritten = changedDependencies(seen, after);
     if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
     const outs = await storeOutputs(workspace, { stage, recorded, tasks, signal });
-    await recordMade(run, { stage, seen, outs });
+    await recordOutputs(run, { stage, seen, outs, outputs: 'made' });
     if (!stage.alwaysChanged) {
       const fingerprint = fingerprintOf(stage, seen);
       runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin() }));
@@ -150,19 +150,20 @@ async function runHere(
   }
 }
 
-async function recordMade(
+async function recordOutputs(
   { workspace, pipeline, made, staging }: Run,
   given: {
     readonly stage: Stage;
     readonly seen: StageObservation;
     readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
+    readonly outputs: 'made' | 'restored';
   },
 ): Promise<void> {
-  const { stage, seen, outs } = given;
+  const { stage, seen, outs, outputs } = given;
   await recordStage(workspace, stage, {
     locked: lockedStage(stage, seen, outs),
     stages: pipeline.stages,
-    outputs: 'made',
+    outputs,
     staging,
   });
   for (const [path, output] of outs) made.set(path, output);

@@ -108,14 +108,16 @@ export function isLocked(folder: string, name: string): boolean {
 
 async function acquire(folder: string, name: string, options: LockOptions): Promise<{ number: number; fd: number }> {
   const start = performance.now();
-  const deadline = start + (options.waitMs ?? WAIT_MS);
+  const { waitMs = WAIT_MS } = options;
   let isTold = false;
   for (;;) {
     const attempt = tryAcquire(folder, name, options);
     if ('fd' in attempt) return attempt;
     options.signal?.throwIfAborted();
     const now = performance.now();
-    const remaining = deadline - now;
+    // Who has just begun says who it is, or was killed: neither who waits nor who does not is sent away for that.
+    const isStarting = attempt.path !== undefined && attempt.owner === undefined;
+    const remaining = start + Math.max(waitMs, isStarting ? STARTING_MS + SHORT_PAUSE_MS : 0) - now;
     if (attempt.path !== undefined) {
       if (remaining <= 0) throw locked(attempt.path, attempt.owner);
       if (!isTold && now - start >= PATIENCE_MS) {

@@ -1,6 +1,7 @@
 import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrorCode } from '../domain/errors.ts';
+import type { RepoPath } from '../domain/repo-path.ts';
 import { treePathToText } from '../domain/tree-path.ts';
 import { ioError } from '../platform/io-error.ts';
 import { bootId } from '../platform/process-identity.ts';
@@ -11,6 +12,7 @@ import { openStatCache, writeStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutItem } from './checkout.ts';
 import type { CheckoutSituation } from './checkout-plan.ts';
 import { changesType, entryRoot, openPlan } from './checkout-plan.ts';
+import type { Content } from './checkout-record.ts';
 import { sameContent, stateFiles, unfinished, writeCheckoutRecord } from './checkout-record.ts';
 import { digestOf } from './digest-of.ts';
 import type { MaterialiseSummary, Phase } from './materialise.ts';
@@ -41,7 +43,8 @@ export async function applyPlan(
   const { path, record, content, selected, snapshot } = situation;
   // What is about to be replaced is compared with what was noted of it.
   if (snapshot.unnoted !== undefined) throw ioError(snapshot.unnoted, 'write', stateFiles(workspace, path).statCache);
-  if (record.target !== undefined || content === undefined) removeLeftovers(workspace, situation);
+  if (record.target !== undefined || content === undefined)
+    removeLeftovers(workspace, path, record.base?.type ?? 'dir');
   // What is made anew is missing for a moment, too.
   const restore = situation.relink || situation.force ? 'all' : situation.restore;
   const earlier = unfinished(record).filter((each) => !sameContent(each, content));
@@ -158,10 +161,9 @@ function* countKept<T extends { readonly action: string }>(steps: Iterable<T>, k
   }
 }
 
-/** What an interrupted checkout had set aside is in the cache, or it stays. */
-function removeLeftovers(workspace: Workspace, { path, record }: CheckoutSituation): void {
-  const root = entryRoot(workspace, path, record.base?.type ?? 'dir');
-  for (const leftover of findTemporaries(root, record.base?.type !== 'file')) {
+/** Removes what an interrupted checkout had set aside, where the cache has it; of a file all that is beside it. */
+export function removeLeftovers(workspace: Workspace, path: RepoPath, type: Content['type']): void {
+  for (const leftover of findTemporaries(entryRoot(workspace, path, type), type === 'dir')) {
     if (workspace.cache().has(digestOf(workspace, leftover))) rmSync(leftover);
   }
 }

@@ -9,6 +9,7 @@ import { createVersionFinder } from './find-versions.ts';
 import type { VersionFinder } from './find-versions.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
+import { readRunMark } from './run-marks.ts';
 import type { StorageTasks } from './task-runner.ts';
 import type { AskedTools } from './tool-versions.ts';
 import { toolVersions } from './tool-versions.ts';
@@ -96,21 +97,26 @@ async function outputStates(
   { stage, recorded }: { readonly stage: Stage; readonly recorded: LockedStage | undefined },
 ): Promise<ReadonlyMap<RepoPath, OutputState>> {
   const states = new Map<RepoPath, OutputState>();
+  // What was brought as a whole may still have to be cleared up after, where that was ended: few have such a mark.
+  const isMarked = readRunMark(workspace, stage.id) !== undefined;
   for (const { path, cache } of stage.outs) {
     const output = recorded?.outs.get(path);
     const version = await finder.output(path, output, stage);
     const isAsRecorded = version !== undefined && output !== undefined && isSameVersion(version, output);
-    if (isAsRecorded || (version !== undefined && !cache)) states.set(path, version);
+    const isUnfinished = (): boolean =>
+      isMarked && cache && readCheckoutRecord(workspace, path, output && contentOfVersion(output)).target !== undefined;
+    if (isAsRecorded && isUnfinished()) states.set(path, 'out-of-date');
+    else if (isAsRecorded || (version !== undefined && !cache)) states.set(path, version);
     // What Git keeps it brings, too: nobody but a person takes it away.
     else if (!cache) states.set(path, 'deleted');
     else {
-      const { base, selected } = readCheckoutRecord(workspace, path, output && contentOfVersion(output));
-      if (version !== undefined)
-        states.set(
-          path,
-          sameContent(base, contentOfVersion(version)) && output !== undefined ? 'out-of-date' : version,
-        );
-      else states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
+      const { base, selected, target } = readCheckoutRecord(workspace, path, output && contentOfVersion(output));
+      if (version !== undefined) {
+        // Half of it is there, and the rest to come: it was being brought when somebody ended that.
+        const isOnItsWay = output !== undefined && sameContent(target?.content, contentOfVersion(output));
+        const isLeftAsBrought = output !== undefined && sameContent(base, contentOfVersion(version));
+        states.set(path, isOnItsWay || isLeftAsBrought ? 'out-of-date' : version);
+      } else states.set(path, base === undefined || selected.length === 0 ? 'not-checked-out' : 'deleted');
     }
   }
   return states;

@@ -48,17 +48,18 @@ export async function prepareOutputs(
     if (stats === undefined) continue;
     requireNoSymlinkAbove(workspace, path);
     const before = contentOfOutput(recorded?.outs.get(path));
+    const { base } = readCheckoutRecord(workspace, path, before);
+    // It was here, and a person may want it back: at no moment does it count as never checked out.
+    if (before !== undefined && !persist) requireRecord(workspace, path, before);
     if (!persist && mark !== undefined && isLeftOver(workspace, path, mark)) {
       for (const file of filesOf(workspace, path)) rmSync(file, { force: true });
       removeEmptyFolders(join(workspace.root, path));
     } else {
       const content = await oneAtATime(workspace, path, () =>
-        save(workspace, { ...options, path, before, isRemoved: !persist }),
+        save(workspace, { ...options, path, base, isRemoved: !persist }),
       );
       if (!persist && content !== undefined && !sameContent(content, before)) saved.push({ path, content });
     }
-    // It was here, and a person may want it back: it does not count as never checked out.
-    if (before !== undefined && !persist) requireRecord(workspace, path, before);
   }
   markRun(workspace, stage.id);
   return saved;
@@ -74,13 +75,13 @@ async function save(
   workspace: Workspace,
   given: VerbOptions & {
     readonly path: RepoPath;
-    readonly before: Content | undefined;
+    /** What was checked out last. */
+    readonly base: Content | undefined;
     readonly tasks: StorageTasks;
     readonly isRemoved: boolean;
   },
 ): Promise<Content | undefined> {
-  const { path, tasks } = given;
-  const { base } = readCheckoutRecord(workspace, path, given.before);
+  const { path, base, tasks } = given;
   const verb = { ...progressOptions(given), tasks };
   // Of the base only the modes of files are asked, on disks that keep none: what is not here is nothing to be saved.
   const record: CheckoutRecord = { path, base, selected: 'all' };

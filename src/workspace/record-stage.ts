@@ -13,7 +13,14 @@ import type { Workspace } from './open.ts';
 import { readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
 import type { Staging } from './staging.ts';
-import { editIgnoreFile, ignoreFileOf, requireOwnIgnoreFile, withPointersLock, writeText } from './write-pointers.ts';
+import {
+  editIgnoreFile,
+  ignoreFileOf,
+  needsEdit,
+  requireOwnIgnoreFile,
+  withPointersLock,
+  writeText,
+} from './write-pointers.ts';
 
 /**
  * Writes what a stage used and made into its `mlv.lock`, durably, and has that staged in Git; entries of stages that its pipeline file no
@@ -33,7 +40,7 @@ export async function recordStage(
     /** Of the whole pipeline. */
     readonly stages: readonly Stage[];
     /** Whether they have just been made or brought, as `locked` says; else nothing in the workspace has changed. */
-    readonly outputs: 'made' | 'as they were';
+    readonly outputs: 'made' | 'restored' | 'as they were';
     /** Shared by the stages of a run. */
     readonly staging: Staging;
   },
@@ -48,31 +55,38 @@ export async function recordStage(
     // In the order of the file.
     const entries = new Map([...others, [stage.name, locked] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
     const text = formatLock(entries, lock);
-    const made = outputs === 'made' ? [...locked.outs] : [];
-    const changed = made.flatMap(([path, output]) => changedRecord(workspace, path, output));
+    const isRestored = outputs === 'restored';
+    const there = outputs === 'as they were' ? [] : [...locked.outs];
+    const changed = there.flatMap(([path, output]) => changedRecord(workspace, path, { output, isRestored }));
     for (const record of changed) announceCheckoutRecord(workspace, record);
     held.assertHeld();
+    const edits = [...locked.outs].map(([path, { cache }]) => ({
+      file: ignoreFileOf(path),
+      edit: (lines: string) => (cache ? addIgnoreLine : removeIgnoreLine)(lines, repoBasename(path)),
+    }));
+    for (const { file, edit } of edits) if (needsEdit(join(root, file), edit)) files.add(file);
+    staging.announce(files);
     // The lines come first: at no moment would "git add ." take data that the lock file names.
-    for (const [path, { cache }] of locked.outs) {
-      const file = ignoreFileOf(path);
-      const edit = cache ? addIgnoreLine : removeIgnoreLine;
-      if (editIgnoreFile(join(root, file), (lines) => edit(lines, repoBasename(path)))) files.add(file);
-    }
+    for (const { file, edit } of edits) editIgnoreFile(join(root, file), edit);
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
     noteLock(workspace, lock, { text, stages: entries });
     for (const record of changed) writeCheckoutRecord(workspace, record);
   });
-  if (outputs === 'made') clearRunMark(workspace, stage.id);
+  if (outputs !== 'as they were') clearRunMark(workspace, stage.id);
   staging.add(files);
 }
 
 /** The record of an output that is there; none where it says so already. */
-function changedRecord(workspace: Workspace, path: RepoPath, output: LockedOutput): CheckoutRecord[] {
+function changedRecord(
+  workspace: Workspace,
+  path: RepoPath,
+  { output, isRestored }: { readonly output: LockedOutput; readonly isRestored: boolean },
+): CheckoutRecord[] {
   if (statsAt(join(workspace.root, path)) === undefined) return [];
   const base: Content = { type: output.type, hash: output.hash, exec: output.exec === true };
   const before = readCheckoutRecord(workspace, path, base);
-  // Of what the stage found as it left it, a part may never have been checked out.
-  const isPart = output.persist && output.type === 'dir' && before.base?.type === 'dir';
+  // Of what the stage found as it left it, or was brought as a part, a part may never have been checked out.
+  const isPart = (output.persist || isRestored) && output.type === 'dir' && before.base?.type === 'dir';
   const selected = isPart ? before.selected : 'all';
   if (before.target === undefined && sameContent(before.base, base) && String(before.selected) === String(selected))
     return [];

@@ -6,7 +6,9 @@ import type { RepoPath } from '../domain/repo-path.ts';
 import { readEntries } from '../domain/tree-reader.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { CheckoutItem } from './checkout.ts';
+import { removeLeftovers } from './checkout-apply.ts';
 import { checkoutSelected } from './checkout.ts';
+import type { CheckoutRecord } from './checkout-record.ts';
 import { joinSelections, readCheckoutRecord, sameContent, writeCheckoutRecord } from './checkout-record.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
 import { lockFileOf } from './locks.ts';
@@ -16,8 +18,8 @@ import type { Workspace } from './open.ts';
 import { openNamedRemote, remoteNameFor } from './open-remote.ts';
 import type { VerbOptions } from './progress.ts';
 import { openVersion } from './read-version.ts';
-import { clearRunMark } from './run-marks.ts';
-import { adoptPointer, progressOptions } from './status.ts';
+import { clearRunMark, markRun } from './run-marks.ts';
+import { progressOptions } from './status.ts';
 import type { StorageTasks } from './task-runner.ts';
 import type { Tracked } from './tracked.ts';
 import { contentOf, trackedOutput } from './tracked.ts';
@@ -85,6 +87,8 @@ export async function restoreOutputs(
   const made = { lock: lockFileOf(stage), stage: stage.name };
   const tracked = [...outs].map(([path, output]) => trackedOutput(path, output, made));
   if (options.pull) for (const each of tracked) await fetchVersion(workspace, each, options);
+  // Whoever finds it looks whether what is here is on its way still.
+  markRun(workspace, stage.id);
   for (const each of tracked) {
     if (statsAt(join(workspace.root, each.path)) !== undefined) await saveEdits(workspace, each, options);
   }
@@ -119,8 +123,12 @@ async function saveEdits(
   const { path, pointer } = tracked;
   const content = contentOf(pointer);
   const stored = readCheckoutRecord(workspace, path, content);
-  const record = adoptPointer(stored, content);
+  // Where nothing was ever checked out, what is there is all there is: no part of what is to come.
+  const record: CheckoutRecord = stored.base === undefined ? { path, base: content, selected: 'all' } : stored;
   const { tasks } = options;
+  // After this nothing tells of a checkout that was not finished; and a folder in which it left something could not be removed.
+  const isFolder = statsAt(join(workspace.root, path))?.isDirectory() === true;
+  if (isFolder || stored.target !== undefined) removeLeftovers(workspace, path, isFolder ? 'dir' : 'file');
   const snapshot = await oneAtATime(workspace, path, () =>
     takeSnapshotWithPages({ ...progressOptions(options), workspace, path, tracked, record, tasks, store: true }),
   );

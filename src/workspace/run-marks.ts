@@ -6,7 +6,7 @@ import { hashEngine } from '../platform/hash.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Workspace } from './open.ts';
 
-/** A run that was begun, and neither recorded nor followed by a restored result. */
+/** A run, or the restoring of a result, that was begun, and neither recorded nor followed by a restored result. */
 export interface RunMark {
   /** When it ended (ms, by the disk's clock): what changed since is none of its leftovers. Undefined where nobody was there to tell. */
   readonly ended: number | undefined;

@@ -116,6 +116,12 @@ export function requireOwnIgnoreFile(root: string, file: RepoPath): void {
   });
 }
 
+/** Whether an edit would change the file. */
+export function needsEdit(file: string, edit: (text: string) => string): boolean {
+  const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';
+  return edit(before) !== before;
+}
+
 /** Returns whether there was anything to change. */
 export function editIgnoreFile(file: string, edit: (text: string) => string): boolean {
   const before = readTextFile(file, MAX_IGNORE_BYTES) ?? '';

@@ -5,6 +5,14 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
 }
 
+/** Some of them by chance, in their order: what the short form of a harness takes, another part each time. */
+export function some<T>(items: readonly T[], count: number, seed: number): T[] {
+  const random = seededRandom(seed);
+  const ranks = new Map(items.map((item) => [item, random.next(1 << 30)]));
+  const chosen = new Set(items.toSorted((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0)).slice(0, count));
+  return items.filter((item) => chosen.has(item));
+}
+
 /** Mulberry32: neighbouring seeds have nothing in common. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;

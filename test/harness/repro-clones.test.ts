@@ -126,6 +126,30 @@ describe.concurrent('clones', () => {
     }
   });
 
+  test('what was written by hand where nothing was checked out makes room for all of a known result, and is kept', async ({
+    expect,
+  }) => {
+    const p = await shared();
+    const clone = cloneOf(p);
+    clone.write({ 'mlv.lock': null, 'f/mine': 'by hand\n', 'f/train': 'by hand, too\n' });
+    const restored = Object.fromEntries(ALL.map((name) => [name, 'restored']));
+    expect(await clone.repro('--pull')).toEqual(restored);
+    expect(['f/train', 'f/test', 'f/mine'].map(clone.read)).toEqual([p.read('f/train'), p.read('f/test'), undefined]);
+    expect([await clone.isKept('by hand\n'), await clone.isKept('by hand, too\n')]).toEqual([true, true]);
+    expect([await clone.repro(), clone.ran()]).toEqual([NOTHING_TO_DO, []]);
+  });
+
+  test('of a result of which a part was checked out, a restored one has that part', async ({ expect }) => {
+    const p = await shared();
+    const clone = cloneOf(p);
+    await succeed(clone, 'pull', 'f/train');
+    clone.write({ 'mlv.lock': null });
+    expect(await clone.repro('--pull')).toMatchObject({ features: 'restored' });
+    expect(['f/train', 'f/test'].map(clone.read)).toEqual([p.read('f/train'), undefined]);
+    expect([await clone.repro(), clone.ran()]).toEqual([NOTHING_TO_DO, []]);
+    expect(await succeed(clone, 'status')).not.toContain('removed');
+  });
+
   test('a colleague continues: what changed runs, and only what it reads is fetched', async ({ expect }) => {
     const p = await shared();
     for (const options of [[], ['--pull']]) {

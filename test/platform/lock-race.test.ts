@@ -43,6 +43,11 @@ test('is not held by one who looked long ago, when others have come and gone sin
 });
 
 test('is held by the one of two who created first', async () => {
-  meanwhile = () => fs.writeFileSync(join(folder, 'work.1'), '');
+  let other: Promise<void> | undefined;
+  let leave: () => void = () => undefined;
+  const left = new Promise<void>((resolve) => void (leave = resolve));
+  meanwhile = () => void (other = withLock(folder, 'work', now, () => left));
   await expect(withLock(folder, 'work', now, () => 'mine')).rejects.toMatchObject({ code: 'locked' });
+  leave();
+  await other;
 });

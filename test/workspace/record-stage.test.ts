@@ -80,6 +80,17 @@ stages:
     expect(rig.repository.git('diff', '--cached', '--name-only')).toBe('mlv.lock');
   });
 
+  test('is staged by the next run, where mlv was killed before it came to that', async () => {
+    await rig.run(makeStage('s', { outs: ['a'] }), { a: 'a' });
+    rig.repository.git('reset', '--quiet');
+    openStaging(rig.workspace).announce([path('mlv.lock'), path('gone')]);
+    await openStaging(rig.workspace).flush();
+    expect(rig.repository.git('diff', '--cached', '--name-only')).toBe('mlv.lock');
+    rig.repository.git('reset', '--quiet');
+    await openStaging(rig.workspace).flush();
+    expect(rig.repository.git('diff', '--cached', '--name-only')).toBe('');
+  });
+
   test('is refused where it is not there, is a symlink or something stranger', async () => {
     const stage = makeStage('s', { outs: ['a', 'b'] });
     rig.write({ a: 'a' });

@@ -3,8 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import type { MlvResult } from '../../support/mlv.ts';
-import { V2 } from './contents.ts';
-import { HELD, NAMES } from './scenes.ts';
+import { isTakenAway, lostEdits, recordedSince, recordsIn, wrongLock } from './pipeline-scenes.ts';
 import { differences, stateAs, stateOf } from './workspace-state.ts';
 import type { Trial } from './trial.ts';
 
@@ -12,9 +11,13 @@ import type { Trial } from './trial.ts';
 export interface Finished {
   readonly before: Readonly<Record<string, string>>;
   readonly pointers: Readonly<Record<string, string>>;
+  /** Results of stages that are where the command takes them. */
+  readonly records: readonly string[];
   /** `git status --porcelain`. */
   readonly gitStatus: string;
 }
+
+const LOCK = 'mlv.lock';
 
 interface Verified {
   readonly clean: boolean;
@@ -33,20 +36,38 @@ async function expectVerified(trial: Trial, ...args: string[]): Promise<void> {
 const gitStatus = (trial: Trial): string => trial.git('status', '--porcelain', '--untracked-files=all');
 
 export function finishedState(trial: Trial, before: Finished['before']): Finished {
-  return { before, pointers: trial.pointers(), gitStatus: gitStatus(trial) };
+  return {
+    before,
+    pointers: trial.pointers(),
+    records: recordsIn(takerOfRecords(trial)).whole,
+    gitStatus: gitStatus(trial),
+  };
 }
+
+const ownRecords = ({ root }: Trial): string => join(root, '.git/mlv/runs');
+const sentRecords = ({ folder }: Trial): string => join(folder, 'store/runs');
+const takerOfRecords = (trial: Trial): string =>
+  trial.scene.records === 'sent' ? sentRecords(trial) : ownRecords(trial);
 
 /** Every command accepts what a kill has left, and nothing is lost. */
 export async function expectSound(trial: Trial, finished: Finished): Promise<void> {
   const { scene } = trial;
   expectNothingLost(trial);
   const found = trial.pointers();
-  for (const name of NAMES) expect([finished.before[name], finished.pointers[name]]).toContain(found[name]);
+  const allowed = (name: string) => [finished.before[name], finished.pointers[name]];
+  for (const name of new Set([...Object.keys(finished.before), ...Object.keys(finished.pointers)]))
+    if (name !== LOCK) expect(allowed(name)).toContain(found[name]);
+  expect(wrongLock(found[LOCK], allowed(LOCK))).toBeUndefined();
 
   const isFreshThere = found['fresh'] !== undefined;
+  const fresh = [
+    ...(scene.held.length > 0 && isFreshThere ? ['fresh'] : []),
+    ...recordedSince(finished.before[LOCK], found[LOCK]),
+  ];
   // Of what is named all must be there; the rest of the cache is read, too.
   if (scene.damaged === 'cache') await expectVerified(trial, '--remote', '--all-tags');
-  else await expectVerified(trial, ...scene.held, ...(scene.held.length > 0 && isFreshThere ? ['fresh'] : []));
+  else await expectVerified(trial, ...new Set([...scene.held, ...fresh]));
+  if (scene.of === 'pipeline') await expectPipeline(trial);
   if (scene.args[0] === 'fetch' || scene.args[0] === 'pull') await expectVerified(trial, '--quick');
   if (scene.args[0] === 'push') await expectTruth(trial);
 
@@ -56,12 +77,24 @@ export async function expectSound(trial: Trial, finished: Finished): Promise<voi
   if (scene.damaged !== 'cache') expectSuccess(await trial.mlv('status'), 'mlv status');
 }
 
+/** What somebody wrote is there, or in the cache; results are whole, or are passed over. */
+async function expectPipeline(trial: Trial): Promise<void> {
+  const { scene, root } = trial;
+  expect(await lostEdits(root, scene.edits ?? {})).toEqual([]);
+  expect(recordsIn(sentRecords(trial)).others).toEqual([]);
+  const isNew = scene.records === undefined;
+  if (isNew) expect(recordsIn(ownRecords(trial)).others.filter((path) => !path.includes('.mlv-tmp-'))).toEqual([]);
+  for (const args of [['run-cache', 'list'], ['plan'], ['gc', '--dry-run']])
+    expectSuccess(await trial.mlv(...args), `mlv ${args.join(' ')}`);
+}
+
 /** The workspace has each path as it was or as it is to be; or, where these differ, not at all, or the beginning of what it is to be. */
 function expectNothingLost({ scene, root }: Trial): void {
-  const [before, after, found] = [stateAs(scene.before), stateAs(scene.after), stateOf(root, NAMES)];
+  const [before, after, found] = [stateAs(scene.before), stateAs(scene.after), stateOf(root, scene.names)];
   const wrong = [...new Set([...Object.keys(before), ...Object.keys(after), ...Object.keys(found)])].filter((path) => {
     if (basename(path).startsWith('.mlv-tmp-')) return false;
-    if (before[path] === after[path] && before[path] !== undefined) return found[path] !== before[path];
+    const isToStay = scene.of === 'data' || !isTakenAway(path);
+    if (isToStay && before[path] === after[path] && before[path] !== undefined) return found[path] !== before[path];
     // Folders that are emptied, or about to be filled.
     if ([before[path], after[path], undefined, 'empty'].includes(found[path])) return false;
     const content = scene.after[path];
@@ -106,15 +139,17 @@ export async function expectFinished(trial: Trial, finished: Finished, fromScrat
   }
   rmSync(lock, { force: true });
   expectSuccess(again, 'run again');
-  expect(differences(stateOf(root, NAMES), stateAs(scene.after))).toEqual([]);
+  expect(differences(stateOf(root, scene.names), stateAs(scene.after))).toEqual([]);
   expect(trial.pointers()).toEqual(finished.pointers);
   expect(gitStatus(trial)).toBe(finished.gitStatus);
-  await expectVerified(trial, ...HELD, ...(finished.pointers['fresh'] === undefined ? [] : ['fresh']));
+  await expectVerified(trial, ...scene.heldAfter);
+  expect(await lostEdits(root, scene.edits ?? {})).toEqual([]);
+  if (scene.records !== undefined) expect(recordsIn(takerOfRecords(trial)).whole).toEqual(finished.records);
   if (scene.args[0] !== 'push' && scene.damaged !== 'remote') return;
   await expectVerified(trial, '--quick', '--all-tags');
   await expectVerified(trial, '--remote', '--all-tags');
   if (!fromScratch) return;
   const clone = await trial.clone();
   expectSuccess(await trial.mlv('-C', clone, 'pull'), 'pull by somebody else');
-  expect(differences(stateOf(clone, NAMES), stateAs(V2))).toEqual([]);
+  expect(differences(stateOf(clone, scene.names), stateAs(scene.pulled))).toEqual([]);
 }

@@ -18,8 +18,9 @@ import type { MlvRig } from '../../support/mlv.ts';
 import type { BucketView } from '../../support/s3-server/bucket-view.ts';
 import { told } from '../../support/told.ts';
 import { FRESH, only, V1, V2 } from './contents.ts';
+import { makePipelineOrigin, NO_RUNS, OUTPUTS, PIPELINE_SCENES, PULLED } from './pipeline-scenes.ts';
 
-export const SCENES = [
+export const SCENES: readonly string[] = [
   'add',
   'commit',
   'checkout',
@@ -36,16 +37,18 @@ export const SCENES = [
   'repair of a folder',
   'repair of a bucket',
   'gc',
-] as const;
-export type SceneName = (typeof SCENES)[number];
+  ...PIPELINE_SCENES.map(({ name }) => name),
+];
 /** Paths that are tracked, or will be. */
-export const NAMES = ['data', 'model', 'part', 'fresh'] as const;
+const NAMES = ['data', 'model', 'part', 'fresh'] as const;
 /** Of a file that both versions have; and of one that neither has. */
 const EDITS: Files = { [Object.keys(only(V1, 'data/stay'))[100] ?? '']: 'edited\n', 'data/mine': 'not recorded\n' };
 
 export interface Scene {
-  readonly name: SceneName;
+  readonly name: string;
   readonly args: readonly string[];
+  /** Which origin it is a clone of: data that was added, or what a pipeline makes. */
+  readonly of: 'data' | 'pipeline';
   readonly remote: 'folder' | 'bucket';
   /** What there is on the remote at first. */
   readonly remoteHas: 'nothing' | 'v1' | 'v2' | 'damage';
@@ -54,10 +57,19 @@ export interface Scene {
   /** Files of the workspace before it and after it. */
   readonly before: Files;
   readonly after: Files;
+  /** Top-level paths that these are at. */
+  readonly names: readonly string[];
+  /** What another clone gets. */
+  readonly pulled: Files;
+  /** Of what is there before, what nothing but the workspace has, and the command may take away. */
+  readonly edits?: Readonly<Record<string, string>>;
+  /** Whether results of stages are sent or received. */
+  readonly records?: 'sent' | 'received';
   /** What is damaged before the command. */
   readonly damaged?: 'cache' | 'remote';
-  /** Paths whose data is in the cache all the time. */
+  /** Paths whose data is in the cache all the time, and once the command has ended. */
   readonly held: readonly string[];
+  readonly heldAfter: readonly string[];
 }
 
 const part1 = only(V1, 'part/a');
@@ -65,7 +77,7 @@ const part2 = only(V2, 'part/a');
 const w1 = { ...only(V1, 'data', 'model'), ...part1 };
 const w2 = { ...only(V2, 'data', 'model'), ...part2 };
 /** What is in the workspace of most scenes. */
-export const HELD = ['data', 'model', 'part/a'];
+const HELD = ['data', 'model', 'part/a'];
 
 /** All scenes; `rig` runs what prepares them. */
 export function makeScenes(rig: MlvRig): Scene[] {
@@ -86,7 +98,17 @@ export function makeScenes(rig: MlvRig): Scene[] {
     await at(folder, 'v2');
     await run(folder, 'fetch', '--all-tags');
   };
-  const common = { remote: 'folder', remoteHas: 'v2', before: w2, after: w2, held: HELD } as const;
+  const common = {
+    of: 'data',
+    names: NAMES,
+    remote: 'folder',
+    remoteHas: 'v2',
+    before: w2,
+    after: w2,
+    pulled: V2,
+    held: HELD,
+    heldAfter: HELD,
+  } as const;
   const repairs = {
     ...common,
     remoteHas: 'damage',
@@ -106,6 +128,7 @@ export function makeScenes(rig: MlvRig): Scene[] {
       },
       before: { ...w2, ...FRESH },
       after: { ...w2, ...FRESH },
+      heldAfter: [...HELD, 'fresh'],
     },
     { ...common, name: 'commit', args: ['commit'], prepare: edited },
     {
@@ -187,6 +210,21 @@ export function makeScenes(rig: MlvRig): Scene[] {
         makeOld(join(folder, 'project/.git/mlv/cache'));
       },
     },
+    ...PIPELINE_SCENES.map((scene): Scene => ({
+      ...scene,
+      of: 'pipeline',
+      names: OUTPUTS,
+      remote: 'folder',
+      pulled: PULLED,
+      prepare: async (folder) => {
+        await scene.prepare({
+          root: join(folder, 'project'),
+          mlv: (...args) => run(folder, ...args),
+          git: (...args) => git(folder, ...args),
+        });
+        if (scene.runsNothing === true) writeFileSync(join(folder, NO_RUNS), '');
+      },
+    })),
   ];
 }
 
@@ -221,7 +259,7 @@ export async function fillBucket(bucket: BucketView, prefix: string, folder: str
   }
 }
 
-/** Both versions recorded, and three remotes: after the first push, after the second, and damaged. */
+/** Both versions recorded, and three remotes: after the first push, after the second, and damaged; below `pipeline` one of stages. */
 export async function makeOrigin(rig: MlvRig): Promise<string> {
   const origin = join(rig.folder, 'origin');
   const { root, git } = await rig.project('origin/project');
@@ -239,5 +277,6 @@ export async function makeOrigin(rig: MlvRig): Promise<string> {
   cpSync(join(origin, 'v2'), join(origin, 'damage'), { recursive: true });
   damageFolder(join(origin, 'damage'), ['packs', 'index', 'objects']);
   mkdirSync(join(origin, 'nothing'));
+  await makePipelineOrigin(rig, join(origin, 'pipeline'));
   return origin;
 }

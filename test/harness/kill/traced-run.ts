@@ -1,8 +1,9 @@
 /** Runs mlv under strace to its end, or to a kill. */
 import { execFileSync, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { hasErrorCode } from '../../../src/domain/errors.ts';
 import { BIN } from '../../support/mlv.ts';
 import { type Call, readCalls, TRACED } from './calls.ts';
 import type { Command } from './killer.ts';
@@ -50,7 +51,9 @@ export async function runTraced({ folder, args, env }: Command, aim?: Aim): Prom
   }
   const kill = (withChildren: boolean): void => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const commands = withChildren ? groupsOfCommands(root) : [];
     process.kill(withChildren ? -child.pid : child.pid, 'SIGKILL');
+    for (const group of commands) killGroup(group);
   };
   const timer = aim?.at === 'time' ? setTimeout(() => kill(aim.withChildren), aim.ms) : undefined;
   const reader = readCalls(folder, root);
@@ -68,4 +71,24 @@ export async function runTraced({ folder, args, env }: Command, aim?: Aim): Prom
   clearTimeout(timer);
   rmSync(fifo);
   return { code: code ?? undefined, output, ms: performance.now() - started, calls: reader.calls };
+}
+
+/** Commands of stages have process groups of their own, which mlv notes. */
+function groupsOfCommands(root: string): number[] {
+  const claims = join(root, '.git/mlv/claims');
+  if (!existsSync(claims)) return [];
+  return readdirSync(claims).flatMap((name) => {
+    const note = join(claims, name, 'run.json');
+    if (!existsSync(note)) return [];
+    const leader = /"leader":\{"pid":(\d+)/.exec(readFileSync(note, 'utf8'))?.[1];
+    return leader === undefined ? [] : [Number(leader)];
+  });
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (!hasErrorCode(error, 'ESRCH')) throw error;
+  }
 }

@@ -8,16 +8,17 @@ import type { MlvResult, MlvRig } from '../../support/mlv.ts';
 import { OWNER } from '../../support/s3-server/rig.ts';
 import type { S3Server } from '../../support/s3-server/server.ts';
 import { told } from '../../support/told.ts';
-import { fillBucket, NAMES, type Scene } from './scenes.ts';
+import { fillBucket, type Scene } from './scenes.ts';
 
 const execute = promisify(execFile);
 /** Stands for a trial's own prefix. */
 const PREFIX = 'prefix-of-trial';
+const OTHER_TEXTS = ['mlv.lock', '.gitignore', 'other/.gitignore'];
 
 export interface Stage {
   readonly rig: MlvRig;
   readonly server: S3Server;
-  /** Both versions recorded, with what remotes may have at first. */
+  /** Both versions recorded, with what remotes may have at first; and below `pipeline`, of a pipeline. */
   readonly origin: string;
 }
 
@@ -28,15 +29,19 @@ export interface Trial {
   readonly env: Readonly<Record<string, string>>;
   mlv(...args: string[]): Promise<MlvResult>;
   git(...args: string[]): string;
-  /** Texts of the pointers that there are. */
+  /** Texts of the pointers that there are, and of lock and ignore files. */
   pointers(): Readonly<Record<string, string>>;
   /** A clone beside it, with nothing in its cache. */
   clone(): Promise<string>;
   dispose(): Promise<void>;
 }
 
+const originOf = ({ origin }: Stage, scene: Scene): string => (scene.of === 'data' ? origin : join(origin, scene.of));
+
 /** Prepares a scene; what comes back is copied by `openTrial`. */
-export async function prepareScene({ rig, server, origin }: Stage, scene: Scene): Promise<string> {
+export async function prepareScene(stage: Stage, scene: Scene): Promise<string> {
+  const { rig, server } = stage;
+  const origin = originOf(stage, scene);
   const folder = join(rig.folder, `scene ${scene.name}`);
   mkdirSync(folder);
   await execute('cp', ['-a', join(origin, 'v2'), join(folder, 'store')]);
@@ -46,7 +51,7 @@ export async function prepareScene({ rig, server, origin }: Stage, scene: Scene)
   rmSync(join(folder, 'store'), { recursive: true });
   // A remote that has less than at the last look would be another one.
   if (scene.remoteHas === 'nothing' || scene.remoteHas === 'v1')
-    rmSync(join(root, '.git/mlv/remotes'), { recursive: true });
+    rmSync(join(root, '.git/mlv/remotes'), { recursive: true, force: true });
   if (scene.remote === 'folder') await execute('cp', ['-a', join(origin, scene.remoteHas), join(folder, 'store')]);
   else {
     await told(rig, root, ['remote', 'modify', '--local', 'store', 'url', `s3://data/${PREFIX}`]);
@@ -56,7 +61,8 @@ export async function prepareScene({ rig, server, origin }: Stage, scene: Scene)
 }
 
 export async function openTrial(stage: Stage, scene: Scene, template: string, name: string): Promise<Trial> {
-  const { rig, server, origin } = stage;
+  const { rig, server } = stage;
+  const origin = originOf(stage, scene);
   const folder = join(rig.folder, name);
   const root = join(folder, 'project');
   await execute('cp', ['-a', template, folder]);
@@ -80,7 +86,10 @@ export async function openTrial(stage: Stage, scene: Scene, template: string, na
     git: (...args) => repositoryAt(root).git(...args),
     pointers: () =>
       Object.fromEntries(
-        NAMES.map((each) => [each, join(root, `${each}.mlv`)] as const)
+        [
+          ...scene.names.map((each) => [each, join(root, `${each}.mlv`)] as const),
+          ...OTHER_TEXTS.map((each) => [each, join(root, each)] as const),
+        ]
           .filter(([, file]) => existsSync(file))
           .map(([each, file]) => [each, readFileSync(file, 'utf8')]),
       ),

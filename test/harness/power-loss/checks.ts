@@ -2,13 +2,14 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { MlvResult, MlvRig } from '../../support/mlv.ts';
+import { isTakenAway, lostEdits, recordedSince, recordsIn, wrongLock } from '../kill/pipeline-scenes.ts';
 import { type State, stateOf } from '../kill/workspace-state.ts';
 import type { Scene } from './scenes.ts';
 
 /** What a project looks like before the command, or after one that nothing happened to. */
 export interface Look {
   readonly folder: string;
-  /** Pointers, settings and ignore files, by path. */
+  /** Pointers, settings, lock and ignore files, by path. */
   readonly texts: State;
   /** Everything else in the work tree. */
   readonly data: State;
@@ -41,8 +42,10 @@ export function lookAt(folder: string): Look {
 }
 
 function isText(path: string): boolean {
-  return path.endsWith('.mlv') || path.startsWith('.mlv/') || basename(path) === '.gitignore';
+  return path.endsWith('.mlv') || path.startsWith('.mlv/') || ['.gitignore', LOCK].includes(basename(path));
 }
+
+const LOCK = 'mlv.lock';
 
 export interface Case {
   readonly rig: MlvRig;
@@ -84,6 +87,7 @@ async function check({ rig, scene, before, after, folder, hasEnded }: Case): Pro
   if (scene.name === 'init' && found.texts['.mlv/config.yaml'] === undefined) {
     if (hasEnded) throw new Wrong('the project is gone');
   } else await checkBytes(given(), 'after the loss');
+  await checkPipeline(given(), 'after the loss');
   const isAsked = scene.damaged === undefined && scene.name !== 'init';
   const status = isAsked ? await must('after the loss', '--json', 'status') : '{"items":[]}';
   const { items } = JSON.parse(status) as { items: { path: string; unfinishedCheckout: boolean }[] };
@@ -106,18 +110,53 @@ async function check({ rig, scene, before, after, folder, hasEnded }: Case): Pro
     if (finished.data[path] === after.data[path]) continue;
     // What a finished checkout wrote is told as an edit; see "Power loss" in docs/operations.md.
     const isUnfinished = unfinished.some((each) => path === each || path.startsWith(`${each}/`));
-    if (scene.checksOut === true && !isUnfinished && isReplaceable(path, { found: finished, before, after })) continue;
+    const isReplaced =
+      before.data[path] !== after.data[path] && isReplaceable(path, { found: finished, before, after });
+    if (scene.checksOut === true && !isUnfinished && isReplaced) continue;
     throw new Wrong(`run again: ${path} is ${finished.data[path] ?? 'gone'}, not ${after.data[path] ?? 'nothing'}`);
   }
   await must('run again', 'verify', ...(scene.heldAfter ?? []));
+  await checkPipeline(given(), 'run again');
   if (scene.sends === true) {
     await must('run again', 'verify', '--quick', ...QUICK);
     await must('run again', 'verify', '--remote', ...QUICK);
   }
 
   function given() {
-    return { scene, must, mlv, hasEnded };
+    return { scene, must, mlv, hasEnded, before, after, folder };
   }
+}
+
+type Given = Pick<Case, 'scene' | 'before' | 'after' | 'folder' | 'hasEnded'> & {
+  readonly must: (what: string, ...args: string[]) => Promise<string>;
+  readonly mlv: (...args: string[]) => Promise<MlvResult>;
+};
+
+/** What somebody wrote is there, or in the cache; what stages have recorded is in the cache; results that are not whole do no harm. */
+async function checkPipeline({ scene, must, before, after, folder }: Given, when: string): Promise<void> {
+  if (scene.pipeline === undefined) return;
+  const { edits, records } = scene.pipeline;
+  const root = join(folder, 'project');
+  const lost = await lostEdits(root, edits);
+  if (lost.length > 0) throw new Wrong(`${when}: ${lost.join(', ')} is neither there nor in the cache`);
+  const lock = join(root, LOCK);
+  const recorded = recordedSince(before.texts[LOCK], existsSync(lock) ? readFileSync(lock, 'utf8') : undefined);
+  if (recorded.length > 0) await must(when, 'verify', ...recorded);
+  const place = records === 'sent' ? 'store/runs' : 'project/.git/mlv/runs';
+  const [found, wanted] = [folder, after.folder].map((each) => recordsIn(join(each, place)));
+  // Those that are not whole do no harm.
+  if (when !== 'run again' && recordsIn(join(root, '.git/mlv/runs')).others.length > 0)
+    for (const args of [
+      ['run-cache', 'list'],
+      ['gc', '--dry-run'],
+    ])
+      await must(when, ...args);
+  if (records === 'sent' && found !== undefined && found.others.length > 0)
+    throw new Wrong(`${when}: the remote has ${found.others.join(', ')}, which are no results`);
+  // Of results that are taken from a remote none is missing for good.
+  if (records === undefined || when !== 'run again') return;
+  if (JSON.stringify(found?.whole) !== JSON.stringify(wanted?.whole))
+    throw new Wrong(`${when}: results are ${String(found?.whole)}, not ${String(wanted?.whole)}`);
 }
 
 const QUICK = ['--all-tags'];
@@ -129,7 +168,10 @@ function checkTexts(found: Look, before: Look, after: Look, hasEnded: boolean): 
     ...Object.keys(found.texts),
   ])) {
     const [was, is, will] = [before.texts[path], found.texts[path], after.texts[path]];
-    if (is !== was && is !== will) throw new Wrong(`${path} is torn: ${JSON.stringify(is)}`);
+    if (path === LOCK) {
+      const wrong = wrongLock(is, [was, will]);
+      if (wrong !== undefined) throw new Wrong(`${path} is torn: ${wrong}`);
+    } else if (is !== was && is !== will) throw new Wrong(`${path} is torn: ${JSON.stringify(is)}`);
     if (hasEnded && is !== will) throw new Wrong(`${path} was told to be written, or removed, and is not`);
   }
 }
@@ -144,9 +186,9 @@ function checkData(found: Look, { scene, before, after }: Pick<Case, 'scene' | '
   }
   for (const path of new Set([...Object.keys(before.data), ...Object.keys(after.data), ...Object.keys(found.data)])) {
     if (
-      before.data[path] === after.data[path]
-        ? found.data[path] === before.data[path]
-        : isReplaceable(path, { found, before, after })
+      found.data[path] === before.data[path] ||
+      ((before.data[path] !== after.data[path] || (scene.pipeline !== undefined && isTakenAway(path))) &&
+        isReplaceable(path, { found, before, after }))
     )
       continue;
     throw new Wrong(`${path} is ${found.data[path] ?? 'gone'}, and was ${before.data[path] ?? 'nothing'}`);
@@ -157,10 +199,9 @@ function sorted(state: State): [string, string][] {
   return Object.entries(state).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Whether it is old, new, not there, or of the new what was not lost. */
+/** Whether it is old, new, not there, or of the new what was not lost, where that may be. */
 function isReplaceable(path: string, { found, before, after }: { found: Look; before: Look; after: Look }): boolean {
   const is = found.data[path];
-  if (before.data[path] === after.data[path]) return false;
   if (is === undefined || is === before.data[path] || is === after.data[path]) return true;
   const [file, whole] = [found, after].map(({ folder }) => join(folder, 'project', path));
   if (file === undefined || whole === undefined || after.data[path] === undefined) return false;
@@ -190,17 +231,7 @@ interface Verified {
 
 /** All that is named is there, and nothing that has a name is damaged. */
 async function checkBytes(
-  {
-    scene,
-    must,
-    mlv,
-    hasEnded,
-  }: {
-    scene: Scene;
-    must: (what: string, ...args: string[]) => Promise<string>;
-    mlv: (...args: string[]) => Promise<MlvResult>;
-    hasEnded: boolean;
-  },
+  { scene, must, mlv, hasEnded }: Pick<Given, 'scene' | 'must' | 'mlv' | 'hasEnded'>,
   when: string,
 ): Promise<void> {
   if (scene.damaged !== 'cache' || hasEnded)

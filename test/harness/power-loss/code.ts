@@ -7,7 +7,17 @@ import { build } from 'rolldown';
 
 const PROJECT = fileURLToPath(new URL('../../..', import.meta.url));
 /** Functions that do for others what these could do themselves: the place is where they are called. */
-const ON_BEHALF = new Set(['fsyncFolder', 'syncFolder']);
+const ON_BEHALF = ['fsyncFolder', 'syncFolder', 'replaceFile'];
+/** More of these, where it is asked what each flush is good for that somebody has them make. */
+const FOR_CALLERS = [
+  'writeFileDurably',
+  'makeFolderDurably',
+  'removeFileDurably',
+  'writeText',
+  'editIgnoreFile',
+  'announceCheckoutRecord',
+  'writeCheckoutRecord',
+];
 
 export interface Code {
   /** Where the bundle is; sites are relative to it. */
@@ -17,7 +27,9 @@ export interface Code {
   placeOf(site: readonly string[]): string;
 }
 
-export async function bundleCode(within: string): Promise<Code> {
+/** `byCaller`: the place of a flush that a function makes for any file is where that was called. */
+export async function bundleCode(within: string, { byCaller }: { readonly byCaller: boolean }): Promise<Code> {
+  const onBehalf = new Set([...ON_BEHALF, ...(byCaller ? FOR_CALLERS : [])]);
   const folder = join(within, 'code/dist');
   mkdirSync(folder, { recursive: true });
   symlinkSync(join(PROJECT, 'node_modules'), join(within, 'code/node_modules'));
@@ -70,7 +82,7 @@ export async function bundleCode(within: string): Promise<Code> {
       const key = site.join(' ');
       let place = places.get(key);
       if (place === undefined) {
-        place = placeAmong(site, sourceOf);
+        place = placeAmong(site, sourceOf, onBehalf);
         places.set(key, place);
       }
       return place;
@@ -81,21 +93,22 @@ export async function bundleCode(within: string): Promise<Code> {
 function placeAmong(
   site: readonly string[],
   sourceOf: (frame: string) => { readonly file: string; readonly line: number; readonly text: string } | undefined,
+  onBehalf: ReadonlySet<string>,
 ): string {
   for (const frame of site) {
     const source = sourceOf(frame);
-    if (source === undefined || (source.file === '' ? true : isOnBehalf(source.file, source.line, PROJECT))) continue;
+    if (source === undefined || onBehalf.has(functionAt(source.file, source.line) ?? '')) continue;
     return `${source.file}:${source.line}`;
   }
   return 'unknown';
 }
 
-/** Whether a line is in the body of one of those functions. */
-function isOnBehalf(file: string, line: number, project: string): boolean {
-  const lines = readFileSync(join(project, file), 'utf8').split('\n');
+/** The function of a module in whose body a line is. */
+function functionAt(file: string, line: number): string | undefined {
+  const lines = readFileSync(join(PROJECT, file), 'utf8').split('\n');
   for (let at = line - 1; at >= 0; at--) {
     const name = /^(?:export )?(?:async )?function (\w+)/.exec(lines[at] ?? '')?.[1];
-    if (name !== undefined) return ON_BEHALF.has(name);
+    if (name !== undefined) return name;
   }
-  return false;
+  return undefined;
 }

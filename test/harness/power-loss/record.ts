@@ -25,9 +25,10 @@ export interface Recording {
 }
 
 export async function record(
-  { rig, origin, code }: { readonly rig: MlvRig; readonly origin: string; readonly code: Code },
+  { rig, origin: origins, code }: { readonly rig: MlvRig; readonly origin: string; readonly code: Code },
   scene: Scene,
 ): Promise<Recording> {
+  const origin = scene.pipeline === undefined ? origins : join(origins, 'pipeline');
   const slug = scene.name.replaceAll(/[^a-z]+/g, '-');
   const before = join(rig.folder, `${slug}-before`);
   mkdirSync(before);

@@ -6,6 +6,7 @@ import { repositoryAt } from '../../support/git.ts';
 import type { MlvRig } from '../../support/mlv.ts';
 import { told } from '../../support/told.ts';
 import { small } from '../kill/contents.ts';
+import { makePipelineOrigin, PIPELINE_SCENES, type PipelineScene } from '../kill/pipeline-scenes.ts';
 import { damageFolder, makeOld } from '../kill/scenes.ts';
 
 export interface Scene {
@@ -27,6 +28,8 @@ export interface Scene {
   /** The whole remote must be right. */
   readonly sends?: boolean;
   readonly damaged?: 'cache' | 'remote';
+  /** Of stages, whose project is another. */
+  readonly pipeline?: PipelineScene;
   /** How the command, run again, may say that it has been done. */
   readonly isDone?: RegExp;
 }
@@ -104,7 +107,10 @@ const FRESH: Files = {
   'new/other': 'another\n',
 };
 
-/** Both versions recorded; `v1`, `v2` and `damage` beside are the remote after the first push, after the second, and damaged. */
+/**
+ * Both versions recorded; `v1`, `v2` and `damage` beside are the remote after the first push, after the second, and damaged. Below
+ * `pipeline` the same of stages.
+ */
 export async function makeOrigin(rig: MlvRig): Promise<string> {
   const origin = join(rig.folder, 'origin');
   const { root, git } = await rig.project('origin/project');
@@ -122,6 +128,7 @@ export async function makeOrigin(rig: MlvRig): Promise<string> {
   cpSync(join(origin, 'v2'), join(origin, 'damage'), { recursive: true });
   damageFolder(join(origin, 'damage'), ['packs', 'index', 'objects']);
   mkdirSync(join(origin, 'nothing'));
+  await makePipelineOrigin(rig, join(origin, 'pipeline'));
   return origin;
 }
 
@@ -394,4 +401,19 @@ export const SCENES: readonly Scene[] = [
     sends: true,
     prepare: both,
   },
+  ...PIPELINE_SCENES.map((pipeline): Scene => {
+    const { name, args, remoteHas, held, heldAfter, records } = pipeline;
+    return {
+      name,
+      args,
+      store: remoteHas,
+      prepare: (project) => pipeline.prepare(project),
+      held,
+      heldAfter,
+      // What is brought into the workspace by a pull, and by no stage, is told as an edit.
+      checksOut: records === 'received',
+      sends: records === 'sent',
+      pipeline,
+    };
+  }),
 ];
