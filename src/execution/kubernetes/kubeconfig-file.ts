@@ -179,10 +179,10 @@ function readerOf(path: string) {
       const value = entry[key] ?? false;
       return typeof value === 'boolean' ? value : wrong(`${key} of ${at}`, 'is neither true nor false');
     },
-    /** Data goes before a file. */
     material(entry: Entries, key: string, at: string): Material | undefined {
       const data = text(entry, `${key}-data`, at);
       const file = fromHere(entry, key, at);
+      if (data !== undefined && file !== undefined) return wrong(at, `has both ${key} and ${key}-data`);
       if (data === undefined) return file === undefined ? undefined : { path: file };
       if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(data)) return wrong(`${key}-data of ${at}`, 'is not base64');
       return { data: Buffer.from(data, 'base64') };
