@@ -212,7 +212,8 @@ function untrusted(server: URL, code: string, cause: Error): MlvError {
   return new MlvError({
     code: 'kubernetes-unreachable',
     kind: 'io',
-    message: `no trusted connection to ${server.origin}: ${printable(cause.message)}`,
+    // OpenSSL's own messages are of lines in its source.
+    message: `no trusted connection to ${server.origin}: ${printable('reason' in cause ? String(cause.reason) : cause.message)}`,
     hint: /WRONG_VERSION|PACKET_LENGTH/.test(code)
       ? 'Does the server speak plain http? Then its address in the kubeconfig begins with http://.'
       : isOurs
