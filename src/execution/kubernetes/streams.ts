@@ -12,12 +12,10 @@ import type { CollectionRef, KubernetesObject } from './resources.ts';
 import { pathOf, selection, withQuery } from './resources.ts';
 
 export interface StreamsOptions extends RequestsOptions {
-  /** Seconds after which the server is to end a watch, more or less. */
+  /** Seconds after which the server is to end a watch, more or less; it is ended here when it then is silent. */
   readonly watchSeconds: number;
 }
 
-/** After the server was to end a watch, and did not. */
-const GRACE_MS = 30_000;
 /** Far more than etcd takes. */
 const EVENT_BYTES = 16 << 20;
 
@@ -52,7 +50,7 @@ export function createStreams(options: StreamsOptions): Pick<KubernetesApi, 'wat
       const timeoutSeconds = Math.ceil(watchSeconds * (0.8 + 0.4 * Math.random()));
       const bounds = { resourceVersion, allowWatchBookmarks: true, timeoutSeconds };
       const path = withQuery(pathOf(collection), { ...selection(selector), watch: true, ...bounds });
-      const { signal: stop, release } = deadline(timeoutSeconds * 1000 + GRACE_MS, { signal });
+      const { signal: stop, release } = deadline(timeoutSeconds * 1000 + silenceMs, { signal });
       let answer: ApiAnswer | undefined;
       try {
         answer = await open({ asked, path, silenceMs, signal: stop });

@@ -17,6 +17,7 @@ export interface ApiRig {
   readonly certificates: Certificates;
   /** Opens the API with what is said of user and cluster; a token unless said otherwise. */
   open(options?: RigOptions): Promise<KubernetesApi>;
+  /** Throws where the server was asked what no server would take. */
   close(): Promise<void>;
 }
 
@@ -59,6 +60,7 @@ export async function startApiRig(): Promise<ApiRig> {
       for (const api of opened) api.close();
       await server.close();
       rmSync(folder, { recursive: true, force: true });
+      if (server.faults.length > 0) throw new Error(`the server found fault: ${server.faults.join('; ')}`);
     },
   };
 }

@@ -56,7 +56,7 @@ export async function startProtocolServer({ server: pair, ca }: Certificates): P
       query: Object.fromEntries(searchParams),
       headers,
       body: text === '' ? undefined : JSON.parse(text),
-      peer: (request.socket as TLSSocket).getPeerCertificate().subject?.CN,
+      peer: [(request.socket as TLSSocket).getPeerCertificate().subject?.CN].flat()[0],
     };
     received.push(entry);
     await script(entry, response);
