@@ -118,16 +118,21 @@ function impersonation({ user: { impersonate } }: ClusterAccess): Readonly<Recor
   const { user, uid, groups, extra } = impersonate;
   if (user === undefined) return {};
   return {
-    'impersonate-user': user,
-    ...(uid !== undefined && { 'impersonate-uid': uid }),
-    ...(groups.length > 0 && { 'impersonate-group': groups }),
+    'impersonate-user': asHeader(user),
+    ...(uid !== undefined && { 'impersonate-uid': asHeader(uid) }),
+    ...(groups.length > 0 && { 'impersonate-group': groups.map(asHeader) }),
     ...Object.fromEntries(
       Object.entries(extra).map(([key, values]) => [
         `impersonate-extra-${encodeURIComponent(key.toLowerCase())}`,
-        values,
+        values.map(asHeader),
       ]),
     ),
   };
+}
+
+/** In UTF-8, as Go's clients send it. */
+function asHeader(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 /** Somebody else may wait for the same. */

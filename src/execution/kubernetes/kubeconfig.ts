@@ -32,7 +32,7 @@ export interface AccessOptions {
   readonly accountFolder?: string;
 }
 
-export const IN_CLUSTER = 'in-cluster';
+const IN_CLUSTER = 'in-cluster';
 const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 const DEFAULT_NAMESPACE = 'default';
 const NOBODY: KubeUser = {

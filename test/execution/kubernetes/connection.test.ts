@@ -52,11 +52,11 @@ describe('the server knows the user by', () => {
   test('acts as somebody else', async () => {
     const extra = { 'Reason/why': ['nightly', 'by hand'] };
     await ask({
-      user: { token: 'right', as: 'robot', 'as-uid': '7', 'as-groups': ['a', 'b'], 'as-user-extra': extra },
+      user: { token: 'right', as: 'röbot', 'as-uid': '7', 'as-groups': ['a', 'b'], 'as-user-extra': extra },
     });
     expect(headers()).toMatchObject({
       authorization: 'Bearer right',
-      'impersonate-user': 'robot',
+      'impersonate-user': Buffer.from('röbot').toString('latin1'),
       'impersonate-uid': '7',
       'impersonate-group': 'a, b',
       'impersonate-extra-reason%2fwhy': 'nightly, by hand',

@@ -36,7 +36,7 @@ function pod(state: object, { uid = 'u', phase = 'Running' } = {}): Answer {
 }
 
 function text(...lines: readonly string[]): Answer {
-  return (response) => void response.end(lines.map((line) => `${line}\n`).join(''));
+  return (response) => void response.end(lines.map((one) => `${one}\n`).join(''));
 }
 
 function line(second: number, words: string): string {

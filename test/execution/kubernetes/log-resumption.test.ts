@@ -157,7 +157,7 @@ describe('a log that was rotated away while nobody read it', () => {
       get: () => (first.readings() === 0 ? first.api : second.api).get(POD),
       logs: (...asked: Parameters<KubernetesApi['logs']>) =>
         (first.readings() === 0 ? first.api : second.api).logs(...asked),
-    } as KubernetesApi;
+    } as unknown as KubernetesApi;
     const lines = await followed(api);
     expect(lines.map((one) => `${one.slice(0, 3)} ${one.length > 3}`)).toEqual([
       'aaa false',

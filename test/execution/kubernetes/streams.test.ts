@@ -62,8 +62,7 @@ describe('a watch tells', () => {
       response.end();
     });
     expect(await watched(api)).toEqual(EVENTS);
-    const [{ query = {} } = {}] = rig.server.received;
-    const { timeoutSeconds, ...others } = query;
+    const { timeoutSeconds, ...others } = rig.server.received[0]?.query ?? {};
     expect(others).toEqual({
       watch: 'true',
       resourceVersion: '3',
@@ -154,7 +153,10 @@ describe('a watch ends', () => {
         await dribble(response, [Buffer.from(STATES)]);
       });
     });
-    for await (const _ of api.watch(JOBS, { resourceVersion: '3' })) break;
+    for await (const one of api.watch(JOBS, { resourceVersion: '3' })) {
+      expect(one).toEqual(EVENTS[0]);
+      break;
+    }
     await closed;
   });
 
