@@ -1,6 +1,7 @@
 import type { GetObjectCommand } from '@aws-sdk/client-s3';
 import { createGetter } from '../platform/http-get.ts';
-import { certificates, proxyFor } from './s3-agents.ts';
+import { proxyFor } from './http-proxy.ts';
+import { certificates } from './s3-agents.ts';
 
 /** What the SDK has put together and signed. */
 interface SignedRequest {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { proxyFor } from '../../src/storage/s3-agents.ts';
+import { proxyFor } from '../../src/storage/http-proxy.ts';
 
 const store = new URL('https://s3.example.org:9000');
 
@@ -14,8 +14,21 @@ test.each([
   [{ HTTPS_PROXY: 'http://proxy', NO_PROXY: 'example.org:9000' }, undefined],
   [{ HTTPS_PROXY: 'http://proxy', NO_PROXY: 'example.org:443' }, 'http://proxy/'],
   [{ HTTPS_PROXY: 'http://proxy', NO_PROXY: 'ample.org' }, 'http://proxy/'],
+  [{ HTTPS_PROXY: 'http://proxy', NO_PROXY: '10.0.0.0/8' }, 'http://proxy/'],
 ])('chooses a proxy as curl does: %j', (environment, expected) => {
   expect(proxyFor(store, environment)?.href).toBe(expected);
+});
+
+test.each([
+  ['10.1.2.3', '10.0.0.0/8', true],
+  ['11.1.2.3', '10.0.0.0/8', false],
+  ['[fd00::1]', 'fd00::/8', true],
+  ['10.1.2.3', 'fd00::/8', false],
+  ['10.1.2.3', '10.0.0.0/99', false],
+  ['10.example.org', '10.0.0.0/8', false],
+])('reaches %s directly with NO_PROXY=%s: %s', (host, list, isDirect) => {
+  const proxy = proxyFor(new URL(`https://${host}:6443`), { HTTPS_PROXY: 'http://proxy', NO_PROXY: list });
+  expect(proxy === undefined).toBe(isDirect);
 });
 
 test('says which proxies there can be, without the password', () => {
