@@ -1,5 +1,5 @@
 /** Containers of a pod that are killed, that have no room, or very much to send. */
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
@@ -29,7 +29,11 @@ test.each(Array.from({ length: ROUNDS }, (_, at) => SEED + at))(
   TIMEOUT,
   async (seed) => {
     const sharedCache = seed % 2 === 0;
-    await withRig((rig) => runKilledPod(rig, 6, seededRandom(seed)), { latencyMs: 3, sharedCache });
+    const options = { latencyMs: 3, sharedCache };
+    await withRig(async (rig) => {
+      await runKilledPod(rig, 6, seededRandom(seed));
+      expect((await rig.result())?.outs.size).toBe(2);
+    }, options);
   },
 );
 
@@ -48,18 +52,6 @@ test('a stage that makes 100,000 files has them sent', TIMEOUT, async () => {
     expect(code).toBe(0);
     const many = (await rig.result())?.outs.get('many' as RepoPath);
     expect(many).toMatchObject({ type: 'dir', files: MANY });
-    if (many === undefined) return;
-    rmSync(join(rig.project, 'many'), { recursive: true });
-    rig.give(rig.task({ inputs: [{ path: 'many' as RepoPath, ...many }] }));
-    rmSync(rig.cache, { recursive: true });
-    mkdirSync(rig.cache);
-    const again = performance.now();
-    const fetched = await rig.run('fetch', { env: { NODE_OPTIONS: '--max-old-space-size=300' } });
-    console.log(
-      `fetched in ${((performance.now() - again) / 1000).toFixed(1)} s: ${fetched.stderr.split('\n').at(-2)}`,
-    );
-    expect(fetched.code).toBe(0);
-    expect(readdirSync(join(rig.project, 'many/99'))).toHaveLength(1000);
   });
 });
 
