@@ -77,10 +77,20 @@ const { output: live } = await build({
   transform: { ...options.transform, define: { 'process.env.NODE_ENV': '"production"' } },
   output: { ...written, format: 'esm', codeSplitting: false, entryFileNames: '[name].mjs' },
 });
-const output = [...commandLine, ...worker, ...live];
-
 const glue = require.resolve('blake3/dist/wasm/nodejs/blake3_js.js');
 const wasm = require.resolve('blake3/dist/wasm/nodejs/blake3_js_bg.wasm');
+
+// What pods run travels in a ConfigMap: one file without any other beside it, as small as can be.
+const { output: pod } = await build({
+  ...options,
+  input: { pod: 'src/execution/kubernetes/pod/main.ts' },
+  external: [/^node:/],
+  resolve: { mainFields: ['module', 'main'] },
+  plugins: [forPods()],
+  output: { ...written, codeSplitting: false, entryFileNames: '[name].cjs', minify: true },
+});
+const output = [...commandLine, ...worker, ...live, ...pod];
+
 cpSync(glue, join(dist, 'blake3_js.cjs'));
 cpSync(wasm, join(dist, 'blake3_js_bg.wasm'));
 
@@ -101,6 +111,36 @@ for (const name of readdirSync(dist)) {
 function withoutDebugger() {
   const stubs = { 'utils.js': 'export const isDev = () => false;', 'devtools.js': 'export {};' };
   return { name: 'without-debugger', load: (id) => stubs[/\/ink\/build\/([^/]+)$/.exec(id)?.[1] ?? ''] };
+}
+
+/**
+ * What a pod needs not, or otherwise. Its threads run the same file. Native BLAKE3 is nothing to look for: what would be found might be the
+ * stage's. There is no Git, and no YAML. Of credentials there are those of the environment, of web identities, of the container and of the
+ * machine: profiles can name programs to be run.
+ */
+function forPods() {
+  const inlined = readFileSync(glue, 'utf8').replace(
+    /^const path = .*\nconst bytes = .*$/m,
+    `const bytes = Buffer.from('${readFileSync(wasm).toString('base64')}', 'base64');`,
+  );
+  const without = (name) => `export const ${name} = () => { throw new Error('not in pods'); };`;
+  const provider = (name) =>
+    `export const ${name} = () => async () => { throw Object.assign(new Error('not in pods'), { tryNextLink: true }); };`;
+  const instead = [
+    [/\/src\/workspace\/worker-entry\.ts$/, 'export const workerEntry = () => new URL(import.meta.url);'],
+    [
+      /\/src\/platform\/blake3-bindings\.ts$/,
+      `import glue from ${JSON.stringify(glue)};\n${without('requireNative')}\nexport const requireWebAssembly = () => glue;`,
+    ],
+    [/\/blake3\/dist\/wasm\/nodejs\/blake3_js\.js$/, inlined],
+    [/\/src\/git\/open\.ts$/, without('openGit')],
+    [/\/src\/domain\/settings-document\.ts$/, without('parseSettings')],
+    [/\/src\/domain\/pointer-document\.ts$/, without('parsePointer')],
+    [/\/@aws-sdk\/credential-provider-sso\/dist-[^/]+\/index\.js$/, provider('fromSSO')],
+    [/\/@aws-sdk\/credential-provider-ini\/dist-[^/]+\/index\.js$/, provider('fromIni')],
+    [/\/@aws-sdk\/credential-provider-process\/dist-[^/]+\/index\.js$/, provider('fromProcess')],
+  ];
+  return { name: 'for-pods', load: (id) => instead.find(([pattern]) => pattern.test(id))?.[1] };
 }
 
 /** What editors complete pipeline files by, made of what the reader checks by. */

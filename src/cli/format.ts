@@ -1,5 +1,8 @@
 /** Numbers, sizes and columns as people read them. */
 import { stripVTControlCharacters } from 'node:util';
+import { formatBytes, formatCount } from '../domain/amount-text.ts';
+
+export { formatBytes, formatCount };
 
 /** Each colour means one thing, wherever it is used. */
 export interface Style {
@@ -33,29 +36,9 @@ export function createStyle(isColoured: boolean): Style {
   };
 }
 
-/** `990,000`. */
-export function formatCount(count: number): string {
-  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
-}
-
 /** `1 file`, `12,340 files`; the plural is given where an `s` is not enough. */
 export function countOf(count: number, noun: string, plural = `${noun}s`): string {
   return `${formatCount(count)} ${count === 1 ? noun : plural}`;
-}
-
-const SIZE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-
-/** `512 B`, `1.4 MB`, `310 GB`: powers of 1000, at most three digits. */
-export function formatBytes(bytes: number): string {
-  let unit = 0;
-  let value = bytes;
-  // 999.5 would be rounded to a fourth digit.
-  while (value >= 999.5 && unit < SIZE_UNITS.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  const digits = unit > 0 && value < 9.95 ? value.toFixed(1) : String(Math.round(value));
-  return `${digits} ${SIZE_UNITS[unit] ?? ''}`;
 }
 
 /** `8 s`, `2 min 5 s`, `1 h 12 min`. */

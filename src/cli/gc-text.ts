@@ -55,17 +55,21 @@ export function remoteGcPlanLines(plan: RemoteGcPlan, style: Style): string[] {
 
 /** What a collection of a remote did. */
 export function remoteGcLines(result: NamedGcResult, style: Style, { isDry }: { readonly isDry: boolean }): string[] {
-  const { name, url, garbage, kept, expired, rescued, done, stuck } = result;
+  const { name, url, garbage, kept, expired, rescued, done, stuck, jobs } = result;
   const head = `${visible(name)}  ${visible(url)}`;
-  if (garbage.files + expired.files === 0) return [`${head}  nothing to throw away`];
-  if (!done)
+  const isNothing = garbage.files + expired.files === 0;
+  if (isNothing && jobs === 0) return [`${head}  nothing to throw away`];
+  const records = `${countOf(jobs, 'record')} of Kubernetes Jobs that ended over 90 days ago`;
+  if (isDry || !done)
     return [
       head,
       ...remoteGcPlanLines(result, style),
+      ...(jobs > 0 ? [`${style.bad('to be deleted')}  ${records}`] : []),
       style.faint(isDry ? 'Nothing was changed: a dry run' : 'Nothing was changed'),
     ];
   const rows: string[][] = [];
   if (expired.files > 0) rows.push([style.good('deleted'), `${remoteAmount(expired)}${besides(rescued)}`]);
+  if (jobs > 0) rows.push([style.good('deleted'), records]);
   if (garbage.files > 0)
     rows.push([
       style.good('dead'),

@@ -9,7 +9,17 @@ export const NEWER_MLV = 'Install a newer mlv: npm install -g mlv@latest';
  * line where known.
  */
 export function otherVersion(
-  kind: 'pointer' | 'config' | 'lock' | 'index' | 'tree' | 'pack' | 'remote' | 'run-record',
+  kind:
+    | 'pointer'
+    | 'config'
+    | 'lock'
+    | 'index'
+    | 'tree'
+    | 'pack'
+    | 'remote'
+    | 'run-record'
+    | 'cluster-task'
+    | 'cluster-result',
   place: string,
   { version, reads }: { readonly version: number; readonly reads: number },
 ): MlvError {

@@ -6,6 +6,7 @@
  *   packs/ab/HASH                  many smaller blobs
  *   lists/ab/HASH                  reserved: blobs kept as lists of chunks
  *   runs/ab/FINGERPRINT/HASH       a result of a stage (`run-record.ts`); HASH is of the text
+ *   jobs/UID                       what the Kubernetes Job of this UID made (`cluster-result.ts`)
  *   index/HASH                     an index
  *   index/HASH.gc                  tombstones: the keys that are dead, "mlv-gc 1 NONCE\n", then one a line, sorted; HASH is of the text
  */
@@ -20,6 +21,7 @@ export const PACK_BELOW = 8 << 20;
 export const DESCRIPTION_KEY = 'mlv.json';
 export const INDEX_FOLDER = 'index/';
 export const RUNS_FOLDER = 'runs/';
+export const JOBS_FOLDER = 'jobs/';
 
 const REMOTE_VERSION = 1;
 const TOMBSTONES_HEADER = /^mlv-gc 1 ([0-9a-f]{16})\n/;
@@ -53,6 +55,27 @@ const RUN_KEY = /^runs\/([0-9a-f]{2})\/(\1[0-9a-f]{62})\/([0-9a-f]{64})$/;
 export function parseRunKey(key: string): { readonly fingerprint: Digest; readonly hash: Digest } | undefined {
   const [, , fingerprint = '', hash = ''] = RUN_KEY.exec(key) ?? [];
   return isDigest(fingerprint) && isDigest(hash) ? { fingerprint, hash } : undefined;
+}
+
+/** The UID that a cluster gives a Job: no other had it, or will. */
+export type JobUid = string & { readonly __brand: 'JobUid' };
+
+const JOB_UID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** True for a UUID in lower case, as Kubernetes writes them. */
+export function isJobUid(text: string): text is JobUid {
+  return JOB_UID.test(text);
+}
+
+/** Where on the remote the result of a Job is. */
+export function jobKey(job: JobUid): string {
+  return JOBS_FOLDER + job;
+}
+
+/** Whose result a key below `jobs/` is; undefined for what this mlv does not know. */
+export function parseJobKey(key: string): JobUid | undefined {
+  const uid = key.slice(JOBS_FOLDER.length);
+  return key.startsWith(JOBS_FOLDER) && isJobUid(uid) ? uid : undefined;
 }
 
 /** What a name below `index/` is; undefined for what this mlv does not know. */

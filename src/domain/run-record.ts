@@ -4,9 +4,10 @@
  */
 import { canonicalJson } from './canonical-json.ts';
 import type { Digest } from './digest.ts';
-import { formatDigest, isDigest } from './digest.ts';
+import { formatDigest } from './digest.ts';
 import { MlvError } from './errors.ts';
 import { otherVersion } from './format-version.ts';
+import { digestOf, fieldsOf, parseJson, versionOf } from './json-record.ts';
 import { checkPath } from './path-rules.ts';
 import type { LockedOutput } from './pipeline.ts';
 
@@ -77,7 +78,7 @@ export function parseRunRecord(text: string, name: string): RunRecord {
     });
   if (text.length > MAX_RUN_RECORD_BYTES || Buffer.byteLength(text) > MAX_RUN_RECORD_BYTES)
     throw invalid(`it is larger than ${MAX_RUN_RECORD_BYTES} bytes`);
-  const fields = mapOf(parseJson(text));
+  const fields = fieldsOf(parseJson(text));
   const version = fields?.get('version');
   if (fields === undefined || typeof version !== 'number') throw invalid('this is no result of a stage');
   if (version !== RUN_RECORD_VERSION) throw otherVersion('run-record', name, { version, reads: RUN_RECORD_VERSION });
@@ -89,7 +90,7 @@ export function parseRunRecord(text: string, name: string): RunRecord {
   };
   const fingerprint = digestOf(fields.get('fingerprint'));
   if (fingerprint === undefined) throw invalid('"fingerprint" must be "b3:" and 64 hex digits');
-  const outs = mapOf(fields.get('outs'));
+  const outs = fieldsOf(fields.get('outs'));
   if (outs === undefined) throw invalid('"outs" must be a map');
   const made = new Map<string, LockedOutput>();
   for (const [path, value] of outs) {
@@ -108,7 +109,7 @@ export function parseRunRecord(text: string, name: string): RunRecord {
     throw invalid('"seconds" must be a number from 0');
   const commit = fields.has('commit') ? string('commit') : undefined;
   if (commit !== undefined && !COMMIT.test(commit)) throw invalid('"commit" must be the hash of a commit');
-  const producer = fields.has('producer') ? mapOf(fields.get('producer')) : undefined;
+  const producer = fields.has('producer') ? fieldsOf(fields.get('producer')) : undefined;
   if (fields.has('producer') && producer === undefined) throw invalid('"producer" must be a map');
   return {
     fingerprint,
@@ -123,38 +124,11 @@ export function parseRunRecord(text: string, name: string): RunRecord {
 }
 
 function outputOf(node: unknown): LockedOutput | undefined {
-  const fields = mapOf(node);
-  if (fields === undefined) return undefined;
-  const [type, size, files, exec] = ['type', 'size', 'files', 'exec'].map((key) => fields.get(key));
-  const [cache, persist, push, remote] = ['cache', 'persist', 'push', 'remote'].map((key) => fields.get(key));
-  const hash = digestOf(fields.get('hash'));
-  if (hash === undefined || !isCount(size)) return undefined;
+  const fields = fieldsOf(node);
+  const version = fields && versionOf(fields);
+  if (version === undefined) return undefined;
+  const [cache, persist, push, remote] = ['cache', 'persist', 'push', 'remote'].map((key) => fields?.get(key));
   if (typeof cache !== 'boolean' || typeof persist !== 'boolean' || typeof push !== 'boolean') return undefined;
   if (remote !== undefined && typeof remote !== 'string') return undefined;
-  const kept = { cache, persist, push, ...(remote !== undefined && { remote }) };
-  if (type === 'dir') return exec === undefined && isCount(files) ? { type, hash, size, files, ...kept } : undefined;
-  if (type !== 'file' || files !== undefined || (exec !== undefined && exec !== true)) return undefined;
-  return { type, hash, size, ...(exec === true && { exec }), ...kept };
-}
-
-function digestOf(node: unknown): Digest | undefined {
-  const digest = typeof node === 'string' && node.startsWith('b3:') ? node.slice(3) : '';
-  return isDigest(digest) ? digest : undefined;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function mapOf(node: unknown): ReadonlyMap<string, unknown> | undefined {
-  if (node === null || typeof node !== 'object' || Array.isArray(node)) return undefined;
-  return new Map(Object.entries(node));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
+  return { ...version, cache, persist, push, ...(remote !== undefined && { remote }) };
 }

@@ -1,7 +1,7 @@
 import type { HashFunction } from './digest.ts';
 import type { DataVersion } from './pipeline.ts';
 import type { TreeEntry } from './tree.ts';
-import { createTreeBuilder } from './tree-builder.ts';
+import { createTreeBuilder, type TreeObject } from './tree-builder.ts';
 import type { TreePath } from './tree-path.ts';
 import type { TreeCursor } from './tree-reader.ts';
 
@@ -24,14 +24,18 @@ export function* entriesAround(cursor: TreeCursor, path: TreePath): Generator<Tr
 
 /**
  * The version of what lies at `path` in a tree, given the entries at and inside it: of a folder the tree that it would be by itself.
- * Undefined for no entries.
+ * Undefined for no entries. `emit` receives the objects of that tree.
  */
 export function versionOfPart(
   entries: Iterable<TreeEntry>,
-  { path, hash }: { readonly path: TreePath; readonly hash: HashFunction },
+  {
+    path,
+    hash,
+    emit = () => {},
+  }: { readonly path: TreePath; readonly hash: HashFunction; readonly emit?: (object: TreeObject) => void },
 ): DataVersion | undefined {
   let isEmpty = true;
-  const builder = createTreeBuilder({ hash, emit: () => {} });
+  const builder = createTreeBuilder({ hash, emit });
   for (const entry of entries) {
     isEmpty = false;
     if (entry.path !== path) {

@@ -9,6 +9,10 @@ export interface FindFilesOptions {
   readonly accept: (name: string) => boolean;
   /** Whether not to look into this folder (repo-relative path). */
   readonly prune?: (folder: string) => boolean;
+  /** Whether symbolic links are wanted, too. */
+  readonly withLinks?: boolean;
+  /** Receives the folders of other repositories. */
+  readonly onRepository?: (folder: string) => void;
 }
 
 /**
@@ -17,13 +21,16 @@ export interface FindFilesOptions {
  * not read: a file that was added in spite of being ignored is not found. Throws `folder-unreadable`.
  */
 export function findFiles(sources: IgnoreSources, options: FindFilesOptions): string[] {
-  const { accept, prune } = options;
+  const { accept, prune, withLinks = false, onRepository } = options;
   const found: string[] = [];
   const pending: { folder: string; above: IgnoreRules }[] = [{ folder: '', above: baseRules(sources) }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { folder, above } = next;
     const entries = readFolder(join(sources.workTree, folder));
-    if (folder !== '' && entries.some((entry) => entry.name === '.git')) continue;
+    if (folder !== '' && entries.some((entry) => entry.name === '.git')) {
+      onRepository?.(folder);
+      continue;
+    }
     const hasOwnRules = entries.some((entry) => entry.name === '.gitignore');
     const rules = hasOwnRules ? withGitignore(above, sources.workTree, folder) : above;
     for (const entry of entries) {
@@ -31,8 +38,8 @@ export function findFiles(sources: IgnoreSources, options: FindFilesOptions): st
       if (entry.isDirectory()) {
         if (entry.name === '.git' || prune?.(path) === true || rules.ignores(path, true)) continue;
         pending.push({ folder: path, above: rules });
-      } else if (entry.isFile() && accept(entry.name) && !rules.ignores(path, false)) {
-        found.push(path);
+      } else if (entry.isFile() || (withLinks && entry.isSymbolicLink())) {
+        if (accept(entry.name) && !rules.ignores(path, false)) found.push(path);
       }
     }
   }

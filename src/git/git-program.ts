@@ -4,7 +4,7 @@ import { asCommit, programHistory } from './git-history.ts';
 import type { CommitId, GitFile, GitRef, GitRemoteRef, GitRepository } from './git.ts';
 import { gitRunner, recordsOf, type GitProgramOptions, type RecordEnd } from './git-process.ts';
 import type { GitLayout } from './layout.ts';
-import { isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
+import { isAtOrBelow, isRegularFile, isSubmodule, sortByPath, withAncestors } from './paths.ts';
 import { cannotBeRevision, revisionAmbiguous, revisionUnknown } from './revision.ts';
 import { distinctFiles, parseTree, type TreeSource } from './trees.ts';
 import { unmergedFiles, type StagedFile } from './unmerged.ts';
@@ -234,6 +234,16 @@ export function openGitProgram(layout: GitLayout, options: GitProgramOptions): G
     },
 
     tracked: trackedAt,
+
+    async workFiles(folder) {
+      const isWanted = isAtOrBelow([folder]);
+      const found = new Set<string>();
+      for await (const { path, mode } of indexEntries())
+        if (isWanted(path)) found.add(isSubmodule(mode) ? `${path}/` : path);
+      const args = ['ls-files', '--others', '--exclude-standard', '-z'];
+      for await (const path of records(folder === '' ? args : [...args, '--', `:(literal)${folder}`])) found.add(path);
+      return [...found];
+    },
 
     async ignored(paths) {
       if (paths.length === 0) return [];

@@ -152,6 +152,12 @@ export interface GitRepository {
   stage(paths: readonly string[]): Promise<void>;
   /** What Git tracks (has in the index) at these paths and below them, sorted. */
   tracked(paths: readonly string[]): Promise<string[]>;
+  /**
+   * What of the work tree Git tracks, or would if it were told to add all: at or below a folder ('' for everything), each path once, in no
+   * order. Files and symbolic links, those too that are tracked and gone; other repositories, submodules among them, by their folder with
+   * a slash at its end.
+   */
+  workFiles(folder: string): Promise<string[]>;
   /** Those of `paths` (files or folders, existing or not) that Git's ignore rules exclude; what is tracked, or has tracked files in it, is not. */
   ignored(paths: readonly string[]): Promise<string[]>;
   /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { hasErrorCode, MlvError } from '../domain/errors.ts';
 import { objectMissing } from './cat-file.ts';
 import type { CommitId, GitFile, GitRef, GitRepository } from './git.ts';
+import { findFiles } from './find-files.ts';
 import { rulesInside } from './ignore-rules.ts';
 import { readIndexFile } from './index-file.ts';
 import { isomorphicFiles, packCache } from './isomorphic-files.ts';
@@ -13,7 +14,7 @@ import { reflogCommits } from './isomorphic-reflogs.ts';
 import { stageIsomorphic } from './isomorphic-stage.ts';
 import { kindOf, type GitLayout } from './layout.ts';
 import { unmergedFiles } from './unmerged.ts';
-import { folderOf, isAtOrBelow, isRegularFile, sortByPath, withAncestors } from './paths.ts';
+import { folderOf, isAtOrBelow, isRegularFile, isSubmodule, sortByPath, withAncestors } from './paths.ts';
 import {
   cannotBeRevision,
   parseRevision,
@@ -266,6 +267,24 @@ export async function openIsomorphicGit(layout: GitLayout, options: IsomorphicOp
       const isWanted = isAtOrBelow(paths);
       const found = readIndexFile(indexPath).entries.filter(({ path }) => isWanted(path));
       return [...new Set(found.map(({ path }) => path))].sort();
+    },
+
+    async workFiles(folder) {
+      const isWanted = isAtOrBelow([folder]);
+      const tracked = readIndexFile(indexPath).entries.filter(({ path }) => isWanted(path));
+      const found = new Set(tracked.map(({ path, mode }) => (isSubmodule(mode) ? `${path}/` : path)));
+      const onTheWay = withAncestors([folder]);
+      const others = findFiles(
+        { ...layout, excludesFile: options.excludesFile },
+        {
+          accept: () => true,
+          prune: (path) => !isWanted(path) && !onTheWay.has(path),
+          withLinks: true,
+          onRepository: (path) => isWanted(path) && found.add(`${path}/`),
+        },
+      );
+      for (const path of others) if (isWanted(path)) found.add(path);
+      return [...found];
     },
 
     async ignored(paths) {

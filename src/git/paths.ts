@@ -10,6 +10,11 @@ export function isRegularFile(mode: string): boolean {
   return mode.startsWith('100');
 }
 
+/** Whether a mode is that of a submodule. */
+export function isSubmodule(mode: string): boolean {
+  return mode === '160000';
+}
+
 /** A test whether a path is one of these, or in one of these folders. */
 export function isAtOrBelow(paths: readonly string[]): (path: string) => boolean {
   const wanted = new Set(paths);

@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module';
-import type * as WebAssemblyGlue from 'blake3/dist/wasm/nodejs/blake3_js.js';
 import { DIGEST_BYTES, type Digest, digestFromBytes, type HashFunction } from '../domain/digest.ts';
+import { requireNative, requireWebAssembly } from './blake3-bindings.ts';
 
 /** Incremental BLAKE3-256. */
 export interface Hasher {
@@ -16,16 +15,8 @@ export interface HashEngine {
   createHasher(): Hasher;
 }
 
-/** What is used of `@napi-rs/blake-hash`; some of its versions declare Buffer where any Uint8Array is taken. */
-interface NativeBinding {
-  readonly blake3UrlSafeBase64: (bytes: Uint8Array) => string;
-  readonly Blake3Hasher: new () => { update(bytes: Uint8Array): unknown; digestBuffer(): Buffer };
-}
-
 /** WebAssembly's memory grows to the largest piece it was given and never shrinks. */
 const WEBASSEMBLY_PIECE = 1024 * 1024;
-
-const require = createRequire(import.meta.url);
 
 let chosen: HashEngine | undefined;
 
@@ -70,24 +61,8 @@ function loadNative(): HashEngine {
   };
 }
 
-/**
- * On Linux the package asks for a diagnostic report to tell one C library from the other, which takes longer than the whole of
- * `mlv version`. npm installs the binary that fits, so that is tried first.
- */
-function requireNative(): NativeBinding {
-  if (process.platform === 'linux') {
-    try {
-      return require(`@napi-rs/blake-hash-linux-${process.arch}-gnu`) as NativeBinding;
-    } catch {
-      // another C library, or a layout where only the package itself is found
-    }
-  }
-  return require('@napi-rs/blake-hash') as NativeBinding;
-}
-
 function loadWebAssembly(): HashEngine {
-  // package.json maps this name to a file that the build copies out of the `blake3` package.
-  const glue = require('#blake3-wasm') as typeof WebAssemblyGlue;
+  const glue = requireWebAssembly();
 
   function createHasher(): Hasher {
     const hasher = glue.create_hasher();

@@ -69,6 +69,9 @@ export interface MaterialiseResult {
   readonly problems: readonly MaterialiseProblem[];
 }
 
+/** The reason of a problem. */
+export const NO_ROOM = 'no room on the disk';
+
 /** Why a path was left as it was. */
 class Obstacle extends Error {
   readonly kind: MaterialiseProblem['kind'];
@@ -127,7 +130,7 @@ export function runMaterialiseTask(task: MaterialiseTask, cache: LocalCache): Ma
 function describe(error: unknown): Omit<MaterialiseProblem, 'position'> {
   if (error instanceof Obstacle) return { kind: error.kind, reason: error.message };
   if (error instanceof MlvError) return { kind: error.kind === 'corrupt' ? 'corrupt' : 'io', reason: error.message };
-  if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) return { kind: 'io', reason: 'no room on the disk' };
+  if (hasErrorCode(error, 'ENOSPC', 'EDQUOT')) return { kind: 'io', reason: NO_ROOM };
   if (hasErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) return { kind: 'io', reason: 'the folder cannot be written to' };
   if (hasErrorCode(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR', 'ENOENT'))
     return { kind: 'conflict', reason: 'something else is there' };

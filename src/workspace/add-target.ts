@@ -1,17 +1,15 @@
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, relativeRepoPath } from '../domain/repo-path.ts';
 import type { TreePath } from '../domain/tree-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
-import { statsAt } from '../platform/stats-at.ts';
-import { managedDigest } from '../storage/scan-task.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
 import { joinSelections, readCheckoutRecord, sameContent, findCheckoutRecord } from './checkout-record.ts';
 import { expandGlobs } from './expand-globs.ts';
-import { ignoreRulesFor } from './ignore-rules.ts';
 import type { Workspace } from './open.ts';
+import { requireAddable } from './require-addable.ts';
 import { adoptPointer } from './status.ts';
 import { resolveTarget, trackedAround } from './targets.ts';
 import type { Tracked } from './tracked.ts';
@@ -162,34 +160,6 @@ function baseFor({ path, pointer }: Tracked, stored: CheckoutRecord, acceptDelet
     );
   }
   return adoptPointer(stored, content);
-}
-
-/** Refuses what cannot be recorded, or is excluded. */
-export function requireAddable(workspace: Workspace, path: RepoPath): void {
-  const absolute = join(workspace.root, path);
-  const stats = statsAt(absolute);
-  if (stats === undefined)
-    throw refused('path-missing', `${path} does not exist`, 'Check the spelling; paths are relative to where you are.');
-  if (stats.isSymbolicLink()) {
-    const target = readlinkSync(absolute);
-    if (managedDigest(target, workspace.cache().folder) !== undefined) return;
-    throw refused(
-      'path-is-symlink',
-      `${path} is a symlink to ${target}`,
-      'Add what it leads to, or replace it by a copy.',
-    );
-  }
-  if (!stats.isFile() && !stats.isDirectory()) {
-    throw refused(
-      'path-is-special',
-      `${path} is neither a file nor a folder`,
-      'Sockets, pipes and devices cannot be versioned.',
-    );
-  }
-  const { rules } = ignoreRulesFor(workspace, path);
-  if (rules.ignores(path, stats.isDirectory())) {
-    throw refused('path-ignored', `${path} is excluded by .mlvignore`, 'Change the line there to track it.');
-  }
 }
 
 /** What is tracked for the first time must not be Git's already, hold other tracked paths, or have a pointer that Git would not see. */

@@ -6,14 +6,11 @@
  * and of those versions. Pointers, `mlv.lock`, `.gitignore` and what programs leave in passing (`__pycache__`, `.DS_Store`, …) are no
  * part of such a folder, nor are outputs of the stage that reads it. Inside tracked data everything counts.
  */
-import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestFromBytes } from '../domain/digest.ts';
-import { hasErrorCode, MlvError } from '../domain/errors.ts';
-import { ignoreLineFor } from '../domain/gitignore-line.ts';
+import { MlvError } from '../domain/errors.ts';
 import type { IgnoreRules } from '../domain/ignore-rules.ts';
 import type { DataVersion, LockedOutput, LockedStage, Stage, StageId } from '../domain/pipeline.ts';
-import type { Pointer } from '../domain/pointer.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { isInside, parseRepoPath, relativeRepoPath, repoDirname } from '../domain/repo-path.ts';
 import { treePathFromText } from '../domain/tree-path.ts';
@@ -25,8 +22,8 @@ import { hashFile } from '../storage/ingest.ts';
 import { openStatCache } from '../storage/stat-cache.ts';
 import type { CheckoutRecord } from './checkout-record.ts';
 import { readCheckoutRecord, stateFiles } from './checkout-record.ts';
+import { folderRules, lockedOutputs, pointerVersion, realPath } from './dependency.ts';
 import { takeSnapshotWithPages } from './ensure-pages.ts';
-import { ignoreRulesFor } from './ignore-rules.ts';
 import { listTracked } from './list-tracked.ts';
 import { lockFileOf } from './locks.ts';
 import type { SeenPaths } from './look-at-files.ts';
@@ -51,10 +48,6 @@ export interface VersionFinder {
   /** Of what a stage made; `recorded` is what its lock says of it. Undefined where nothing is there. */
   output(path: RepoPath, recorded: LockedOutput | undefined, stage: Stage): Promise<DataVersion | undefined>;
 }
-
-/** What stands beside code without being of it. */
-const NO_DEPENDENCY =
-  '*.mlv\n.mlv/\n.git\n.gitignore\nmlv.lock\n__pycache__/\n*.pyc\n.ipynb_checkpoints/\n.DS_Store\nThumbs.db\n';
 
 export function createVersionFinder(
   workspace: Workspace,
@@ -153,10 +146,8 @@ export function createVersionFinder(
     const parts = (await listed()).filter((each) => isInside(each.path, path) && !own.includes(each.path));
     const files = parts.filter((each) => !known.has(each.path) && !seen.files.has(each.path));
     if (files.length > 0) add(await lookAtFiles(workspace, pathsOf(files), { ...given, isWhole: false }));
-    const lines = [...pathsOf(parts), ...own].map(ignoreLineForPath);
-    const { rules } = ignoreRulesFor(workspace, path);
-    const ownRules = rules.with('', `${NO_DEPENDENCY}${lines.join('\n')}\n`, 'what is no dependency');
-    const rest = seen.folders.has(path) ? await folder(path, ownRules) : undefined;
+    const rules = folderRules(workspace, path, [...pathsOf(parts), ...own]);
+    const rest = seen.folders.has(path) ? await folder(path, rules) : undefined;
     if (parts.length === 0) return rest;
     const told: string[] = [];
     let size = rest?.size ?? 0;
@@ -237,29 +228,11 @@ export function createVersionFinder(
   };
 }
 
-function lockedOutputs(
-  stages: readonly Stage[],
-  locked: ReadonlyMap<StageId, LockedStage>,
-): ReadonlyMap<RepoPath, Tracked> {
-  const outputs = new Map<RepoPath, Tracked>();
-  for (const stage of stages) {
-    for (const [path, output] of locked.get(stage.id)?.outs ?? []) {
-      // What Git keeps is a file like any other.
-      if (output.cache) outputs.set(path, trackedOutput(path, output, { lock: lockFileOf(stage), stage: stage.name }));
-    }
-  }
-  return outputs;
-}
-
 function versionOf(path: RepoPath, { content, files, bytes, problems }: Snapshot): DataVersion {
   if (problems.length > 0) throw unreadable(...problems.map((each) => ({ ...each, path: `${path}/${each.path}` })));
   if (content === undefined) throw unreadable({ path, reason: 'it vanished while it was read' });
   const { type, hash, exec } = content;
   return { type, hash, size: bytes, ...(type === 'dir' && { files }), ...(exec && { exec: true }) };
-}
-
-function pointerVersion({ type, hash, size, files, exec }: Pointer): DataVersion {
-  return { type, hash, size, ...(files !== undefined && { files }), ...(exec === true && { exec: true }) };
 }
 
 /** Without what a lock file says of an output beside its version. */
@@ -275,10 +248,6 @@ function pathsOf(tracked: readonly Tracked[]): RepoPath[] {
   return tracked.map(({ path }) => path);
 }
 
-function ignoreLineForPath(path: RepoPath): string {
-  return path.split('/').map(ignoreLineFor).join('');
-}
-
 function outputIsSymlink(path: RepoPath, { id, file, line }: Stage): MlvError {
   return new MlvError({
     code: 'path-is-symlink',
@@ -286,13 +255,4 @@ function outputIsSymlink(path: RepoPath, { id, file, line }: Stage): MlvError {
     message: `${path}, which stage ${id} makes (${file}:${line}), is a symlink`,
     hint: `Remove the link (rm ${path}), and let the stage make a file or folder there. Or name in "outs" what the link leads to.`,
   });
-}
-
-function realPath(path: string): string | undefined {
-  try {
-    return realpathSync.native(path);
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
-    throw error;
-  }
 }

@@ -1,4 +1,5 @@
 import type { RemoteGcPlan, RemoteGcResult } from '../storage/collect-remote.ts';
+import { collectJobRecords } from '../storage/collect-job-records.ts';
 import { collectRemote } from '../storage/collect-remote.ts';
 import type { GcRoot } from '../storage/mark-needed.ts';
 import { publishedCommits } from './gc-remote-roots.ts';
@@ -12,6 +13,8 @@ import { withScratch } from './scratch.ts';
 export interface NamedGcResult extends RemoteGcResult {
   readonly name: string;
   readonly url: string;
+  /** Records of Kubernetes Jobs that ended over 90 days ago, and go, too. */
+  readonly jobs: number;
 }
 
 export interface RemoteGcOptions extends GcScope, VerbOptions {
@@ -47,7 +50,8 @@ export async function gcRemote(workspace: Workspace, options: RemoteGcOptions): 
         signal,
       }),
     );
-    return { ...result, name, url };
+    const jobs = await collectJobRecords(remote.home, { isDry: dryRun === true || !result.done, signal });
+    return { ...result, name, url, jobs };
   } finally {
     remote.close();
   }

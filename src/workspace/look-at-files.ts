@@ -38,9 +38,12 @@ export async function lookAtFiles(
     readonly tasks: StorageTasks;
     /** These are all paths that such looks are for: others need no longer be remembered. */
     readonly isWhole: boolean;
+    /** Whether what they hold is put into the cache, durably. */
+    readonly store?: boolean;
   },
 ): Promise<SeenPaths> {
   const { root, ownFolder } = workspace;
+  const { store = false } = options;
   const seen = { files: new Map<RepoPath, DataVersion>(), folders: new Set<RepoPath>(), links: new Set<RepoPath>() };
   const file = join(ownFolder, 'state', 'pipelines');
   const previous = openStatCache(file);
@@ -51,12 +54,13 @@ export async function lookAtFiles(
     paths: inTreeOrder(paths).map((path) => ({ path, kind: 'other' })),
     previous,
     trustStored: false,
-    store: false,
+    store,
     keepsModes: workspace.keepsModes(),
     tasks: options.tasks,
     probeFolder: ownFolder,
     onBlock: (block) => blocks.push(block),
   });
+  if (store) await options.tasks.flush();
   for (const { path, kind, size, digest: hash } of blocks.flatMap((block) => [...entriesOf(block)])) {
     const at = treePathToText(path) as RepoPath;
     if (kind === 'l') seen.links.add(at);

@@ -63,6 +63,8 @@ export interface SnapshotOptions extends VerbOptions {
   readonly source?: string;
   /** What is passed over, where that is not what `.mlvignore` says. */
   readonly rules?: IgnoreRules;
+  /** What of a folder is meant, in tree order, where that is known: then nothing is walked. */
+  readonly paths?: readonly WalkedPath[];
 }
 
 const NOTHING: Snapshot = {
@@ -165,7 +167,7 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
   const take = (block: StatBlock): void => {
     for (const entry of entriesOf(block)) {
       if (purged.has(entry.digest))
-        refused.push({ path: `${path}/${treePathToText(entry.path)}`, digest: entry.digest });
+        refused.push({ path: join(path, treePathToText(entry.path)), digest: entry.digest });
       contents().entry(entry);
     }
   };
@@ -181,7 +183,7 @@ async function snapshotDirectory(options: SnapshotOptions): Promise<Snapshot> {
       : options.rules !== undefined
         ? { rules: options.rules, base: path }
         : ignoreRulesFor(workspace, path);
-  const walked = walkTree(root, { ...ignoreRules, problem: (problem) => walkProblems.push(problem) });
+  const walked = options.paths ?? walkTree(root, { ...ignoreRules, problem: (problem) => walkProblems.push(problem) });
   try {
     const summary = await runScan(options, root, walked, follower.onBlock, follower.previous);
     const problems = [...walkProblems, ...summary.problems];

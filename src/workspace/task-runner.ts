@@ -4,6 +4,7 @@ import { createInlineRunner } from '../platform/task-runner.ts';
 import type { LocalCache } from '../storage/local-cache.ts';
 import type { CacheOptions, Task, TaskResult } from '../storage/tasks.ts';
 import { createTaskHandler } from '../storage/tasks.ts';
+import { workerEntry } from './worker-entry.ts';
 
 /** More threads than this gain nothing: the disk is what they wait for. */
 const MAX_THREADS = 8;
@@ -83,10 +84,4 @@ export function createStorageTasks(cache: LocalCache, signal?: AbortSignal): Sto
       await threads?.close();
     },
   };
-}
-
-/** The built worker: beside this module in the bundle, in `dist` where the sources are run. */
-function workerEntry(): URL {
-  const isSource = import.meta.url.endsWith('.ts');
-  return new URL(isSource ? '../../dist/worker.js' : './worker.js', import.meta.url);
 }

@@ -129,6 +129,17 @@ describe('gc --remote', () => {
     expect(stored()).toEqual(kept);
     day(110);
     expect(await mlv('gc', '--remote', 'store', '--yes')).toBe('store  s3://data/project0  nothing to throw away\n');
+    await server.bucket().put('project0/jobs/0f0e0d0c-1234-5678-9abc-def012345678', 'a record');
+    day(190);
+    expect(await gc()).toMatchObject({ jobs: 0 });
+    day(201);
+    expect(await mlv('gc', '--remote', 'store', '--dry-run')).toBe(
+      'store  s3://data/project0\nto be deleted  1 record of Kubernetes Jobs that ended over 90 days ago\nNothing was changed: a dry run\n',
+    );
+    expect(await mlv('gc', '--remote', 'store', '--yes')).toBe(
+      'store  s3://data/project0\ndeleted  1 record of Kubernetes Jobs that ended over 90 days ago\n',
+    );
+    expect([...server.bucket().objects().keys()].filter((key) => key.startsWith('project0/jobs'))).toEqual([]);
     expect(await mlv('verify', '--remote')).toMatch(/sound/);
     const other = project.clone('other0');
     await other.mlv('pull');

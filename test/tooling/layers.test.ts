@@ -15,6 +15,8 @@ interface Plant {
   readonly floor: string;
   readonly code: string;
   readonly rule?: string;
+  /** Where it is planted, for rules of one file; anywhere on its floor unless told. */
+  readonly path?: string;
 }
 
 const IMPORTS = 'eslint(no-restricted-imports)';
@@ -103,6 +105,26 @@ const plants: Plant[] = [
     code: `console.log(process.env['HOME']);\nprocess.exit(1);\n`,
   },
   {
+    what: 'process.env in the program of pods',
+    floor: 'execution',
+    code: `export const value = process.env['HOME'];\nprocess.on('SIGTERM', () => process.exit(1));\n`,
+    path: 'src/execution/kubernetes/pod/main.ts',
+  },
+  {
+    what: 'process.env beside the program of pods',
+    floor: 'execution',
+    code: `export const value = process.env;\n`,
+    path: 'src/execution/kubernetes/pod/fetch.ts',
+    rule: PROPERTIES,
+  },
+  {
+    what: 'import from above in the program of pods',
+    floor: 'execution',
+    code: `export { value } from '../../../cli/target.ts';\n`,
+    path: 'src/execution/kubernetes/pod/push.ts',
+    rule: IMPORTS,
+  },
+  {
     what: 'promise that nobody awaits',
     floor: 'storage',
     code: `const later = async (): Promise<void> => {};\nlater();\n`,
@@ -165,7 +187,7 @@ test('every folder in src is a floor that the linter knows', () => {
 });
 
 function plantPath(index: number, plant: Plant): string {
-  return `src/${plant.floor}/plant-${index}.ts`;
+  return plant.path ?? `src/${plant.floor}/plant-${index}.ts`;
 }
 
 function plantFile(path: string, code: string): void {

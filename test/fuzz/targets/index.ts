@@ -1,5 +1,6 @@
 import type { Surroundings, Target } from '../target.ts';
 import { answerTargets } from './answers.ts';
+import { clusterRecordTargets } from './cluster-records.ts';
 import { gitTargets } from './git.ts';
 import { historyTargets } from './history.ts';
 import { indexTargets } from './indexes.ts';
@@ -19,6 +20,7 @@ export function allTargets(surroundings: Surroundings): Target[] {
   return [
     pointerTargets,
     runRecordTargets,
+    clusterRecordTargets,
     pipelineTargets,
     settingTargets,
     purgeRecordTargets,
