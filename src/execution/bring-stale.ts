@@ -7,6 +7,7 @@ import { decide, lockedStage } from '../domain/staleness.ts';
 import { bringInputs } from '../workspace/bring-inputs.ts';
 import { lockFileOf, readLock } from '../workspace/locks.ts';
 import { changedDependencies, dependencyRewritten } from '../workspace/observe-stages.ts';
+import { makeWay } from '../workspace/make-way.ts';
 import { prepareOutputs } from '../workspace/prepare-outputs.ts';
 import { recordStage } from '../workspace/record-stage.ts';
 import { canRestore, restoreOutputs } from '../workspace/restore-outputs.ts';
@@ -18,6 +19,8 @@ import { storeOutputs } from '../workspace/store-outputs.ts';
 import type { BringStale, Run } from './bring-up-to-date.ts';
 import { fingerprintOf, observe, outputsAway, reasonsOf, recordOf, requireRunnable } from './bring-up-to-date.ts';
 import { runStage } from './local-runner.ts';
+import { profileOf } from './kubernetes/open-cluster.ts';
+import type { StageClaim } from './stage-claim.ts';
 import { withStageClaim } from './stage-claim.ts';
 import type { StageOutcome } from './stage-event.ts';
 
@@ -26,6 +29,15 @@ interface StaleRun extends Run {
   readonly runCache: RunCache;
   /** Who runs it, asked once. */
   readonly origin: () => Promise<RunOrigin>;
+}
+
+/** What a stage finds that is about to run. */
+interface RunOfStage {
+  readonly stage: Stage;
+  readonly seen: StageObservation;
+  readonly recorded: LockedStage | undefined;
+  readonly claim: StageClaim;
+  readonly signal: AbortSignal;
 }
 
 /** Restores known results of stages that are not up to date, or runs them. */
@@ -68,8 +80,38 @@ function bring(
       const record = await restoreKnown(run, { stage, seen, signal });
       if (record !== undefined) return { type: 'restored', record };
     }
-    return { type: 'ran', ...(await runHere(run, { stage, seen, recorded, claim, signal })) };
+    const given = { stage, seen, recorded, claim, signal };
+    return stage.kubernetes === undefined
+      ? { type: 'ran', ...(await runHere(run, given)) }
+      : await runThere(run, { ...given, isForced });
   });
+}
+
+/** On the cluster of the stage's profile. */
+async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: boolean }): Promise<StageOutcome> {
+  const { workspace, pipeline, killed, runCache } = run;
+  const { stage, seen, recorded, signal } = given;
+  const cluster = await run.clusters.open(profileOf(workspace, stage));
+  const fingerprint = fingerprintOf(stage, seen);
+  const { runOnCluster } = await import('./kubernetes/run-on-cluster.ts');
+  const ran = await runOnCluster(workspace, {
+    ...given,
+    cluster,
+    stages: pipeline.stages,
+    fingerprint,
+    origin: run.origin,
+    tasks: run.tasks,
+    killed: killed ?? new AbortController().signal,
+    onEvent: run.onEvent,
+  });
+  if (ran.type === 'detached') return ran;
+  const { outs, seconds } = ran;
+  const now = await observe({ ...run, made: new Map() }, stage);
+  await makeWay(workspace, { stage, recorded, outs, now: now.outs, tasks: run.tasks, signal });
+  await recordOutputs(run, { stage, seen, outs, outputs: 'as they were' });
+  if (!stage.alwaysChanged)
+    runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin() }));
+  return { type: 'ran', seconds };
 }
 
 function withEntry(locked: Run['locked'], id: StageId, entry: LockedStage | undefined): Run['locked'] {
@@ -101,16 +143,7 @@ async function restoreKnown(
   return record;
 }
 
-async function runHere(
-  run: StaleRun,
-  given: {
-    readonly stage: Stage;
-    readonly seen: StageObservation;
-    readonly recorded: LockedStage | undefined;
-    readonly claim: Parameters<Parameters<typeof withStageClaim>[3]>[0];
-    readonly signal: AbortSignal;
-  },
-): Promise<{ readonly seconds: number }> {
+async function runHere(run: StaleRun, given: RunOfStage): Promise<{ readonly seconds: number }> {
   const { workspace, tasks, runCache, killed, onEvent } = run;
   const { stage, seen, recorded, claim, signal } = given;
   await bringInputs(workspace, { stage, signal });
@@ -156,7 +189,7 @@ async function recordOutputs(
     readonly stage: Stage;
     readonly seen: StageObservation;
     readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
-    readonly outputs: 'made' | 'restored';
+    readonly outputs: 'made' | 'restored' | 'as they were';
   },
 ): Promise<void> {
   const { stage, seen, outs, outputs } = given;

@@ -15,6 +15,7 @@ import { recordStage } from '../workspace/record-stage.ts';
 import type { Staging } from '../workspace/staging.ts';
 import type { RunCache } from '../workspace/run-cache.ts';
 import type { StorageTasks } from '../workspace/task-runner.ts';
+import type { Clusters } from './kubernetes/open-cluster.ts';
 import type { StageEvent, StageOutcome } from './stage-event.ts';
 
 /** Brings up to date what is not, as it seems, and was `before` what its lock file said when the run began. */
@@ -44,6 +45,7 @@ export interface Run {
   readonly pull: boolean;
   /** Why stages run, told before they do; filled by the run. */
   readonly reasons: Map<StageId, readonly StaleReason[]>;
+  readonly clusters: Clusters;
   /** Aborted by the second interruption. */
   readonly killed?: AbortSignal | undefined;
   readonly onEvent: (event: StageEvent) => void;
@@ -144,7 +146,7 @@ export async function observe(
   return found;
 }
 
-/** Throws `dependency-missing`, `run-on-unsupported`. */
+/** Throws `dependency-missing`. */
 export function requireRunnable(stage: Stage, decision: StageDecision, graph: StageGraph): void {
   const missing = decision.type === 'stale' ? decision.reasons.filter(isMissing).map(({ path }) => path) : [];
   const [first] = missing;
@@ -159,14 +161,6 @@ export function requireRunnable(stage: Stage, decision: StageDecision, graph: St
         producer === undefined
           ? `No stage makes ${it}: put ${it} there, or correct "deps" in ${stage.file}, line ${stage.line}.`
           : `Stage ${producer.id} makes ${first}${producer.frozen ? ', and is frozen: mlv unfreeze' : ': mlv repro'} ${producer.id}`,
-    });
-  }
-  if (stage.kubernetes !== undefined) {
-    throw new MlvError({
-      code: 'run-on-unsupported',
-      kind: 'unsupported',
-      message: `stage ${stage.id} is to run on Kubernetes, which this mlv cannot do yet`,
-      hint: `Take "run_on" out of ${stage.file}, line ${stage.line}, to run it here.`,
     });
   }
 }

@@ -19,6 +19,7 @@ import { openStaging } from '../workspace/staging.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
 import type { BringStale, Run } from './bring-up-to-date.ts';
 import { alreadyCurrent, bringUpToDate } from './bring-up-to-date.ts';
+import { openClusters } from './kubernetes/open-cluster.ts';
 import type { Capacity } from './scheduler.ts';
 import { schedule } from './scheduler.ts';
 import type { StageEvent, StageOutcome } from './stage-event.ts';
@@ -45,6 +46,8 @@ export interface ReproOptions extends ChosenStages {
   /** Aborted by the second interruption. */
   readonly killed?: AbortSignal | undefined;
   readonly onProgress?: VerbOptions['onProgress'];
+  /** Takes what the servers of clusters warn of. */
+  readonly onWarning: (text: string) => void;
   /** Told, before the first event, the stages of the run in their order, and how to learn why one runs that has started. */
   readonly onBegin?: (
     stages: readonly StageId[],
@@ -63,6 +66,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
   const locked = await readLocks(workspace);
   const tasks = createStorageTasks(workspace.cache(), signal);
   const staging = openStaging(workspace);
+  const clusters = openClusters(workspace, { onWarning: options.onWarning });
   let bringing: Promise<BringStale> | undefined;
   try {
     const { onProgress } = options;
@@ -87,6 +91,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       bringStale: async (...given) => (await (bringing ??= loadBringing(run)))(...given),
       forced: new Set(options.force ? selected : []),
       pull: options.pull ?? false,
+      clusters,
       reasons,
       made: new Map(),
     };
@@ -100,6 +105,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
       graph,
       selected: stale.map(({ id }) => id),
       jobs: options.jobs,
+      clusterJobs: CLUSTER_JOBS,
       capacity: capacityHere(),
       keepGoing: options.keepGoing ?? false,
       signal,
@@ -108,6 +114,7 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
     });
     return new Map(selected.map((id) => [id, current.get(id) ?? others.get(id) ?? { type: 'cancelled' }]));
   } finally {
+    await clusters.close();
     await staging.flush();
     await tasks.close();
   }
@@ -137,6 +144,8 @@ export async function chooseStages(
   return { pipeline, graph, selected: selectWithUpstream(graph, named, only) };
 }
 
+/** A cluster has queues of its own; what bounds this is what is sent there from here at once. */
+const CLUSTER_JOBS = 16;
 const NVIDIA_GPUS = '/proc/driver/nvidia/gpus';
 
 /** What stages may share: of GPUs as many as the driver tells of, if it tells. */

@@ -24,8 +24,8 @@ export interface ScheduleOptions {
   readonly selected: readonly StageId[];
   /** Stages at once on this machine, at least 1. */
   readonly jobs: number;
-  /** Stages at once on clusters; as many as here unless told otherwise. */
-  readonly clusterJobs?: number;
+  /** Stages at once on clusters. */
+  readonly clusterJobs: number;
   readonly capacity: Capacity;
   /** Goes on, after a failure, with what does not need what failed. */
   readonly keepGoing: boolean;
@@ -111,7 +111,7 @@ export async function schedule(options: ScheduleOptions): Promise<ReadonlyMap<St
 }
 
 function endedWell(outcome: StageOutcome | undefined): boolean {
-  return outcome !== undefined && !['failed', 'blocked', 'cancelled'].includes(outcome.type);
+  return outcome !== undefined && !['failed', 'blocked', 'cancelled', 'detached'].includes(outcome.type);
 }
 
 /** Ends, in the graph's order, those that need what failed. */
@@ -146,7 +146,7 @@ function choose(ready: readonly Waiting[], running: readonly Stage[], options: S
     for (const group of stage.mutex) groups.add(group);
     if (!isFree) continue;
     const beside = [...running, ...chosen].filter((other) => isLocal(other) === isLocal(stage));
-    const jobs = isLocal(stage) ? options.jobs : (options.clusterJobs ?? options.jobs);
+    const jobs = isLocal(stage) ? options.jobs : options.clusterJobs;
     if (beside.length >= jobs || (isLocal(stage) && isLocalClosed)) continue;
     if (isLocal(stage) && !hasRoom(stage, beside, options.capacity)) {
       candidate.passed += chosen.filter(isLocal).length;

@@ -8,6 +8,8 @@ export type StageOutcome =
   | { readonly type: 'up-to-date' }
   | { readonly type: 'frozen' }
   | { readonly type: 'failed'; readonly error: MlvError }
+  /** It goes on in a cluster, without this process. */
+  | { readonly type: 'detached'; readonly job: string }
   /** Never tried: something it needs failed. */
   | { readonly type: 'blocked'; readonly by: StageId }
   /** Never tried, or stopped, for no reason of its own. */

@@ -7,6 +7,9 @@ import type { RunView } from '../live/run-view.ts';
 import { staleReasonText } from '../stale-reason-text.ts';
 import { STAGE_CHOICE, STAGES } from '../stage-options.ts';
 
+/** As EX_TEMPFAIL of sysexits.h: it goes on, ask again. */
+const DETACHED = 75;
+
 export const repro = defineCommand({
   details: [
     'Brings stages of mlv.yaml up to date, those that they read from first. What did not change is not run again; a result that is known for the same inputs is restored. Without targets: all stages.',
@@ -23,7 +26,7 @@ export const repro = defineCommand({
     noRunCache: { type: 'boolean', about: 'run instead of taking a known result' },
   },
   example: { command: 'mlv repro -j 4', about: 'Brings everything up to date, four stages at once' },
-  async run(args, { cwd, open, verb, killed, emit, openRunView }) {
+  async run(args, { cwd, open, verb, killed, emit, note, openRunView }) {
     const started = performance.now();
     let view: RunView | undefined;
     const { noRunCache, jobs = 1, ...options } = args;
@@ -38,6 +41,7 @@ export const repro = defineCommand({
       jobs,
       useRunCache: noRunCache !== true,
       killed,
+      onWarning: note,
       async onBegin(stages, reasonsOf) {
         view = await openRunView({ stages, reasons: (stage) => reasonsOf(stage).map(staleReasonText) });
       },
@@ -48,12 +52,14 @@ export const repro = defineCommand({
     });
     await Promise.all(rows);
     view?.close();
-    verb.signal?.throwIfAborted();
+    const isDetached = [...outcomes.values()].some(({ type }) => type === 'detached');
+    if (!isDetached) verb.signal?.throwIfAborted();
     throwFailures(outcomes);
     const counts: Partial<Record<StageOutcome['type'], number>> = {};
     for (const { type } of outcomes.values()) counts[type] = (counts[type] ?? 0) + 1;
     const seconds = (performance.now() - started) / 1000;
-    return { data: { stages: outcomes.size, ...counts, seconds }, text: () => [] };
+    const data = { stages: outcomes.size, ...counts, seconds };
+    return { data, text: () => [], exitCode: isDetached ? DETACHED : 0 };
   },
 });
 

@@ -45,6 +45,7 @@ export function createRunModel(stages: readonly StageId[], now: number): RunMode
     failed: 0,
     blocked: 0,
     cancelled: 0,
+    detached: 0,
   };
   let ended = 0;
 

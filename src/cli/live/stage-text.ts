@@ -16,6 +16,7 @@ export const SIGNS: Readonly<Record<State, string>> = {
   failed: '✗',
   blocked: '⊘',
   cancelled: '⊘',
+  detached: '⇢',
 };
 
 export const PAINTS: Readonly<Record<State, keyof Style>> = {
@@ -28,6 +29,7 @@ export const PAINTS: Readonly<Record<State, keyof Style>> = {
   failed: 'bad',
   blocked: 'changed',
   cancelled: 'changed',
+  detached: 'changed',
 };
 
 /** `3.2 s` below ten seconds, then as everywhere. */
@@ -42,6 +44,7 @@ export function outcomeText(outcome: StageOutcome, hasStarted: boolean): string 
   if (outcome.type === 'cancelled' && hasStarted) return 'not run to its end';
   if (outcome.type === 'failed') return visible(outcome.error.message.split('\n')[0] ?? '');
   if (outcome.type === 'blocked') return `not run: ${visible(outcome.by)} failed`;
+  if (outcome.type === 'detached') return `goes on as ${outcome.job}`;
   if (outcome.type !== 'restored') return WORDS[outcome.type];
   const name = outcome.record?.producer?.name;
   return name === undefined ? 'restored' : `restored, made by ${visible(name)}`;
@@ -57,6 +60,7 @@ function countsText(counts: StageCounts): string | undefined {
     [counts.frozen, 'frozen'],
     [counts.blocked, 'blocked'],
     [counts.cancelled, 'cancelled'],
+    [counts.detached, 'detached'],
   ] as const;
   const told = parts.filter(([count]) => count > 0).map(([count, what]) => `${formatCount(count)} ${what}`);
   return told.length === 0 ? undefined : told.join(', ');
@@ -66,7 +70,7 @@ function countsText(counts: StageCounts): string | undefined {
 export function totalLine(counts: StageCounts, seconds: number, style: Style): string {
   const text = countsText(counts) ?? 'nothing to do';
   const left = counts.waiting + counts.running;
-  const state = counts.failed > 0 ? 'failed' : counts.cancelled + left > 0 ? 'cancelled' : 'ran';
+  const state = counts.failed > 0 ? 'failed' : counts.cancelled + counts.detached + left > 0 ? 'cancelled' : 'ran';
   const rest = left > 0 ? `, ${countOf(left, 'stage')} not run` : '';
   return `${style[PAINTS[state]](SIGNS[state])} ${style.title(`${text}${rest}`)} ${style.faint(`in ${stageTime(seconds)}`)}`;
 }

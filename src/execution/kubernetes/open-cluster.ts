@@ -21,10 +21,7 @@ export interface Clusters {
   close(): Promise<void>;
 }
 
-export function openClusters(
-  workspace: Workspace,
-  given: { readonly isInteractive: boolean; readonly onWarning: (text: string) => void },
-): Clusters {
+export function openClusters(workspace: Workspace, given: { readonly onWarning: (text: string) => void }): Clusters {
   const opened = new Map<string, Promise<OpenCluster>>();
 
   async function openOne(profile: KubernetesProfile): Promise<OpenCluster> {

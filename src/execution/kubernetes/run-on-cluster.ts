@@ -3,13 +3,12 @@
  * record there tells what it was. The data stays there; only what Git keeps comes here.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatClusterTask } from '../../domain/cluster-task.ts';
 import type { Digest } from '../../domain/digest.ts';
 import { MlvError } from '../../domain/errors.ts';
 import type { LockedOutput, LockedStage, Stage, StageObservation } from '../../domain/pipeline.ts';
-import { parseJobUid } from '../../domain/remote-layout.ts';
+import { isJobUid } from '../../domain/remote-layout.ts';
 import type { RepoPath } from '../../domain/repo-path.ts';
 import { digestOfBytes } from '../../platform/hash.ts';
 import { storeInputs } from '../../workspace/cluster-inputs.ts';
@@ -17,7 +16,9 @@ import type { HarvestedResult } from '../../workspace/cluster-transfer.ts';
 import { readClusterResult, sendToCluster } from '../../workspace/cluster-transfer.ts';
 import { storeCode } from '../../workspace/code-tree.ts';
 import type { Workspace } from '../../workspace/open.ts';
+import { prepareOutputs } from '../../workspace/prepare-outputs.ts';
 import type { RunOrigin } from '../../workspace/run-cache.ts';
+import { clearRunMark } from '../../workspace/run-marks.ts';
 import type { StorageTasks } from '../../workspace/task-runner.ts';
 import { createLineSplitter } from '../line-splitter.ts';
 import { tellable } from '../command-failure.ts';
@@ -145,9 +146,10 @@ async function sendAndStay(
       }
       if (end === 'deleted') throw interrupted(stage);
     }
+    if (!isJobUid(uid)) throw new Error(`the UID of job ${name} is none: ${uid}`);
     const result: HarvestedResult | undefined = await readClusterResult(workspace, {
       remote: remote.name,
-      job: parseJobUid(uid),
+      job: uid,
       task: (annotations[TASK] ?? task.hash) as Digest,
       fingerprint,
       stage,
@@ -167,10 +169,21 @@ async function sendTask(workspace: Workspace, options: ClusterRunOptions) {
   const outs = stages.flatMap((each) => each.outs.map(({ path }) => path));
   const code = await storeCode(workspace, { outs, tasks, signal });
   const inputs = await storeInputs(workspace, { stage, stages, seen: seen.deps, tasks, signal });
+  const persisting = stage.outs.filter(({ persist }) => persist);
+  // What a person changed there is what the stage is to find.
+  if (persisting.length > 0) {
+    await prepareOutputs(workspace, {
+      stage: { ...stage, outs: persisting },
+      recorded: options.recorded,
+      tasks,
+      signal,
+    });
+    clearRunMark(workspace, stage.id);
+  }
   await tasks.flush();
-  const previous = stage.outs.flatMap(({ path, persist }) => {
+  const previous = persisting.flatMap(({ path }) => {
     const state = seen.outs.get(path);
-    return persist && typeof state === 'object' ? [{ path, ...state }] : [];
+    return typeof state === 'object' ? [{ path, ...state }] : [];
   });
   await sendToCluster(workspace, { remote, code, inputs: [...inputs, ...previous], signal });
   const { profile: _, ...place } = settings;
