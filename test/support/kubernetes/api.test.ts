@@ -255,6 +255,17 @@ test.each([
   expect(cluster.list('pods').flatMap(({ metadata }) => metadata.ownerReferences ?? [])).toEqual([]);
 });
 
+test('does not create anew what is still being deleted', async () => {
+  const cluster = await startRig({ nodes: [] });
+  await post(cluster, JOBS, { ...(job('a', 'true') as object), metadata: { name: 'a', finalizers: ['test/hold'] } });
+  const removed = await send(cluster, { method: 'DELETE', path: `${JOBS}/a?propagationPolicy=Background` });
+  expect(removed.body).toMatchObject({ kind: 'Job', metadata: { name: 'a', finalizers: ['test/hold'] } });
+  const refused = 'object is being deleted: jobs.batch "a" already exists';
+  expect(told(await post(cluster, JOBS, job('a', 'true')))).toEqual([409, 'AlreadyExists', refused]);
+  await patch(cluster, `${JOBS}/a`, { metadata: { finalizers: null } });
+  expect((await post(cluster, JOBS, job('a', 'true'))).status).toBe(201);
+});
+
 test('collects what names an owner that is not there', async () => {
   const cluster = await startRig();
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'a', uid: 'never-was' };

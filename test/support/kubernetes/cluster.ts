@@ -100,7 +100,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   for (const order of options.orders ?? []) kubelets.order(order);
   const controllers = [
     startJobController(registry, { secondMs, backoffMs }),
-    startScheduler(registry),
+    startScheduler(registry, { storageClasses: options.storageClasses ?? ['standard'] }),
     startGarbageCollection(registry, { secondMs }),
   ];
   const kubeconfig = kubeconfigOf({

@@ -1,13 +1,17 @@
 /** A container as a local process, the first of a process group that ends with it as a container's processes do. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerLog } from './container-log.ts';
 
 export interface ContainerProcess {
   /** With 128 and the number of the signal where one ended it. */
   readonly exited: Promise<{ exitCode: number }>;
-  /** Only the first process gets it, as the runtime's does; SIGKILL ends all of them. */
+  /**
+   * Only the first process gets it, as the runtime's does, and only where it has a handler: within a container it is the init process,
+   * which the kernel spares. SIGKILL ends all of them.
+   */
   signal(name: NodeJS.Signals): void;
 }
 
@@ -30,6 +34,12 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGTERM: 15,
 };
 
+/** Ended with this process, should it end without closing its clusters. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) signalGroup(child, 'SIGKILL');
+});
+
 /** Rejects where the program cannot be started. */
 export async function startProcess({ command, env, workingDir, log }: ProcessOptions): Promise<ContainerProcess> {
   const [program = '', ...args] = command;
@@ -43,10 +53,13 @@ export async function startProcess({ command, env, workingDir, log }: ProcessOpt
   const exited = waitForEnd(child, log);
   exited.catch(() => undefined);
   await once(child, 'spawn');
+  running.add(child);
+  child.on('exit', () => running.delete(child));
   return {
     exited,
     signal(name) {
-      if (child.exitCode === null && child.signalCode === null) signalGroup(child, name);
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (name === 'SIGKILL' || isCaught(child, name)) signalGroup(child, name);
     },
   };
 }
@@ -60,6 +73,16 @@ export function startErrorMessage(program: string, error: unknown): string {
     'failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start ' +
     `container process: error during container init: exec: "${program}": ${why}`
   );
+}
+
+/** By the mask of signals that a process handles; where the system does not tell, all are. */
+function isCaught({ pid }: ChildProcess, name: NodeJS.Signals): boolean {
+  try {
+    const [, mask = '0'] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return ((BigInt(`0x${mask}`) >> BigInt((SIGNALS[name] ?? 1) - 1)) & 1n) === 1n;
+  } catch {
+    return process.platform !== 'linux';
+  }
 }
 
 async function waitForEnd(child: ChildProcess, log: ContainerLog): Promise<{ exitCode: number }> {

@@ -77,8 +77,14 @@ function fillContainer(container: Container): void {
   container.terminationMessagePath ??= '/dev/termination-log';
   container.terminationMessagePolicy ??= 'File';
   container.resources ??= {};
-  const { limits } = container.resources;
-  if (limits !== undefined) container.resources.requests = { ...limits, ...container.resources.requests };
+  const { resources } = container;
+  for (const part of ['requests', 'limits'] as const) {
+    // A quantity may be given as a number.
+    const entries = Object.entries(resources[part] ?? {}).map(([name, amount]) => [name, `${amount}`]);
+    if (resources[part] !== undefined) resources[part] = Object.fromEntries(entries) as Record<string, string>;
+  }
+  const { limits } = resources;
+  if (limits !== undefined) resources.requests = { ...limits, ...resources.requests };
   for (const { valueFrom } of container.env ?? []) {
     if (valueFrom?.fieldRef !== undefined)
       Object.assign(valueFrom.fieldRef, { apiVersion: 'v1', ...valueFrom.fieldRef });

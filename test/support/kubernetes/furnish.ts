@@ -16,6 +16,8 @@ export interface NodeOptions {
 }
 
 export interface Contents {
+  /** What pods' own claims may be of; `standard` unless told. */
+  readonly storageClasses?: readonly string[];
   /** The first is the one that `Cluster` means where none is told; `ml` unless told. `default` is always there. */
   readonly namespaces?: readonly (
     | string

@@ -246,6 +246,20 @@ test('ends a pod that is active for too long', async () => {
   });
 });
 
+test('spares a first process that handles no SIGTERM until its grace is over, as the kernel does', async () => {
+  const cluster = await startRig({ secondMs: 100 });
+  runPod(cluster, { containers: [shell('main', 'echo up; sleep 30')], terminationGracePeriodSeconds: 2 });
+  await expect.poll(() => logOf(cluster)).toBe('up\n');
+  const start = Date.now();
+  const last = cluster.until('pods', ({ status }) => status.phase === 'Failed');
+  await send(cluster, { method: 'DELETE', path: `${PODS}/p` });
+  expect((await last).status.containerStatuses?.[0]?.state.terminated).toMatchObject({
+    exitCode: 137,
+    reason: 'Error',
+  });
+  expect(Date.now() - start).toBeGreaterThanOrEqual(190);
+});
+
 test('leaves no process behind', async () => {
   const cluster = await startRig();
   runPod(cluster, { containers: [shell('main', 'sleep 77 & echo $! $$$$; wait')] });

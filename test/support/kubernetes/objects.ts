@@ -113,7 +113,7 @@ export interface Volume {
   configMap?: { name: string; items?: KeyToPath[]; optional?: boolean };
   secret?: { secretName: string; items?: KeyToPath[]; optional?: boolean };
   persistentVolumeClaim?: { claimName: string };
-  ephemeral?: unknown;
+  ephemeral?: { volumeClaimTemplate?: { spec?: { storageClassName?: string } } };
   hostPath?: unknown;
 }
 

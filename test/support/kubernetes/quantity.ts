@@ -24,8 +24,10 @@ export function amountOf(quantity: string | number): number {
   const [, number, suffix = ''] =
     /^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([A-Za-z]*)$/.exec(String(quantity)) ?? [];
   const factor = SUFFIXES[suffix];
-  // Thousandths are whole numbers where they are added up.
-  return number === undefined || factor === undefined ? Number.NaN : Math.round(Number(number) * factor * 1e6) / 1e6;
+  if (number === undefined || factor === undefined) return Number.NaN;
+  const amount = Number(number) * factor;
+  // Free of what binary fractions add, so that sums compare; above this, doubles have no room for it.
+  return Math.abs(amount) < 1e9 ? Math.round(amount * 1e6) / 1e6 : amount;
 }
 
 /** A number as a quantity: whole, or in thousandths. */

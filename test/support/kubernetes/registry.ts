@@ -76,7 +76,8 @@ export function openRegistry({
     if (before !== undefined) throw before;
     const refusal = quotaRefusal(store, resource, object);
     if (refusal !== undefined) throw forbidden(type, metadata.name, refusal);
-    if (store.get(keyOf(resource, object)) !== undefined) throw alreadyExists(type, metadata.name);
+    const there = store.get(keyOf(resource, object));
+    if (there !== undefined) throw alreadyExists(type, metadata.name, there.metadata.deletionTimestamp !== undefined);
     return dryRun ? (object as Stored[R]) : store.add(resource, object as Stored[R]);
   }
 

@@ -50,6 +50,11 @@ test.each<[string, Partial<PodSpec>, string]>([
     { volumes: [{ name: 'cache', persistentVolumeClaim: { claimName: 'none' } }] },
     `0/2 nodes are available: persistentvolumeclaim "none" not found. ${end('2 Preemption is not helpful for scheduling')}`,
   ],
+  [
+    'storage of a class that is not there',
+    { volumes: [{ name: 'work', ephemeral: { volumeClaimTemplate: { spec: { storageClassName: 'fast' } } } }] },
+    `0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. ${end('2 Preemption is not helpful for scheduling')}`,
+  ],
 ])('says why a pod has no place that wants %s', async (_, spec, message) => {
   const cluster = await startRig(twoNodes);
   expect(await refusalOf(cluster, spec)).toBe(message);

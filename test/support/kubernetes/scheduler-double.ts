@@ -16,7 +16,10 @@ interface Obstacle {
 const HOPELESS = 'Preemption is not helpful for scheduling';
 const NO_VICTIMS = 'No preemption victims found for incoming pod';
 
-export function startScheduler(registry: Registry): { close(): void } {
+export function startScheduler(
+  registry: Registry,
+  { storageClasses }: { storageClasses: readonly string[] },
+): { close(): void } {
   const { store, now } = registry;
   const recorder = openRecorder(store, { now, source: { component: 'default-scheduler' } });
   const told = new Map<string, string>();
@@ -52,7 +55,11 @@ export function startScheduler(registry: Registry): { close(): void } {
 
   function missingClaim(pod: Pod): string | undefined {
     const { namespace = '' } = pod.metadata;
-    for (const { persistentVolumeClaim } of pod.spec.volumes ?? []) {
+    for (const { persistentVolumeClaim, ephemeral } of pod.spec.volumes ?? []) {
+      const storageClass = ephemeral?.volumeClaimTemplate?.spec?.storageClassName;
+      if (storageClass !== undefined && !storageClasses.includes(storageClass)) {
+        return 'pod has unbound immediate PersistentVolumeClaims';
+      }
       const name = persistentVolumeClaim?.claimName;
       if (name === undefined) continue;
       const claim = store.get({ resource: 'persistentvolumeclaims', namespace, name });
@@ -74,6 +81,7 @@ export function startScheduler(registry: Registry): { close(): void } {
     }
     const taint = taints.find((each) => !tolerations.some((toleration) => tolerates(toleration, each)));
     if (taint !== undefined) {
+      // From 1.35 on: `node(s) had untolerated taint(s)`.
       return { reasons: [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`], isFinal: true };
     }
     const labels = node.metadata.labels ?? {};

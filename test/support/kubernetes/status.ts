@@ -83,9 +83,10 @@ export function notFound(type: ResourceType, name: string): StatusError {
   return failure(404, `${qualified(type)} "${name}" not found`, { details: detailsOf(type, name) });
 }
 
-export function alreadyExists(type: ResourceType, name: string): StatusError {
+export function alreadyExists(type: ResourceType, name: string, isLeaving: boolean): StatusError {
   const details = detailsOf(type, name);
-  return failure(409, `${qualified(type)} "${name}" already exists`, { reason: 'AlreadyExists', details });
+  const head = isLeaving ? 'object is being deleted: ' : '';
+  return failure(409, `${head}${qualified(type)} "${name}" already exists`, { reason: 'AlreadyExists', details });
 }
 
 export function conflict(type: ResourceType, name: string, why: string): StatusError {

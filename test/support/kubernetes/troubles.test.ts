@@ -5,7 +5,7 @@ import type { Pod } from './objects.ts';
 import { follow, job, JOBS, PODS, post, runPod, send, shell, startRig } from './rig.ts';
 import type { Order, Trouble } from './troubles.ts';
 
-const sleeper = 'echo up; sleep 30';
+const sleeper = 'trap "exit 143" TERM; echo up; sleep 30 & wait';
 
 /** Runs a pod that meets a trouble as soon as its container prints something; gives it as it was when it had ended. */
 async function meet(
