@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { MlvError } from '../../../src/domain/errors.ts';
 import { runtimeMap, submissionOf } from '../../../src/execution/kubernetes/job.ts';
 import type { Container, Job } from '../../../src/execution/kubernetes/objects.ts';
-import { unknownFields } from '../../support/kubernetes/schema.ts';
+import { unknownFields } from '../../support/kubernetes/strict-schema.ts';
 import { profileOf, requestOf, REQUESTS } from './requests.ts';
 
 const GOLDEN = fileURLToPath(new URL('golden/', import.meta.url));

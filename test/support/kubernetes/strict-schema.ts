@@ -1,0 +1,40 @@
+/** Kubernetes' own schema of an object, of about version 1.32, as the package `kubernetes-models` has it. */
+import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { Job } from 'kubernetes-models/batch/v1/Job';
+
+const MODELS: Readonly<Record<string, { readonly prototype: { validate(): void } }>> = {
+  'batch/v1 Job': Job,
+  'v1 ConfigMap': ConfigMap,
+};
+
+/**
+ * Throws for an object that the schema does not allow. Returns the paths of fields that it does not know: the package's checks pass over them, as
+ * they never read them.
+ */
+export function unknownFields(object: { readonly apiVersion: string; readonly kind: string }): string[] {
+  const unread = new Set<string>();
+  const model = MODELS[`${object.apiVersion} ${object.kind}`];
+  if (model === undefined) throw new Error(`no schema of ${object.apiVersion} ${object.kind}`);
+  model.prototype.validate.call(watched(object, '', unread));
+  return [...unread];
+}
+
+/** The same value, of which each field is taken out of the set once it is read. */
+function watched(value: unknown, path: string, unread: Set<string>): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => watched(item, `${path}[${index}]`, unread));
+  if (typeof value !== 'object' || value === null) return value;
+  const copy = {};
+  for (const [key, each] of Object.entries(value)) {
+    const at = `${path}.${key}`;
+    const inner = watched(each, at, unread);
+    unread.add(at);
+    Object.defineProperty(copy, key, {
+      enumerable: true,
+      get() {
+        unread.delete(at);
+        return inner;
+      },
+    });
+  }
+  return copy;
+}
