@@ -80,10 +80,10 @@ function bring(
       const record = await restoreKnown(run, { stage, seen, signal });
       if (record !== undefined) return { type: 'restored', record };
     }
-    const given = { stage, seen, recorded, claim, signal };
+    const ready = { stage, seen, recorded, claim, signal };
     return stage.kubernetes === undefined
-      ? { type: 'ran', ...(await runHere(run, given)) }
-      : await runThere(run, { ...given, isForced });
+      ? { type: 'ran', ...(await runHere(run, ready)) }
+      : await runThere(run, { ...ready, isForced });
   });
 }
 

@@ -1,5 +1,5 @@
 /** Stays with a job until it has ended, has waited in vain, or nobody wants to stay with it any longer. */
-import { MlvError } from '../../domain/errors.ts';
+import type { MlvError } from '../../domain/errors.ts';
 import type { KubernetesProfile } from '../../domain/kubernetes-profile.ts';
 import type { Stage } from '../../domain/pipeline.ts';
 import type { KubernetesApi } from './api.ts';
@@ -95,7 +95,7 @@ export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions
 }
 
 /** What it owns goes with it, in the background. */
-export async function deleteJob(api: KubernetesApi, { metadata }: SeenJob): Promise<void> {
+async function deleteJob(api: KubernetesApi, { metadata }: SeenJob): Promise<void> {
   await api.delete({ ...jobs(api.namespace), name: metadata.name }, { uid: metadata.uid });
 }
 
