@@ -80,7 +80,10 @@ function fillContainer(container: Container): void {
   const { resources } = container;
   for (const part of ['requests', 'limits'] as const) {
     // A quantity may be given as a number.
-    const entries = Object.entries(resources[part] ?? {}).map(([name, amount]) => [name, `${amount}`]);
+    const entries = Object.entries(resources[part] ?? {}).map(([name, amount]: [string, string | number]) => [
+      name,
+      String(amount),
+    ]);
     if (resources[part] !== undefined) resources[part] = Object.fromEntries(entries) as Record<string, string>;
   }
   const { limits } = resources;

@@ -186,9 +186,9 @@ test('says why an image cannot be had, and has it once it can', async () => {
   expect(pod.status.containerStatuses?.[0]?.state.waiting?.message).toContain(
     'rpc error: code = NotFound desc = failed to pull and unpack image "docker.io/library/none:latest"',
   );
-  expect((await send(cluster, { path: `${PODS}/q/log` })).body.message).toBe(
-    'container "main" in pod "q" is waiting to start: trying and failing to pull image',
-  );
+  await expect
+    .poll(async () => (await send(cluster, { path: `${PODS}/q/log` })).body.message)
+    .toBe('container "main" in pod "q" is waiting to start: trying and failing to pull image');
 });
 
 test('tells of a program that the image does not have', async () => {
@@ -260,16 +260,33 @@ test('spares a first process that handles no SIGTERM until its grace is over, as
   expect(Date.now() - start).toBeGreaterThanOrEqual(190);
 });
 
+test('takes a shorter grace, but no longer one, from a second deletion', async () => {
+  const cluster = await startRig({ secondMs: 100 });
+  runPod(cluster, { containers: [shell('main', 'echo up; sleep 30')], terminationGracePeriodSeconds: 100 });
+  await expect.poll(() => logOf(cluster)).toBe('up\n');
+  const remove = async (grace: string): Promise<number | undefined> => {
+    await send(cluster, { method: 'DELETE', path: `${PODS}/p${grace}` });
+    return cluster.get('pods', 'p')?.metadata.deletionGracePeriodSeconds;
+  };
+  expect([await remove(''), await remove('?gracePeriodSeconds=200')]).toEqual([100, 100]);
+  await remove('?gracePeriodSeconds=1');
+  await expect.poll(() => cluster.get('pods', 'p')).toBeUndefined();
+});
+
 test('leaves no process behind', async () => {
   const cluster = await startRig();
   runPod(cluster, { containers: [shell('main', 'sleep 77 & echo $! $$$$; wait')] });
   await expect.poll(async () => (await send(cluster, { path: `${PODS}/p/log` })).body).toMatch(/^\d+ \d+\n$/);
+  runPod(cluster, { containers: [shell('main', 'sleep 77 & echo $!')] }, { name: 'short' });
+  const { metadata } = await podEnd(cluster);
+  const orphan = Number((await send(cluster, { path: `${PODS}/${metadata.name}/log` })).body);
   const pids = (await logOf(cluster)).trim().split(' ').map(Number);
-  await cluster.close();
   // What nobody has buried yet has ended, too.
   const state = (pid: number): string =>
     spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
       .stdout.toString()
       .slice(0, 1);
+  await expect.poll(() => state(orphan)).toMatch(/^Z?$/);
+  await cluster.close();
   for (const pid of pids) await expect.poll(() => state(pid)).toMatch(/^Z?$/);
 });

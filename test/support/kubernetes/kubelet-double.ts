@@ -36,7 +36,8 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
   const orders = openOrders();
   const lost = new Set<string>();
   const ends = new Set<Promise<void>>();
-  const stopping = new Set<string>();
+  /** The shortest grace that each pod was given so far. */
+  const stopping = new Map<string, number>();
   const timers = new Set<NodeJS.Timeout>();
   let addresses = 0;
 
@@ -61,8 +62,8 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
       if (runner === undefined && !isOver) runners.set(uid, startPod(pod, runnerOptions(nodeName)));
       return;
     }
-    if (isOver || stopping.has(uid)) return;
-    stopping.add(uid);
+    if (isOver || (stopping.get(uid) ?? Number.POSITIVE_INFINITY) <= deletionGracePeriodSeconds) return;
+    stopping.set(uid, deletionGracePeriodSeconds);
     const stopped = runner?.terminate({ graceMs: deletionGracePeriodSeconds * secondMs }) ?? Promise.resolve();
     follow(stopped.then(() => finishDeletion(pod)));
   }

@@ -153,7 +153,12 @@ test('a sandbox that is lost runs its init containers again from the first, wher
     containers: [shell('push', 'cat /w/steps', { volumeMounts })],
   };
   cluster.create('pods', { metadata: { name: 'p' }, spec });
-  const { status } = await cluster.until('pods', ({ status: { phase } }) => phase === 'Succeeded');
+  const phases: string[] = [];
+  const { status } = await cluster.until('pods', ({ status: { phase } }) => {
+    phases.push(phase);
+    return phase === 'Succeeded';
+  });
+  expect(phases).not.toContain('Failed');
   expect((await send(cluster, { path: `${PODS}/p/log?container=push` })).body).toBe('fetch\nstage\nfetch\nstage\n');
   expect(status.initContainerStatuses?.map(({ restartCount }) => restartCount)).toEqual([1, 1]);
 });
