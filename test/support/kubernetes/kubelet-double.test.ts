@@ -133,10 +133,11 @@ test('expands references to variables in commands, and halves dollar signs, as K
 
 test('waits for what a container refers to, and starts it once that is there', async () => {
   const cluster = await startRig();
+  cluster.create('configmaps', { metadata: { name: 'there' } });
   const env = [{ name: 'KEY', valueFrom: { secretKeyRef: { name: 'late', key: 'KEY' } } }];
   runPod(cluster, {
     containers: [shell('main', 'echo $KEY', { env })],
-    volumes: [{ name: 'task', configMap: { name: 'task' } }],
+    volumes: ['there', 'task'].map((name) => ({ name, configMap: { name } })),
   });
   const events = (): string => JSON.stringify(cluster.list('events'));
   await expect
