@@ -18,6 +18,8 @@ export interface KubeletOptions {
   readonly root: string;
   readonly secondMs: number;
   readonly retryMs: number;
+  /** What every container's environment says of the cluster. */
+  readonly serviceEnv: Readonly<Record<string, string>>;
 }
 
 export interface Kubelet {
@@ -30,7 +32,10 @@ export interface Kubelet {
 
 const DISK_GRACE_SECONDS = 1;
 
-export function startKubelets(registry: Registry, { images, root, secondMs, retryMs }: KubeletOptions): Kubelet {
+export function startKubelets(
+  registry: Registry,
+  { images, root, secondMs, retryMs, serviceEnv }: KubeletOptions,
+): Kubelet {
   const { store } = registry;
   const runners = new Map<string, PodRunner>();
   const orders = openOrders();
@@ -57,7 +62,7 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
     const { uid, deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata;
     if (nodeName === '' || lost.has(nodeName)) return;
     const runner = runners.get(uid);
-    const isOver = pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
+    const isOver = hasEnded(pod);
     if (deletionTimestamp === undefined) {
       if (runner === undefined && !isOver) runners.set(uid, startPod(pod, runnerOptions(nodeName)));
       return;
@@ -88,13 +93,15 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
       root,
       secondMs,
       retryMs,
+      serviceEnv,
       podIP: `10.244.0.${addresses}`,
       recorder: openRecorder(store, { now: registry.now, source: { component: 'kubelet', host: nodeName } }),
       onMoment(moment) {
         for (const { trouble, afterMs, on } of orders.take(moment)) {
           const happen = (): void => {
             const pod = store.list('pods').find(({ metadata }) => metadata.name === moment.pod);
-            if (pod !== undefined) follow(apply(pod, trouble, on?.container));
+            // What has ended in the meantime is past all trouble.
+            if (pod !== undefined && !hasEnded(pod)) follow(apply(pod, trouble, on?.container));
           };
           if (afterMs === undefined) setImmediate(happen);
           else timers.add(setTimeout(happen, afterMs));
@@ -194,9 +201,7 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
   }
 
   function podsOn(nodeName: string): Pod[] {
-    return store
-      .list('pods')
-      .filter(({ spec, status }) => spec.nodeName === nodeName && !['Succeeded', 'Failed'].includes(status.phase));
+    return store.list('pods').filter((pod) => pod.spec.nodeName === nodeName && !hasEnded(pod));
   }
 
   function follow(end: Promise<void>): void {
@@ -227,4 +232,8 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status.phase === 'Succeeded' || status.phase === 'Failed';
 }

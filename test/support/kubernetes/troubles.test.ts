@@ -186,6 +186,14 @@ test('rotation hides what was printed before, and may end those who follow', asy
   await expect.poll(async () => (await send(cluster, { path })).body).toBe('two\n');
 });
 
+test('leaves a pod alone that has ended before its trouble', async () => {
+  const cluster = await startRig({ orders: [{ on: { moment: 'end' }, trouble: { kind: 'preempt' } }] });
+  runCommand(cluster, 'true');
+  const { metadata } = await cluster.until('pods', ({ status }) => status.phase === 'Succeeded');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(cluster.get('pods', 'p')?.metadata.resourceVersion).toBe(metadata.resourceVersion);
+});
+
 test('refuses a trouble of a pod that is not there', async () => {
   const cluster = await startRig();
   await expect(cluster.trouble({ kind: 'oom' })).rejects.toThrow('0 pods are called anything');
