@@ -58,6 +58,15 @@ test('lets in what the rules allow, and names the rest', async () => {
   });
 });
 
+test('keeps from an account what it is not to do', async () => {
+  const except = [{ verbs: ['create'], resources: ['jobs'] }];
+  const cluster = await startRig({ tokens: { token: { user: 'ann', except } } });
+  expect((await post(cluster, JOBS, job('a', 'true'))).body.message).toBe(
+    'jobs.batch is forbidden: User "ann" cannot create resource "jobs" in API group "batch" in the namespace "ml"',
+  );
+  expect((await send(cluster, { path: JOBS })).status).toBe(200);
+});
+
 test('tells of the standard for pods, and of the account that pods need', async () => {
   const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   const cluster = await startRig({ namespaces: [{ name: 'ml', labels }] });
@@ -108,6 +117,23 @@ test('holds to quotas, and tells what is used of them', async () => {
   const used = { 'count/jobs.batch': '1', 'requests.nvidia.com/gpu': '2', 'requests.cpu': '1500m' };
   await cluster.until('resourcequotas', ({ status }) => status.used?.['count/jobs.batch'] === '1');
   expect(cluster.get('resourcequotas', 'team')?.status.used).toEqual(used);
+});
+
+test('counts pods towards a quota until they have ended', async () => {
+  const cluster = await startRig({ quotas: { team: { pods: '1' } } });
+  const pod = (name: string) => ({
+    kind: 'Pod',
+    metadata: { name },
+    spec: { restartPolicy: 'Never', containers: [shell('a', 'sleep 30')] },
+  });
+  expect((await post(cluster, PODS, pod('one'))).status).toBe(201);
+  expect((await post(cluster, PODS, pod('two'))).body.message).toContain(
+    'exceeded quota: team, requested: pods=1, used: pods=1, limited: pods=1',
+  );
+  await cluster.until('pods', ({ status }) => status.phase === 'Running');
+  await cluster.trouble({ kind: 'kill' });
+  await cluster.until('pods', ({ status }) => status.phase === 'Failed');
+  expect((await post(cluster, PODS, pod('two'))).status).toBe(201);
 });
 
 test('speaks TLS, and knows users by their certificates', async () => {

@@ -18,6 +18,8 @@ export interface Account {
   readonly user: string;
   /** Everything is allowed unless told. */
   readonly rules?: readonly Rule[];
+  /** What is not allowed all the same. */
+  readonly except?: readonly Rule[];
   /** Milliseconds since the epoch. */
   readonly expires?: number;
 }
@@ -34,6 +36,7 @@ export interface Attempt {
 export interface Identity {
   readonly user: string;
   readonly rules: readonly Rule[];
+  readonly except: readonly Rule[];
 }
 
 const EVERYTHING: readonly Rule[] = [{ verbs: ['*'], resources: ['*'] }];
@@ -48,17 +51,25 @@ export function identify(
     const account = tokens.get(token ?? '');
     if (account === undefined || (account.expires ?? Number.POSITIVE_INFINITY) <= now)
       throw failure(401, 'Unauthorized');
-    return { user: account.user, rules: account.rules ?? EVERYTHING };
+    return identityOf(account);
   }
   const socket = req.socket as Partial<TLSSocket>;
   if (socket.authorized === true) {
     const name = String(socket.getPeerCertificate?.().subject.CN ?? '');
-    return { user: name, rules: users.get(name)?.rules ?? (users.has(name) ? EVERYTHING : []) };
+    return identityOf(users.get(name) ?? { user: name, rules: [] });
   }
-  return { user: 'system:anonymous', rules: [] };
+  return identityOf({ user: 'system:anonymous', rules: [] });
 }
 
-export function isAllowed({ rules }: Identity, attempt: Attempt): boolean {
+export function isAllowed({ rules, except }: Identity, attempt: Attempt): boolean {
+  return covers(rules, attempt) && !covers(except, attempt);
+}
+
+function identityOf({ user, rules = EVERYTHING, except = [] }: Account): Identity {
+  return { user, rules, except };
+}
+
+function covers(rules: readonly Rule[], attempt: Attempt): boolean {
   const { verb, resource, subresource, namespace, name } = attempt;
   const whole = subresource === '' ? resource : `${resource}/${subresource}`;
   return rules.some(

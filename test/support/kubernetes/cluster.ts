@@ -95,7 +95,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   });
   for (const fault of options.faults ?? []) api.faults.add(fault);
   const images = openImages(options.images ?? { 'node:20-slim': {}, 'busybox:1': {} });
-  const kubelets = startKubelets(registry, { images, root: folder, secondMs, retryMs });
+  const serviceEnv = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port) };
+  const kubelets = startKubelets(registry, { images, root: folder, secondMs, retryMs, serviceEnv });
   kubelet = kubelets;
   for (const order of options.orders ?? []) kubelets.order(order);
   const controllers = [

@@ -13,6 +13,7 @@ export interface LaunchContext {
   readonly images: Pulls;
   /** Between two tries of what is missing; in a real cluster the kubelet's sync period, and longer and longer for images. */
   readonly retryMs: number;
+  readonly serviceEnv: Readonly<Record<string, string>>;
 }
 
 export interface Launch {
@@ -37,7 +38,7 @@ const MAX_BACKOFF_FACTOR = 30;
 export async function launchOf(
   pod: Pod,
   { container, view, tries }: { container: Container; view: View; tries: number },
-  { store, images, retryMs }: LaunchContext,
+  { store, images, retryMs, serviceEnv }: LaunchContext,
 ): Promise<Found> {
   const name = container.image;
   const pulling = { type: 'Normal', reason: 'Pulling', message: `Pulling image "${name}"` } as const;
@@ -72,7 +73,7 @@ export async function launchOf(
     message: `Container image "${name}" already present on machine`,
   } as const;
   try {
-    const launch = makeLaunch(pod, { container, view, image, store });
+    const launch = makeLaunch(pod, { container, view, image, store, serviceEnv });
     return { launch, waiting: [], events: [present], retryMs };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -83,11 +84,12 @@ export async function launchOf(
 
 function makeLaunch(
   pod: Pod,
-  { container, view, image, store }: { container: Container; view: View; image: Image; store: Store },
+  given: { container: Container; view: View; image: Image } & Pick<LaunchContext, 'store' | 'serviceEnv'>,
 ): Launch {
+  const { container, view, image, store, serviceEnv } = given;
   const own = containerEnv(pod, container, store);
   const env: Record<string, string> = {};
-  for (const [key, value] of Object.entries({ HOSTNAME: pod.metadata.name, ...image.env, ...own }))
+  for (const [key, value] of Object.entries({ HOSTNAME: pod.metadata.name, ...serviceEnv, ...image.env, ...own }))
     env[key] = view.map(value);
   const programs = programsOf(image, join(dirname(view.terminationLog), '..', 'bin', container.name));
   env['PATH'] = [programs, own['PATH'] ?? image.env?.['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter);

@@ -4,14 +4,17 @@ export interface LogLine {
   /** RFC 3339 with nine digits of fraction; no two lines of a container have the same. */
   readonly time: string;
   readonly text: string;
+  /** The output ended within it, before a newline. */
+  readonly isPartial: boolean;
 }
 
 export interface ContainerLog {
   /** Those of the file in use: rotation hides what came before. */
   readonly lines: readonly LogLine[];
   readonly isClosed: boolean;
-  append(chunk: Buffer): void;
-  /** An unfinished line becomes one. */
+  /** Lines of the two streams do not mix. */
+  append(from: 'stdout' | 'stderr', chunk: Buffer): void;
+  /** What an unfinished line has becomes one. */
   close(): void;
   rotate(): void;
   /** Those who follow are told that it has ended, as some kubelets do at rotation. */
@@ -25,11 +28,11 @@ let last = 0n;
 export function openContainerLog(): ContainerLog {
   const listeners = new Set<(line: LogLine | undefined) => void>();
   let lines: LogLine[] = [];
-  let rest = Buffer.alloc(0);
+  const rests = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
   let isClosed = false;
 
-  function add(bytes: Buffer): void {
-    const line = { time: timestamp(), text: bytes.toString() };
+  function add(bytes: Buffer, isPartial = false): void {
+    const line = { time: timestamp(), text: bytes.toString(), isPartial };
     lines.push(line);
     for (const listener of listeners) listener(line);
   }
@@ -41,16 +44,17 @@ export function openContainerLog(): ContainerLog {
     get isClosed() {
       return isClosed;
     },
-    append(chunk) {
-      rest = Buffer.concat([rest, chunk]);
+    append(from, chunk) {
+      let rest = Buffer.concat([rests[from], chunk]);
       for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
         add(rest.subarray(0, end));
         rest = rest.subarray(end + 1);
       }
+      rests[from] = rest;
     },
     close() {
       if (isClosed) return;
-      if (rest.length > 0) add(rest);
+      for (const rest of Object.values(rests)) if (rest.length > 0) add(rest, true);
       isClosed = true;
       for (const listener of listeners) listener(undefined);
     },

@@ -49,7 +49,7 @@ export async function startProcess({ command, env, workingDir, log }: ProcessOpt
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => log.append(chunk));
+  for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (chunk: Buffer) => log.append(name, chunk));
   const exited = waitForEnd(child, log);
   exited.catch(() => undefined);
   await once(child, 'spawn');

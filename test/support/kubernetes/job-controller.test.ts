@@ -1,8 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Cluster } from './cluster.ts';
 import { isFinished } from './job-state.ts';
 import type { FailureRule, Job, Pod } from './objects.ts';
-import { job, JOBS, patch, post, send, startRig } from './rig.ts';
+import { job, JOBS, patch, PODS, post, send, shell, startRig } from './rig.ts';
 
 /** How a Job ended: its conditions and counts. */
 async function endOf(cluster: Cluster, name = 'a'): Promise<unknown> {
@@ -55,9 +56,9 @@ test('runs a Job to its end, and says how in two steps', async () => {
 
 test('tries again until the limit, longer and longer apart', async () => {
   const cluster = await startRig({ backoffMs: 40 });
+  const start = Date.now();
   await post(cluster, JOBS, job('a', 'exit 3', { spec: { backoffLimit: 2 } }));
   const why = 'BackoffLimitExceeded: Job has reached the specified backoff limit';
-  const start = Date.now();
   expect(await endOf(cluster)).toEqual({
     conditions: [`FailureTarget: ${why}`, `Failed: ${why}`],
     succeeded: undefined,
@@ -81,6 +82,17 @@ test('fails at once for an exit code that its policy names, of the container tha
   const why =
     'PodFailurePolicy: Container main for pod ml/POD failed with exit code 42 matching FailJob rule at index 0';
   expect(JSON.parse(end)).toEqual({ conditions: [`FailureTarget: ${why}`, `Failed: ${why}`], failed: 1 });
+});
+
+test('does not fail for the exit code of another container than its policy names', async () => {
+  const cluster = await startRig();
+  const rule: FailureRule = { action: 'FailJob', onExitCodes: { containerName: 'main', operator: 'In', values: [42] } };
+  const pod = { initContainers: [shell('fetch', 'exit 42')] };
+  await post(cluster, JOBS, job('a', 'true', { ...policy([rule], 1), pod }));
+  expect(await endOf(cluster)).toMatchObject({
+    failed: 2,
+    conditions: [expect.stringContaining('BackoffLimitExceeded'), expect.anything()],
+  });
 });
 
 test('does not count what its policy ignores, and counts the rest', async () => {
@@ -122,6 +134,37 @@ test('replaces a pod that is being deleted only once it has ended, or at once, a
   };
   expect(await both('TerminatingOrFailed')).toEqual([1, 1]);
   expect(await both('Failed')).toEqual([0, 1]);
+});
+
+test.each([
+  ['Failed', 'Complete'],
+  ['TerminatingOrFailed', 'Failed'],
+] as const)(
+  'a pod that is deleted and ends well is what a Job with replacement %s makes of it',
+  async (podReplacementPolicy, end) => {
+    const cluster = await startRig({ secondMs: 100 });
+    const kind = 'trap "sleep 0.1; exit 0" TERM; echo up; while true; do sleep 0.02; done';
+    await post(cluster, JOBS, job('a', kind, { spec: { podReplacementPolicy, backoffLimit: 0 } }));
+    const { metadata } = await cluster.until('pods', ({ status }) => status.phase === 'Running');
+    await expect.poll(async () => (await send(cluster, { path: `${PODS}/${metadata.name}/log` })).body).toBe('up\n');
+    cluster.delete('pods', metadata.name);
+    const { status } = await cluster.until('jobs', isFinished);
+    expect(status.conditions?.at(-1)?.type).toBe(end);
+  },
+);
+
+test('counts the deadline anew from a resumption', async () => {
+  const cluster = await startRig();
+  const pod = { terminationGracePeriodSeconds: 0 };
+  await post(cluster, JOBS, job('a', 'sleep 30', { spec: { activeDeadlineSeconds: 30 }, pod }));
+  await cluster.until('pods', ({ status }) => status.phase === 'Running');
+  await setTimeout(150);
+  await patch(cluster, `${JOBS}/a`, { spec: { suspend: true } });
+  await expect.poll(() => cluster.list('pods')).toEqual([]);
+  const resumed = Date.now();
+  await patch(cluster, `${JOBS}/a`, { spec: { suspend: false } });
+  await cluster.until('jobs', isFinished);
+  expect(Date.now() - resumed).toBeGreaterThanOrEqual(590);
 });
 
 test('ends a Job that runs past its deadline', async () => {

@@ -133,10 +133,11 @@ test('expands references to variables in commands, and halves dollar signs, as K
 
 test('waits for what a container refers to, and starts it once that is there', async () => {
   const cluster = await startRig();
+  cluster.create('configmaps', { metadata: { name: 'there' } });
   const env = [{ name: 'KEY', valueFrom: { secretKeyRef: { name: 'late', key: 'KEY' } } }];
   runPod(cluster, {
     containers: [shell('main', 'echo $KEY', { env })],
-    volumes: [{ name: 'task', configMap: { name: 'task' } }],
+    volumes: ['there', 'task'].map((name) => ({ name, configMap: { name } })),
   });
   const events = (): string => JSON.stringify(cluster.list('events'));
   await expect
@@ -158,47 +159,6 @@ test('waits for what a container refers to, and starts it once that is there', a
   cluster.create('secrets', secret);
   await podEnd(cluster);
   expect(await logOf(cluster)).toBe('found\n');
-});
-
-test('says why an image cannot be had, and has it once it can', async () => {
-  const cluster = await startRig({
-    images: { 'registry.test/late:1': { error: 'denied', failures: 2 }, 'busybox:1': {} },
-  });
-  const seen: string[] = [];
-  runPod(cluster, { containers: [shell('main', 'true', { image: 'registry.test/late:1' })] });
-  await cluster.until('pods', ({ status }) => {
-    const { waiting } = status.containerStatuses?.[0]?.state ?? {};
-    if (waiting?.message !== undefined) seen.push(`${waiting.reason}: ${waiting.message}`);
-    return status.phase === 'Succeeded';
-  });
-  const why =
-    'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test/late:1": failed to resolve reference "registry.test/late:1": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed';
-  const pair = [
-    `ErrImagePull: ${why}`,
-    `ImagePullBackOff: Back-off pulling image "registry.test/late:1": ErrImagePull: ${why}`,
-  ];
-  expect(seen).toEqual([...pair, ...pair]);
-  runPod(cluster, { containers: [shell('main', 'true', { image: 'none' })] }, { name: 'q' });
-  const pod = await cluster.until(
-    'pods',
-    ({ status }) => status.containerStatuses?.[0]?.state.waiting?.reason === 'ImagePullBackOff',
-  );
-  expect(pod.status.containerStatuses?.[0]?.state.waiting?.message).toContain(
-    'rpc error: code = NotFound desc = failed to pull and unpack image "docker.io/library/none:latest"',
-  );
-  expect((await send(cluster, { path: `${PODS}/q/log` })).body.message).toBe(
-    'container "main" in pod "q" is waiting to start: trying and failing to pull image',
-  );
-});
-
-test('tells of a program that the image does not have', async () => {
-  const cluster = await startRig();
-  runPod(cluster, { containers: [{ name: 'main', image: 'busybox:1', command: ['no-such-program'] }] });
-  expect((await podEnd(cluster)).status.containerStatuses?.[0]?.state.terminated).toMatchObject({
-    exitCode: 128,
-    reason: 'StartError',
-    message: expect.stringContaining('exec: "no-such-program": executable file not found in $PATH'),
-  });
 });
 
 test('ends a deleted pod kindly, then not, and says how it ended before it is gone', async () => {
@@ -260,16 +220,33 @@ test('spares a first process that handles no SIGTERM until its grace is over, as
   expect(Date.now() - start).toBeGreaterThanOrEqual(190);
 });
 
+test('takes a shorter grace, but no longer one, from a second deletion', async () => {
+  const cluster = await startRig({ secondMs: 100 });
+  runPod(cluster, { containers: [shell('main', 'echo up; sleep 30')], terminationGracePeriodSeconds: 100 });
+  await expect.poll(() => logOf(cluster)).toBe('up\n');
+  const remove = async (grace: string): Promise<number | undefined> => {
+    await send(cluster, { method: 'DELETE', path: `${PODS}/p${grace}` });
+    return cluster.get('pods', 'p')?.metadata.deletionGracePeriodSeconds;
+  };
+  expect([await remove(''), await remove('?gracePeriodSeconds=200')]).toEqual([100, 100]);
+  await remove('?gracePeriodSeconds=1');
+  await expect.poll(() => cluster.get('pods', 'p')).toBeUndefined();
+});
+
 test('leaves no process behind', async () => {
   const cluster = await startRig();
   runPod(cluster, { containers: [shell('main', 'sleep 77 & echo $! $$$$; wait')] });
   await expect.poll(async () => (await send(cluster, { path: `${PODS}/p/log` })).body).toMatch(/^\d+ \d+\n$/);
+  runPod(cluster, { containers: [shell('main', 'sleep 77 & echo $!')] }, { name: 'short' });
+  const { metadata } = await podEnd(cluster);
+  const orphan = Number((await send(cluster, { path: `${PODS}/${metadata.name}/log` })).body);
   const pids = (await logOf(cluster)).trim().split(' ').map(Number);
-  await cluster.close();
   // What nobody has buried yet has ended, too.
   const state = (pid: number): string =>
     spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
       .stdout.toString()
       .slice(0, 1);
+  await expect.poll(() => state(orphan)).toMatch(/^Z?$/);
+  await cluster.close();
   for (const pid of pids) await expect.poll(() => state(pid)).toMatch(/^Z?$/);
 });

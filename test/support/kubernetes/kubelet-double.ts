@@ -18,6 +18,8 @@ export interface KubeletOptions {
   readonly root: string;
   readonly secondMs: number;
   readonly retryMs: number;
+  /** What every container's environment says of the cluster. */
+  readonly serviceEnv: Readonly<Record<string, string>>;
 }
 
 export interface Kubelet {
@@ -30,13 +32,17 @@ export interface Kubelet {
 
 const DISK_GRACE_SECONDS = 1;
 
-export function startKubelets(registry: Registry, { images, root, secondMs, retryMs }: KubeletOptions): Kubelet {
+export function startKubelets(
+  registry: Registry,
+  { images, root, secondMs, retryMs, serviceEnv }: KubeletOptions,
+): Kubelet {
   const { store } = registry;
   const runners = new Map<string, PodRunner>();
   const orders = openOrders();
   const lost = new Set<string>();
   const ends = new Set<Promise<void>>();
-  const stopping = new Set<string>();
+  /** The shortest grace that each pod was given so far. */
+  const stopping = new Map<string, number>();
   const timers = new Set<NodeJS.Timeout>();
   let addresses = 0;
 
@@ -56,13 +62,13 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
     const { uid, deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata;
     if (nodeName === '' || lost.has(nodeName)) return;
     const runner = runners.get(uid);
-    const isOver = pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
+    const isOver = hasEnded(pod);
     if (deletionTimestamp === undefined) {
       if (runner === undefined && !isOver) runners.set(uid, startPod(pod, runnerOptions(nodeName)));
       return;
     }
-    if (isOver || stopping.has(uid)) return;
-    stopping.add(uid);
+    if (isOver || (stopping.get(uid) ?? Number.POSITIVE_INFINITY) <= deletionGracePeriodSeconds) return;
+    stopping.set(uid, deletionGracePeriodSeconds);
     const stopped = runner?.terminate({ graceMs: deletionGracePeriodSeconds * secondMs }) ?? Promise.resolve();
     follow(stopped.then(() => finishDeletion(pod)));
   }
@@ -87,13 +93,15 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
       root,
       secondMs,
       retryMs,
+      serviceEnv,
       podIP: `10.244.0.${addresses}`,
       recorder: openRecorder(store, { now: registry.now, source: { component: 'kubelet', host: nodeName } }),
       onMoment(moment) {
         for (const { trouble, afterMs, on } of orders.take(moment)) {
           const happen = (): void => {
             const pod = store.list('pods').find(({ metadata }) => metadata.name === moment.pod);
-            if (pod !== undefined) follow(apply(pod, trouble, on?.container));
+            // What has ended in the meantime is past all trouble.
+            if (pod !== undefined && !hasEnded(pod)) follow(apply(pod, trouble, on?.container));
           };
           if (afterMs === undefined) setImmediate(happen);
           else timers.add(setTimeout(happen, afterMs));
@@ -193,9 +201,7 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
   }
 
   function podsOn(nodeName: string): Pod[] {
-    return store
-      .list('pods')
-      .filter(({ spec, status }) => spec.nodeName === nodeName && !['Succeeded', 'Failed'].includes(status.phase));
+    return store.list('pods').filter((pod) => pod.spec.nodeName === nodeName && !hasEnded(pod));
   }
 
   function follow(end: Promise<void>): void {
@@ -226,4 +232,8 @@ export function startKubelets(registry: Registry, { images, root, secondMs, retr
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status.phase === 'Succeeded' || status.phase === 'Failed';
 }

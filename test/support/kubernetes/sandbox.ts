@@ -30,6 +30,8 @@ export class MountError extends Error {}
 export function openSandbox(pod: Pod, { store, root }: { store: Store; root: string }): Sandbox {
   const { namespace = '', uid } = pod.metadata;
   const folder = join(root, 'pods', uid);
+  // Of an earlier try, in which something was missing.
+  rmSync(folder, { recursive: true, force: true });
   const volumes = new Map<string, string>();
   for (const volume of pod.spec.volumes ?? []) {
     volumes.set(

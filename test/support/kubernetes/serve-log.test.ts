@@ -20,17 +20,17 @@ test('keeps what containers say at their end: the message, or the end of the log
 
 test('gives logs from a time on, with times, by their end, and while they grow', async () => {
   const cluster = await startRig();
-  runPod(cluster, { containers: [shell('main', 'echo one; echo two; sleep 0.1; echo three')] });
+  runPod(cluster, { containers: [shell('main', 'echo one; echo two; sleep 0.1; echo three; printf end')] });
   await cluster.until('pods', ({ status }) => status.phase === 'Running');
   const followed = await follow(cluster, `${PODS}/p/log?follow=true&timestamps=true`);
   const lines: string[] = [];
   for (let line = await followed.next(); line !== undefined; line = await followed.next()) lines.push(line);
-  expect(lines.map((line) => line.slice(31))).toEqual(['one', 'two', 'three']);
+  expect(lines.map((line) => line.slice(31))).toEqual(['one', 'two', 'three', 'end']);
   const times = lines.map((line) => line.slice(0, 30));
   for (const time of times) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
-  expect(new Set(times).size).toBe(3);
-  expect(await logOf(cluster, `sinceTime=${times[1]}`)).toBe('two\nthree\n');
-  expect(await logOf(cluster, 'tailLines=1')).toBe('three\n');
+  expect(new Set(times).size).toBe(4);
+  expect(await logOf(cluster, `sinceTime=${times[1]}`)).toBe('two\nthree\nend');
+  expect(await logOf(cluster, 'tailLines=2')).toBe('three\nend');
   expect((await send(cluster, { path: `${PODS}/p/log?container=none` })).body.message).toBe(
     'container none is not valid for pod p',
   );
@@ -45,4 +45,12 @@ test('asks which container is meant, and has nothing of those that have not star
     'a container name must be specified for pod p, choose one of: [push] or one of the init containers: [fetch]',
   );
   expect((await send(cluster, { path: `${PODS}/p/log?container=push` })).status).toBe(204);
+});
+
+test('keeps the lines of the two streams apart', async () => {
+  const cluster = await startRig();
+  const script = 'printf a; sleep 0.03; echo x >&2; sleep 0.03; echo b';
+  runPod(cluster, { containers: [shell('main', script)] });
+  await podEnd(cluster);
+  expect(await logOf(cluster)).toBe('x\nab\n');
 });

@@ -20,8 +20,8 @@ export function prepareLog(pod: Pod, { query }: Target, source: LogSource): ((st
   const log = source(pod, container);
   if (log === undefined) throw failure(500, `failed to try resolving symlinks in path of the log of "${container}"`);
   const isFollowed = query.get('follow') === 'true';
-  const text = ({ time, text: words }: LogLine): string =>
-    query.get('timestamps') === 'true' ? `${time} ${words}\n` : `${words}\n`;
+  const text = ({ time, text: words, isPartial }: LogLine): string =>
+    `${query.get('timestamps') === 'true' ? `${time} ` : ''}${words}${isPartial ? '' : '\n'}`;
 
   return (stream) => {
     const tail = query.has('tailLines') ? Number(query.get('tailLines')) : undefined;

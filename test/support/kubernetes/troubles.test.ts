@@ -153,7 +153,12 @@ test('a sandbox that is lost runs its init containers again from the first, wher
     containers: [shell('push', 'cat /w/steps', { volumeMounts })],
   };
   cluster.create('pods', { metadata: { name: 'p' }, spec });
-  const { status } = await cluster.until('pods', ({ status: { phase } }) => phase === 'Succeeded');
+  const phases: string[] = [];
+  const { status } = await cluster.until('pods', ({ status: { phase } }) => {
+    phases.push(phase);
+    return phase === 'Succeeded';
+  });
+  expect(phases).not.toContain('Failed');
   expect((await send(cluster, { path: `${PODS}/p/log?container=push` })).body).toBe('fetch\nstage\nfetch\nstage\n');
   expect(status.initContainerStatuses?.map(({ restartCount }) => restartCount)).toEqual([1, 1]);
 });
@@ -179,6 +184,14 @@ test('rotation hides what was printed before, and may end those who follow', asy
   await cluster.trouble({ kind: 'rotate-log', endsFollowers: true }, { container: 'main' });
   expect(await followed.next()).toBeUndefined();
   await expect.poll(async () => (await send(cluster, { path })).body).toBe('two\n');
+});
+
+test('leaves a pod alone that has ended before its trouble', async () => {
+  const cluster = await startRig({ orders: [{ on: { moment: 'end' }, trouble: { kind: 'preempt' } }] });
+  runCommand(cluster, 'true');
+  const { metadata } = await cluster.until('pods', ({ status }) => status.phase === 'Succeeded');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(cluster.get('pods', 'p')?.metadata.resourceVersion).toBe(metadata.resourceVersion);
 });
 
 test('refuses a trouble of a pod that is not there', async () => {

@@ -9,7 +9,7 @@ export type Trouble =
   | { readonly kind: 'evict'; readonly resource: 'memory' | 'ephemeral-storage' }
   /**
    * The kubelet ends the pod since it is over its own limit of disk space; that is no disruption. Where the container then exits 0,
-   * the pod has succeeded by its phase, and only an event tells (kubernetes 141483); others saw `Failed`, which `phase` asks for.
+   * the pod has succeeded by its phase, and only an event tells; others saw `Failed`, which `phase` asks for.
    */
   | {
       readonly kind: 'exceed-disk';
