@@ -41,7 +41,7 @@ describe('a container of a pod ends with', () => {
   it('64 for a task that is malformed, or another than its hash names', async () => {
     const rig = await makeRig();
     rig.give(rig.task());
-    const path = join(rig.folder, 'task.json');
+    const path = join(rig.folder, 'task/task.json');
     const text = readFileSync(path, 'utf8');
     writeFileSync(path, text.replace('true', 'rm -r /'));
     expect(await rig.run('fetch')).toMatchObject({ code: 64, termination: { code: 'cluster-task-other' } });

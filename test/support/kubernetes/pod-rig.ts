@@ -1,7 +1,7 @@
 /** The containers of a pod as processes of this machine: the built `pod.cjs`, alone in a folder, against the strict S3 server. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ClusterResult, parseClusterResult } from '../../../src/domain/cluster-result.ts';
@@ -76,15 +76,23 @@ export async function makePodRig(
   useCredentials(OWNER);
   const runtime = join(folder, 'runtime');
   mkdirSync(runtime);
-  copyFileSync(POD_BUNDLE, join(runtime, 'pod.cjs'));
+  // As the kubelet mounts a ConfigMap: each file is a link to one in a folder that can be replaced at once.
+  const mounted = (path: string, name: string): string => {
+    mkdirSync(join(path, '..2026_11_22'));
+    symlinkSync('..2026_11_22', join(path, '..data'));
+    symlinkSync(`..data/${name}`, join(path, name));
+    return join(path, '..2026_11_22', name);
+  };
+  copyFileSync(POD_BUNDLE, mounted(runtime, 'pod.cjs'));
   const paths = {
     work: join(folder, 'work'),
     project: join(folder, 'work/project'),
     cache: join(folder, 'claim'),
-    task: join(folder, 'task.json'),
+    task: join(folder, 'task', 'task.json'),
     termination: join(folder, 'termination-log'),
   };
-  for (const path of [paths.work, paths.cache]) mkdirSync(path);
+  for (const path of [paths.work, paths.cache, join(folder, 'task')]) mkdirSync(path);
+  mounted(join(folder, 'task'), 'task.json');
   const settings = { endpoint: server.endpoint, region: 'us-east-1' };
   const remote = { url: 's3://data/team', ...settings };
   const job = randomUUID();
