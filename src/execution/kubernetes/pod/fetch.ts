@@ -23,7 +23,7 @@ export interface FetchedTask {
 }
 
 /** What goes through a cache of the pod's own at a time: it takes room beside what is laid out. */
-const LOT_BYTES = 4 * 2 ** 30;
+const LOT_BYTES = 256 << 20;
 /** When the stage could begin. */
 const FETCHED_FILE = 'fetched';
 
