@@ -136,6 +136,7 @@ describe('a pod', () => {
     chmodSync(join(rig.project, 'data'), 0o555);
     expect((await rig.run('fetch')).code).toBe(0);
     expect(listed(rig.project)).toEqual(['data', 'data/a.txt']);
+    expect(listed(join(rig.work, 'home'))).toEqual([]);
     expect(readFileSync(join(rig.project, 'data/a.txt'), 'utf8')).toBe('hello');
   });
 

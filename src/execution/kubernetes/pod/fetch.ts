@@ -34,6 +34,8 @@ const FETCHED_FILE = 'fetched';
 export async function fetchTask(pod: Pod): Promise<FetchedTask> {
   const { task, work } = pod;
   const project = projectFolder(work);
+  const home = join(work, 'home');
+  for (const left of [fetchedFile(work), home]) wipe(left);
   const sum = await withPodWorkspace(pod, async (workspace) => {
     wipe(project);
     mkdirSync(project, { recursive: true });
@@ -41,7 +43,7 @@ export async function fetchTask(pod: Pod): Promise<FetchedTask> {
     for (const path of [join(task.wdir, 'here'), ...task.outs.map((out) => out.path)]) makeWay(workspace.root, path);
     return laidOut;
   });
-  mkdirSync(join(work, 'home'), { recursive: true });
+  mkdirSync(home);
   writeFileSync(fetchedFile(work), '');
   return sum;
 }
