@@ -3,12 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type ClusterResult, parseClusterResult } from '../../../src/domain/cluster-result.ts';
 import { type ClusterTask, formatClusterTask } from '../../../src/domain/cluster-task.ts';
 import type { DataVersion, StageId } from '../../../src/domain/pipeline.ts';
 import { isJobUid, jobKey, type JobUid } from '../../../src/domain/remote-layout.ts';
 import type { RepoPath } from '../../../src/domain/repo-path.ts';
+import { podBundle } from '../../../src/execution/kubernetes/pod-bundle.ts';
 import { type LocalCache, openLocalCache } from '../../../src/storage/local-cache.ts';
 import { openRemote } from '../../../src/storage/remote.ts';
 import { createRequestEngine } from '../../../src/storage/request-engine.ts';
@@ -20,9 +20,6 @@ import { useCredentials } from '../../storage/s3-rig.ts';
 import { makeTemporaryFolder } from '../git.ts';
 import { OWNER, startRig } from '../s3-server/rig.ts';
 import type { S3Server, S3ServerOptions } from '../s3-server/server.ts';
-
-/** The bundle, built. */
-const POD_BUNDLE = fileURLToPath(new URL('../../../dist/pod.cjs', import.meta.url));
 
 export interface ContainerEnd {
   /** Undefined where a signal ended it. */
@@ -83,7 +80,7 @@ export async function makePodRig(
     symlinkSync(`..data/${name}`, join(path, name));
     return join(path, '..2026_11_22', name);
   };
-  copyFileSync(POD_BUNDLE, mounted(runtime, 'pod.cjs'));
+  copyFileSync(podBundle(), mounted(runtime, 'pod.cjs'));
   const paths = {
     work: join(folder, 'work'),
     project: join(folder, 'work/project'),
