@@ -1,5 +1,6 @@
 /** Containers of a pod that are killed, that have no room, or very much to send. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { RepoPath } from '../../src/domain/repo-path.ts';
@@ -54,6 +55,47 @@ test('a stage that makes 100,000 files has them sent', TIMEOUT, async () => {
     expect(many).toMatchObject({ type: 'dir', files: MANY });
   });
 });
+
+test.each([true, false])(
+  'half a gigabyte goes through in bounded memory (shared cache: %s)',
+  TIMEOUT,
+  async (sharedCache) => {
+    await withRig(
+      async (rig) => {
+        const parts = ['a', 'b', 'c'];
+        const inputs = [];
+        for (const name of parts)
+          inputs.push({
+            path: name as RepoPath,
+            ...(await rig.publish({ x: randomBytes(80 << 20), y: randomBytes(80 << 20) })),
+          });
+        rig.give(rig.task({ inputs, outs: [out('all')] }));
+        const env = { NODE_OPTIONS: `--require=${tellMemory(rig)}`, TELL_MEMORY: join(rig.folder, 'kilobytes') };
+        const memory = (): number => Math.round(Number(readFileSync(env.TELL_MEMORY, 'utf8')) / 1024);
+        const fetched = await rig.run('fetch', { env });
+        expect(fetched.code).toBe(0);
+        const ofFetch = memory();
+        expect(await rig.stage('cat a/x a/y b/x b/y c/x c/y > all')).toBe(0);
+        expect((await rig.run('push', { env })).code).toBe(0);
+        console.log(`fetch took ${ofFetch} MB of memory, push ${memory()} MB: ${fetched.stderr.split('\n').at(-2)}`);
+        expect((await rig.result())?.outs.get('all' as RepoPath)?.size).toBe(480 << 20);
+        expect(Math.max(ofFetch, memory())).toBeLessThan(700);
+      },
+      { sharedCache },
+    );
+  },
+);
+
+/** A script that has the process tell, when it ends, how much memory it took at most. */
+function tellMemory({ folder }: PodRig): string {
+  const path = join(folder, 'tell.cjs');
+  writeFileSync(
+    path,
+    `if (require('node:worker_threads').isMainThread) process.on('exit', () =>
+      require('node:fs').writeFileSync(process.env.TELL_MEMORY, String(process.resourceUsage().maxRSS)));`,
+  );
+  return path;
+}
 
 describe.skipIf(noDisks !== undefined)(
   `a pod without room${noDisks === undefined ? '' : `: skipped, ${noDisks}`}`,

@@ -37,8 +37,8 @@ afterEach(async () => {
   await pod.dispose();
 });
 
-async function observe(workspace: Workspace, stage: Stage, tasks: StorageTasks) {
-  const pipeline = { stages: [stage], paramsOf: () => new Map() };
+async function observe(workspace: Workspace, stage: Stage, tasks: StorageTasks, others: readonly Stage[] = []) {
+  const pipeline = { stages: [...others, stage], paramsOf: () => new Map() };
   const locked = await readLocks(workspace);
   const seen = await observeStages(workspace, { stages: [stage], pipeline, locked, tasks });
   return seen.get(stage.id)?.deps ?? new Map<RepoPath, DataVersion>();
@@ -126,20 +126,29 @@ describe('a workspace and a pod', () => {
   it('need nothing here of what the remote has', async () => {
     rig.write({ 'data/part/1': '1', 'data/other/3': '3', 'folder/code.py': 'code', 'folder/set/x': 'x' });
     await add(rig.workspace, { targets: ['data', 'folder/set'], cwd: rig.root });
+    const prepare = makeStage('prepare', { outs: ['folder/made', 'made'] });
+    await rig.run(prepare, { made: 'made', 'folder/made/z': 'z' });
     rig.repository.git('add', '.');
     rig.repository.git('commit', '--quiet', '--message', 'data');
     const { env: environment } = rig.repository;
     const first = await openWorkspace({ cwd: rig.root, environment });
     await push(first, { targets: [], cwd: rig.root });
     await first.close();
-    for (const path of ['data', 'folder/set', '.git/mlv/cache', '.git/mlv/state', '.git/mlv/checkout'])
+    for (const path of ['data', 'folder/set', 'folder/made', 'made', '.git/mlv/cache', '.git/mlv/state'])
       rmSync(join(rig.root, path), { recursive: true });
     const workspace = await rig.reopen();
-    const stage = makeStage('train', { deps: ['data', 'data/part', 'folder'] });
+    const stage = makeStage('train', { deps: ['data', 'data/part', 'folder', 'made'] });
     const tasks = createStorageTasks(workspace.cache());
-    const seen = await observe(workspace, stage, tasks);
-    const inputs = await storeInputs(workspace, { stage, stages: [stage], seen, tasks });
-    expect(summary(inputs)).toEqual(['data 2', 'data/part 1', 'folder 1', 'folder/set 1']);
+    const seen = await observe(workspace, stage, tasks, [prepare]);
+    const inputs = await storeInputs(workspace, { stage, stages: [prepare, stage], seen, tasks });
+    expect(summary(inputs)).toEqual([
+      'data 2',
+      'data/part 1',
+      'folder 1',
+      'folder/made 1',
+      'folder/set 1',
+      'made file',
+    ]);
     await sendToCluster(workspace, { remote: 'bucket', code: undefined, inputs });
     await tasks.close();
     pod.give(pod.task({ inputs }));
@@ -148,7 +157,9 @@ describe('a workspace and a pod', () => {
       'data/other/3',
       'data/part/1',
       'folder/code.py',
+      'folder/made/z',
       'folder/set/x',
+      'made',
     ]);
   });
 

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RepoPath } from '../../../src/domain/repo-path.ts';
 import { digestOf } from '../../storage/transfer-rig.ts';
 import { makePodRig, type PodRig } from '../../support/kubernetes/pod-rig.ts';
@@ -41,7 +41,7 @@ describe('a container of a pod ends with', () => {
   it('64 for a task that is malformed, or another than its hash names', async () => {
     const rig = await makeRig();
     rig.give(rig.task());
-    const path = join(rig.folder, 'task.json');
+    const path = join(rig.folder, 'task/task.json');
     const text = readFileSync(path, 'utf8');
     writeFileSync(path, text.replace('true', 'rm -r /'));
     expect(await rig.run('fetch')).toMatchObject({ code: 64, termination: { code: 'cluster-task-other' } });
@@ -159,10 +159,15 @@ describe('a pod finds its credentials', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  async function fetchWith(env: (folder: string) => Promise<Record<string, string | undefined>>): Promise<unknown> {
-    const rig = await makeRig();
+  let rig: PodRig;
+  beforeAll(async () => {
+    rig = await makePodRig({ sharedCache: false });
     await rig.publishFile('known');
     rig.give(rig.task({ inputs: [file('known')] }));
+  });
+  afterAll(() => rig.dispose());
+
+  async function fetchWith(env: (folder: string) => Promise<Record<string, string | undefined>>): Promise<unknown> {
     const { code, stderr } = await rig.run('fetch', { env: { ...KEYS, ...(await env(rig.folder)) } });
     return code === 0 ? 0 : stderr;
   }

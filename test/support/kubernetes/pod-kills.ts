@@ -7,7 +7,7 @@ import type { Random } from '../../harness/random.ts';
 import { readFolder } from '../folders.ts';
 import type { ContainerEnd, PodRig } from './pod-rig.ts';
 
-const FILES = 400;
+const FILES = 200;
 
 /** Runs a container until it ends by itself; the first `kills` times it is killed before that. */
 async function runKilled(
@@ -16,7 +16,7 @@ async function runKilled(
   given: { readonly kills: number; readonly random: Random; readonly afterKill: () => Promise<void> },
 ): Promise<ContainerEnd> {
   const { kills, random, afterKill } = given;
-  let longest = 1500;
+  let longest = 800;
   for (let run = 0; run < kills; run++) {
     const began = performance.now();
     const { code } = await rig.run(verb, {
@@ -37,7 +37,7 @@ export async function runKilledPod(rig: PodRig, kills: number, random: Random): 
   const many = Object.fromEntries(
     Array.from({ length: FILES }, (_, at) => [`part-${at % 7}/${at}.txt`, `input ${at}`]),
   );
-  const large = Buffer.alloc(12 << 20, 'large');
+  const large = Buffer.alloc(9 << 20, 'large');
   const data = await rig.publish({ ...many, 'large.bin': large });
   const outs = ['copies', 'large.bin'].map((path) => ({
     path: path as RepoPath,

@@ -1,14 +1,14 @@
 /** The containers of a pod as processes of this machine: the built `pod.cjs`, alone in a folder, against the strict S3 server. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type ClusterResult, parseClusterResult } from '../../../src/domain/cluster-result.ts';
 import { type ClusterTask, formatClusterTask } from '../../../src/domain/cluster-task.ts';
 import type { DataVersion, StageId } from '../../../src/domain/pipeline.ts';
 import { isJobUid, jobKey, type JobUid } from '../../../src/domain/remote-layout.ts';
 import type { RepoPath } from '../../../src/domain/repo-path.ts';
+import { podBundle } from '../../../src/execution/kubernetes/pod-bundle.ts';
 import { type LocalCache, openLocalCache } from '../../../src/storage/local-cache.ts';
 import { openRemote } from '../../../src/storage/remote.ts';
 import { createRequestEngine } from '../../../src/storage/request-engine.ts';
@@ -20,9 +20,6 @@ import { useCredentials } from '../../storage/s3-rig.ts';
 import { makeTemporaryFolder } from '../git.ts';
 import { OWNER, startRig } from '../s3-server/rig.ts';
 import type { S3Server, S3ServerOptions } from '../s3-server/server.ts';
-
-/** The bundle, built. */
-const POD_BUNDLE = fileURLToPath(new URL('../../../dist/pod.cjs', import.meta.url));
 
 export interface ContainerEnd {
   /** Undefined where a signal ended it. */
@@ -76,15 +73,23 @@ export async function makePodRig(
   useCredentials(OWNER);
   const runtime = join(folder, 'runtime');
   mkdirSync(runtime);
-  copyFileSync(POD_BUNDLE, join(runtime, 'pod.cjs'));
+  // As the kubelet mounts a ConfigMap: each file is a link to one in a folder that can be replaced at once.
+  const mounted = (path: string, name: string): string => {
+    mkdirSync(join(path, '..2026_11_22'));
+    symlinkSync('..2026_11_22', join(path, '..data'));
+    symlinkSync(`..data/${name}`, join(path, name));
+    return join(path, '..2026_11_22', name);
+  };
+  copyFileSync(podBundle(), mounted(runtime, 'pod.cjs'));
   const paths = {
     work: join(folder, 'work'),
     project: join(folder, 'work/project'),
     cache: join(folder, 'claim'),
-    task: join(folder, 'task.json'),
+    task: join(folder, 'task', 'task.json'),
     termination: join(folder, 'termination-log'),
   };
-  for (const path of [paths.work, paths.cache]) mkdirSync(path);
+  for (const path of [paths.work, paths.cache, join(folder, 'task')]) mkdirSync(path);
+  mounted(join(folder, 'task'), 'task.json');
   const settings = { endpoint: server.endpoint, region: 'us-east-1' };
   const remote = { url: 's3://data/team', ...settings };
   const job = randomUUID();

@@ -23,7 +23,7 @@ export interface FetchedTask {
 }
 
 /** What goes through a cache of the pod's own at a time: it takes room beside what is laid out. */
-const LOT_BYTES = 4 * 2 ** 30;
+const LOT_BYTES = 256 << 20;
 /** When the stage could begin. */
 const FETCHED_FILE = 'fetched';
 
@@ -34,6 +34,8 @@ const FETCHED_FILE = 'fetched';
 export async function fetchTask(pod: Pod): Promise<FetchedTask> {
   const { task, work } = pod;
   const project = projectFolder(work);
+  const home = join(work, 'home');
+  for (const left of [fetchedFile(work), home]) wipe(left);
   const sum = await withPodWorkspace(pod, async (workspace) => {
     wipe(project);
     mkdirSync(project, { recursive: true });
@@ -41,7 +43,7 @@ export async function fetchTask(pod: Pod): Promise<FetchedTask> {
     for (const path of [join(task.wdir, 'here'), ...task.outs.map((out) => out.path)]) makeWay(workspace.root, path);
     return laidOut;
   });
-  mkdirSync(join(work, 'home'), { recursive: true });
+  mkdirSync(home);
   writeFileSync(fetchedFile(work), '');
   return sum;
 }

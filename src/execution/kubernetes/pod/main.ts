@@ -3,6 +3,7 @@
  * it says what it does on standard error, and how it ended by its exit code.
  */
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { formatBytes, formatCount } from '../../../domain/amount-text.ts';
 import { MAX_CLUSTER_TASK_BYTES, parseClusterTask } from '../../../domain/cluster-task.ts';
@@ -37,7 +38,7 @@ function readPod(): Omit<Pod, 'onProgress'> {
     if (value !== undefined && value !== '') return value;
     throw usage(`${name} is not set`);
   };
-  const work = given('MLV_WORK');
+  const work = resolve(given('MLV_WORK'));
   const job = given('MLV_JOB_UID');
   if (!isJobUid(job)) throw usage(`MLV_JOB_UID is not the UID of a Job: ${job.slice(0, 100)}`);
   const file = given('MLV_TASK');
@@ -54,7 +55,7 @@ function readPod(): Omit<Pod, 'onProgress'> {
   }
   const task = parseClusterTask(bytes.toString('utf8'), file);
   mkdirSync(work, { recursive: true });
-  const cache = env['MLV_CACHE'] || undefined;
+  const cache = env['MLV_CACHE'] ? resolve(env['MLV_CACHE']) : undefined;
   return {
     task,
     taskHash,

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -18,7 +19,7 @@ import type { SettingEntry } from '../../../domain/settings.ts';
 import { resolveSettings } from '../../../domain/settings.ts';
 import { randomName } from '../../../platform/durable-write.ts';
 import { listNames } from '../../../platform/list-names.ts';
-import { shareCache } from '../../../storage/cache-layout.ts';
+import { cacheFolders, shareCache } from '../../../storage/cache-layout.ts';
 import type { LocalCache } from '../../../storage/local-cache.ts';
 import { openLocalCache } from '../../../storage/local-cache.ts';
 import type { Environment, Workspace } from '../../../workspace/open.ts';
@@ -100,7 +101,8 @@ async function withWorkspace<T>(
 function openPodWorkspace({ task, work, environment }: Pod, state: string, shared: string | undefined): PodWorkspace {
   const cacheFolder = join(state, 'cache');
   if (shared !== undefined) {
-    shareCache(shared);
+    // Only a new one: to look through what others have there may take minutes.
+    if (!existsSync(cacheFolders(shared).loose)) shareCache(shared);
     symlinkSync(realpathSync.native(shared), cacheFolder);
   }
   let cache: LocalCache | undefined;
