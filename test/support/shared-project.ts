@@ -1,5 +1,6 @@
 /** A project whose data goes to a folder, and the clones of those who work on it. */
 import { execFileSync } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Files } from './folders.ts';
 import { writeFiles } from './folders.ts';
@@ -27,7 +28,8 @@ export async function shareProject(
   const repository = await rig.project(name);
   const { root, git } = repository;
   const remote = join(rig.folder, `${name}-store`);
-  await told(rig, root, ['remote', 'add', '-d', 'store', remote]);
+  // As "mlv remote add -d store" writes it, which has tests of its own.
+  appendFileSync(join(root, '.mlv/config.yaml'), `remotes:\n  store:\n    url: ${remote}\nremote: store\n`);
   const project: SharedProject = {
     ...repository,
     remote,
