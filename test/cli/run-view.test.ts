@@ -91,6 +91,7 @@ test('counts stages as they start, print and end, and keeps what failed ones pri
     failed: 1,
     blocked: 0,
     cancelled: 0,
+    detached: 0,
   });
 });
 

@@ -4,8 +4,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { download } from '../../src/storage/download.ts';
 import type { Home } from '../../src/storage/home.ts';
 import { upload } from '../../src/storage/upload.ts';
-import type { Files, Rig, Tree } from './transfer-rig.ts';
-import { addTree, contentOf, createRig, digestOf, manyFiles, openEnds, readTree, watch } from './transfer-rig.ts';
+import type { Files, Rig, Tree } from '../storage/transfer-rig.ts';
+import {
+  addTree,
+  contentOf,
+  createRig,
+  digestOf,
+  manyFiles,
+  openEnds,
+  readTree,
+  watch,
+} from '../storage/transfer-rig.ts';
 
 let rig: Rig;
 beforeEach(() => {

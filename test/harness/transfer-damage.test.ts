@@ -6,7 +6,7 @@ import { digestToBytes } from '../../src/domain/digest.ts';
 import { keyPath } from '../../src/domain/remote-layout.ts';
 import type { Home } from '../../src/storage/home.ts';
 import { readRoot } from '../../src/domain/tree-reader.ts';
-import type { Files, Rig, Tree } from './transfer-rig.ts';
+import type { Files, Rig, Tree } from '../storage/transfer-rig.ts';
 import {
   addTree,
   contentOf,
@@ -17,7 +17,7 @@ import {
   readRows,
   readTree,
   safeList,
-} from './transfer-rig.ts';
+} from '../storage/transfer-rig.ts';
 
 let rig: Rig;
 beforeEach(() => {

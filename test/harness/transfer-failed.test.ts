@@ -7,9 +7,9 @@ import { openFolderHome } from '../../src/storage/folder-home.ts';
 import type { Home } from '../../src/storage/home.ts';
 import { createRequestEngine } from '../../src/storage/request-engine.ts';
 import { withEngine } from '../../src/storage/with-engine.ts';
-import { describeHome } from './home-conformance.ts';
-import type { Rig, Tree } from './transfer-rig.ts';
-import { addTree, contentOf, createRig, digestOf, openEnds, readTree, watch } from './transfer-rig.ts';
+import { describeHome } from '../storage/home-conformance.ts';
+import type { Rig, Tree } from '../storage/transfer-rig.ts';
+import { addTree, contentOf, createRig, digestOf, openEnds, readTree, watch } from '../storage/transfer-rig.ts';
 
 const large = (letter: string): Buffer => Buffer.alloc(9_000_000, letter);
 const files = { a: large('a'), b: large('b'), c: large('c'), 'small/d': 'd' };

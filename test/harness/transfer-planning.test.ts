@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Home } from '../../src/storage/home.ts';
 import { upload } from '../../src/storage/upload.ts';
-import type { Rig, Tree } from './transfer-rig.ts';
-import { addTree, createRig, manyFiles } from './transfer-rig.ts';
+import type { Rig, Tree } from '../storage/transfer-rig.ts';
+import { addTree, createRig, manyFiles } from '../storage/transfer-rig.ts';
 
 let rig: Rig;
 let tree: Tree;

@@ -13,7 +13,7 @@ import { repairRemote } from '../../src/storage/repair-remote.ts';
 import { createRowCollector } from '../../src/storage/row-collector.ts';
 import type { RemoteSurvey } from '../../src/storage/verify-remote.ts';
 import { surveyRemote } from '../../src/storage/verify-remote.ts';
-import type { Rig, Tree } from './transfer-rig.ts';
+import type { Rig, Tree } from '../storage/transfer-rig.ts';
 import {
   addTree,
   contentOf,
@@ -24,7 +24,7 @@ import {
   readRows,
   readTree,
   watch,
-} from './transfer-rig.ts';
+} from '../storage/transfer-rig.ts';
 
 const { hash } = hashEngine();
 const files = { ...manyFiles(3_000), 'precious.txt': 'precious' };
