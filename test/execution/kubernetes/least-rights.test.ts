@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { Rule } from '../../support/kubernetes/access.ts';
+import { unknownFields } from '../../support/kubernetes/strict-schema.ts';
 import { codeBlocks } from '../../support/markdown.ts';
 import type { ClusterProject } from './stage-rig.ts';
 import { makeClusterProject, PIPELINE, TRAIN } from './stage-rig.ts';
 
 interface Role {
-  readonly kind: string;
   readonly rules: readonly {
     readonly apiGroups: readonly string[];
     readonly resources: readonly string[];
@@ -30,6 +30,17 @@ const RIGHTS = roleOfPage().rules.flatMap(({ apiGroups, resources, verbs }) =>
 );
 /** Events are asked for every three seconds. */
 const PATIENCE_MS = 8_000;
+
+test('objects that the page shows are as Kubernetes has them', () => {
+  expect(objectsOfPage().map((object) => [object.kind, unknownFields(object)])).toEqual([
+    ['Role', []],
+    ['RoleBinding', []],
+    ['ServiceAccount', []],
+    ['Namespace', []],
+    ['PersistentVolumeClaim', []],
+    ['NetworkPolicy', []],
+  ]);
+});
 
 test('a stage is made, and what it prints is told, with these rights and not with one less', async () => {
   const project = await projectOf('mlv-stage');
@@ -119,11 +130,16 @@ function rulesOf(rights: readonly Right[]): Rule[] {
 }
 
 function roleOfPage(): Role {
+  const roles = objectsOfPage().filter(({ kind }) => kind === 'Role');
+  if (roles.length !== 1) throw new Error('docs/kubernetes.md shows one Role');
+  return roles[0] as unknown as Role;
+}
+
+/** The objects for `kubectl apply` that the page shows. */
+function objectsOfPage(): { readonly apiVersion: string; readonly kind: string }[] {
   const page = readFileSync(new URL('../../../docs/kubernetes.md', import.meta.url), 'utf8');
-  const objects = codeBlocks(page)
-    .filter(({ language }) => language === 'yaml')
-    .flatMap(({ text }) => parseAllDocuments(text).map((document) => document.toJS() as Role));
-  const [role, ...others] = objects.filter(({ kind }) => kind === 'Role');
-  if (role === undefined || others.length > 0) throw new Error('docs/kubernetes.md shows one Role');
-  return role;
+  return codeBlocks(page)
+    .filter(({ language, text }) => language === 'yaml' && text.includes('apiVersion:'))
+    .flatMap(({ text }) => parseAllDocuments(text))
+    .map((document) => document.toJS() as { readonly apiVersion: string; readonly kind: string });
 }
