@@ -66,6 +66,15 @@ stages:
     expect(['a', 'b', '{}', 'l'].map(inCache)).toEqual([true, true, true, true]);
   });
 
+  test('is on record, with its line in .gitignore, where it was made elsewhere and its folder is not here', async () => {
+    const stage = makeStage('s', { outs: ['models/large/net'] });
+    const locked = await rig.run(stage, { 'models/large/net': 'n' });
+    rig.remove('models', 'mlv.lock');
+    await rig.record(stage, { locked, outputs: 'as they were', stages: [stage] });
+    expect(readFolder(join(rig.root, 'models'))).toEqual({ 'large/.gitignore': 'file /net\n' });
+    expect((await recordedOf(stage))?.outs).toEqual(locked.outs);
+  });
+
   test('is staged in the end, though Git would not have it for a while', async () => {
     await rig.run(makeStage('s', { outs: ['a'] }), { a: 'a' });
     rig.repository.git('reset', '--quiet');

@@ -8,6 +8,8 @@ export interface Rule {
   readonly verbs: readonly string[];
   /** With subresources as `pods/log`; `*` for all. */
   readonly resources: readonly string[];
+  /** All API groups unless told; the core group is the empty text. */
+  readonly groups?: readonly string[];
   /** All namespaces unless told. */
   readonly namespaces?: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -70,12 +72,13 @@ function identityOf({ user, rules = EVERYTHING, except = [] }: Account): Identit
 }
 
 function covers(rules: readonly Rule[], attempt: Attempt): boolean {
-  const { verb, resource, subresource, namespace, name } = attempt;
+  const { verb, resource, subresource, group, namespace, name } = attempt;
   const whole = subresource === '' ? resource : `${resource}/${subresource}`;
   return rules.some(
     (rule) =>
       among(rule.verbs, verb) &&
       among(rule.resources, whole) &&
+      (rule.groups === undefined || among(rule.groups, group)) &&
       (rule.namespaces === undefined || among(rule.namespaces, namespace)) &&
       (rule.resourceNames === undefined || rule.resourceNames.includes(name)),
   );
