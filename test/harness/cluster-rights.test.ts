@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import type { Rule } from '../../support/kubernetes/access.ts';
-import { unknownFields } from '../../support/kubernetes/strict-schema.ts';
-import { codeBlocks } from '../../support/markdown.ts';
-import type { ClusterProject } from './stage-rig.ts';
-import { makeClusterProject, PIPELINE, TRAIN } from './stage-rig.ts';
+import type { Rule } from '../support/kubernetes/access.ts';
+import { unknownFields } from '../support/kubernetes/strict-schema.ts';
+import { codeBlocks } from '../support/markdown.ts';
+import type { ClusterProject } from '../execution/kubernetes/stage-rig.ts';
+import { makeClusterProject, PIPELINE, TRAIN } from '../execution/kubernetes/stage-rig.ts';
 
 interface Role {
   readonly rules: readonly {
@@ -137,7 +137,7 @@ function roleOfPage(): Role {
 
 /** The objects for `kubectl apply` that the page shows. */
 function objectsOfPage(): { readonly apiVersion: string; readonly kind: string }[] {
-  const page = readFileSync(new URL('../../../docs/kubernetes.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../docs/kubernetes.md', import.meta.url), 'utf8');
   return codeBlocks(page)
     .filter(({ language, text }) => language === 'yaml' && text.includes('apiVersion:'))
     .flatMap(({ text }) => parseAllDocuments(text))
