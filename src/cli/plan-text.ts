@@ -26,7 +26,12 @@ export function planLines(stages: readonly PlannedStage[], style: Style, isVerbo
       ...whyLines(planned).map((why) => `${' '.repeat(width)}    ${style.faint(why)}`),
     ];
   });
-  return [...lines, summaryLine(stages, style)];
+  const warnings = new Set(stages.flatMap(({ warning }) => warning ?? []));
+  return [
+    ...lines,
+    ...[...warnings].map((warning) => `${style.changed('warning:')} ${visible(warning)}`),
+    summaryLine(stages, style),
+  ];
 }
 
 /** As `--json` has it: reasons as data and in words. */

@@ -19,7 +19,6 @@ import { storeOutputs } from '../workspace/store-outputs.ts';
 import type { BringStale, Run } from './bring-up-to-date.ts';
 import { fingerprintOf, observe, outputsAway, reasonsOf, recordOf, requireRunnable } from './bring-up-to-date.ts';
 import { runStage } from './local-runner.ts';
-import { profileOf } from './kubernetes/open-cluster.ts';
 import type { StageClaim } from './stage-claim.ts';
 import { withStageClaim } from './stage-claim.ts';
 import type { StageOutcome } from './stage-event.ts';
@@ -91,7 +90,8 @@ function bring(
 async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: boolean }): Promise<StageOutcome> {
   const { workspace, pipeline, killed, runCache } = run;
   const { stage, seen, recorded, signal } = given;
-  const cluster = await run.clusters.open(profileOf(workspace, stage));
+  const { clusterFor } = await import('./kubernetes/draft.ts');
+  const cluster = await clusterFor(workspace, { clusters: run.clusters, stage });
   const fingerprint = fingerprintOf(stage, seen);
   const { runOnCluster } = await import('./kubernetes/run-on-cluster.ts');
   const ran = await runOnCluster(workspace, {

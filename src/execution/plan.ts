@@ -1,3 +1,4 @@
+import { imageWarning } from '../domain/image-reference.ts';
 import type { LockedOutput, Stage, StageId, StageObservation } from '../domain/pipeline.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import type { RunRecord } from '../domain/run-record.ts';
@@ -13,6 +14,7 @@ import { openRunCache } from '../workspace/run-cache.ts';
 import type { AskedTools } from '../workspace/tool-versions.ts';
 import { createStorageTasks } from '../workspace/task-runner.ts';
 import { fingerprintOf, recordOf, outputsAway, reasonsOf } from './bring-up-to-date.ts';
+import { openClusters } from './kubernetes/open-cluster.ts';
 import type { ChosenStages } from './repro.ts';
 import { chooseStages } from './repro.ts';
 
@@ -31,6 +33,8 @@ export interface PlannedStage {
   readonly record?: RunRecord;
   /** Bytes that would be brought into the workspace: outputs of a known result, or inputs of a run that are not there. */
   readonly bytes: number;
+  /** What there is to say about its image. */
+  readonly warning?: string;
 }
 
 /**
@@ -46,6 +50,8 @@ export async function plan(
       readonly useRunCache: boolean;
       readonly tools: AskedTools;
       readonly mayFetch: boolean;
+      /** Whether to throw what keeps stages that are to run from being sent to their clusters, and to look at their images. */
+      readonly checksSending?: boolean;
     },
 ): Promise<readonly PlannedStage[]> {
   const { onProgress, signal, useRunCache } = options;
@@ -113,6 +119,26 @@ export async function plan(
     return planned.get(id)?.action ?? 'skip';
   }
 
+  async function checkSending(stages: readonly Stage[]): Promise<void> {
+    const there = stages.filter(
+      ({ id, kubernetes }) => kubernetes !== undefined && ['run', 'depends'].includes(actionOf(id)),
+    );
+    if (there.length === 0) return;
+    const { clusterFor } = await import('./kubernetes/draft.ts');
+    // Nothing is sent to them that they could answer.
+    const clusters = openClusters(workspace, { onWarning: () => undefined });
+    try {
+      for (const stage of there) {
+        await clusterFor(workspace, { clusters, stage });
+        const known = planned.get(stage.id);
+        const warning = imageWarning(stage.image ?? '');
+        if (known !== undefined && warning !== undefined) planned.set(stage.id, { ...known, warning });
+      }
+    } finally {
+      await clusters.close();
+    }
+  }
+
   try {
     const stages = selected.map((id) => graph.stage(id));
     const seen = await look(stages.filter(({ frozen }) => !frozen));
@@ -125,6 +151,7 @@ export async function plan(
           : { stage: stage.id, ...(await planOne(stage, first)) },
       );
     }
+    if (options.checksSending ?? false) await checkSending(stages);
     return [...planned.values()];
   } finally {
     await tasks.close();

@@ -46,7 +46,7 @@ export interface ReproOptions extends ChosenStages {
   /** Aborted by the second interruption. */
   readonly killed?: AbortSignal | undefined;
   readonly onProgress?: VerbOptions['onProgress'];
-  /** Takes what the servers of clusters warn of. */
+  /** Takes what the servers of clusters warn of, and what there is to say about images. */
   readonly onWarning: (text: string) => void;
   /** Told, before the first event, the stages of the run in their order, and how to learn why one runs that has started. */
   readonly onBegin?: (
@@ -99,6 +99,11 @@ export async function repro(workspace: Workspace, options: ReproOptions): Promis
     const current = alreadyCurrent(run, stages);
     const stale = stages.filter(({ id }) => !current.has(id));
     await checkOutputs(workspace, stale);
+    const there = stale.filter(({ kubernetes }) => kubernetes !== undefined);
+    if (there.length > 0) {
+      const { preflight } = await import('./kubernetes/preflight.ts');
+      for (const warning of await preflight(run, there, signal)) options.onWarning(warning);
+    }
     await options.onBegin?.(selected, (id) => reasons.get(id) ?? []);
     for (const [stage, outcome] of current) onEvent({ type: 'ended', stage, outcome });
     const others = await schedule({

@@ -25,6 +25,7 @@ export const plan = defineCommand({
       useRunCache: noRunCache !== true,
       tools: 'asked-before',
       mayFetch: true,
+      checksSending: true,
     });
     const isCurrent = stages.every(({ action }) => action === 'skip' || action === 'frozen');
     return {

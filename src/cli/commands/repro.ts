@@ -34,6 +34,7 @@ export const repro = defineCommand({
       throw new MlvError({ code: 'usage', kind: 'usage', message: '-j takes a whole number, at least 1' });
     }
     const rows: Promise<void>[] = [];
+    const warnings: string[] = [];
     const outcomes = await reproduce(await open(), {
       ...options,
       ...verb,
@@ -41,7 +42,10 @@ export const repro = defineCommand({
       jobs,
       useRunCache: noRunCache !== true,
       killed,
-      onWarning: note,
+      onWarning(text) {
+        warnings.push(text);
+        note(`warning: ${text}`);
+      },
       async onBegin(stages, reasonsOf) {
         view = await openRunView({ stages, reasons: (stage) => reasonsOf(stage).map(staleReasonText) });
       },
@@ -58,7 +62,7 @@ export const repro = defineCommand({
     const counts: Partial<Record<StageOutcome['type'], number>> = {};
     for (const { type } of outcomes.values()) counts[type] = (counts[type] ?? 0) + 1;
     const seconds = (performance.now() - started) / 1000;
-    const data = { stages: outcomes.size, ...counts, seconds };
+    const data = { stages: outcomes.size, ...counts, seconds, ...(warnings.length > 0 && { warnings }) };
     return { data, text: () => [], exitCode: isDetached ? DETACHED : 0 };
   },
 });

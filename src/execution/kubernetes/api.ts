@@ -6,6 +6,8 @@ export interface KubernetesApi {
   /** As the kubeconfig calls it, or `in-cluster`. */
   readonly context: string;
   readonly namespace: string;
+  /** Of the server: `v1.34.1`. */
+  version(options?: CallOptions): Promise<string>;
   /** Undefined where there is none. */
   get<T extends KubernetesObject>(resource: ResourceRef, options?: CallOptions): Promise<T | undefined>;
   /** All of them, as of one moment. */

@@ -7,12 +7,21 @@ import type { RemoteSettings } from '../../domain/setting-table.ts';
 import type { Workspace } from '../../workspace/open.ts';
 import { remoteNameFor } from '../../workspace/open-remote.ts';
 import type { KubernetesApi } from './api.ts';
+import type { SeenNode } from './node-fit.ts';
+import { coreCollection } from './resources.ts';
 
 /** The cluster of a profile, and the remote by which data gets there and back. */
 export interface OpenCluster {
   readonly profile: KubernetesProfile;
   readonly api: KubernetesApi;
-  readonly remote: { readonly name: string; readonly settings: RemoteSettings };
+  readonly remote: ReachableRemote;
+  /** Asked once; undefined where it is not to be known. */
+  readonly nodes: () => Promise<readonly SeenNode[] | undefined>;
+}
+
+export interface ReachableRemote {
+  readonly name: string;
+  readonly settings: RemoteSettings;
 }
 
 /** Clusters of a run, each opened once. */
@@ -25,16 +34,15 @@ export function openClusters(workspace: Workspace, given: { readonly onWarning: 
   const opened = new Map<string, Promise<OpenCluster>>();
 
   async function openOne(profile: KubernetesProfile): Promise<OpenCluster> {
-    const { openKubernetes } = await import('./open-api.ts');
     const remote = reachableRemote(workspace);
-    const { context, namespace } = profile;
-    const api = await openKubernetes({
-      environment: workspace.environment,
-      ...given,
-      ...(context !== undefined && { context }),
-      ...(namespace !== undefined && { namespace }),
-    });
-    return { profile, api, remote };
+    const api = await openApi(workspace, profile, given);
+    let nodes: ReturnType<typeof nodesOf> | undefined;
+    const ask = (): ReturnType<typeof nodesOf> =>
+      nodesOf(api).catch((error: unknown) => {
+        nodes = undefined;
+        throw error;
+      });
+    return { profile, api, remote, nodes: () => (nodes ??= ask()) };
   }
 
   return {
@@ -50,17 +58,50 @@ export function openClusters(workspace: Workspace, given: { readonly onWarning: 
   };
 }
 
+/** The API of a profile's cluster; nothing is sent yet. Throws as `openKubernetes` does. */
+export async function openApi(
+  workspace: Workspace,
+  { context, namespace }: KubernetesProfile,
+  given: { readonly onWarning: (text: string) => void; readonly patienceMs?: number },
+): Promise<KubernetesApi> {
+  const { openKubernetes } = await import('./open-api.ts');
+  return openKubernetes({
+    environment: workspace.environment,
+    ...given,
+    ...(context !== undefined && { context }),
+    ...(namespace !== undefined && { namespace }),
+  });
+}
+
+/** The nodes of a cluster; undefined where one may not see them, as users often may not. */
+export async function nodesOf(api: KubernetesApi): Promise<readonly SeenNode[] | undefined> {
+  try {
+    return (await api.list<SeenNode>(coreCollection('nodes', undefined))).items;
+  } catch (error) {
+    if (error instanceof MlvError && error.code === 'kubernetes-forbidden') return undefined;
+    throw error;
+  }
+}
+
 /** The profile that a stage names. Throws `kubernetes-profile-unknown`. */
 export function profileOf(workspace: Workspace, { id, file, line, kubernetes: name = '' }: Stage): KubernetesProfile {
-  const profiles = workspace.settings.kubernetes;
-  const profile = profiles.get(name);
+  const profile = workspace.settings.kubernetes.get(name);
   if (profile !== undefined) return profile;
-  const known = [...profiles.keys()];
+  throw profileUnknown(
+    workspace,
+    name,
+    `stage ${id} is to run on Kubernetes by the profile ${JSON.stringify(name)}, which the settings do not have (${file}, line ${line})`,
+  );
+}
+
+/** For a profile that is not there. */
+export function profileUnknown(workspace: Workspace, name: string, message: string): MlvError {
+  const known = [...workspace.settings.kubernetes.keys()];
   const near = nearestName(name, known);
-  throw new MlvError({
+  return new MlvError({
     code: 'kubernetes-profile-unknown',
     kind: 'missing',
-    message: `stage ${id} is to run on Kubernetes by the profile ${JSON.stringify(name)}, which the settings do not have (${file}, line ${line})`,
+    message,
     hint:
       near !== undefined
         ? `Did you mean ${near}?`
@@ -71,7 +112,7 @@ export function profileOf(workspace: Workspace, { id, file, line, kubernetes: na
 }
 
 /** The remote by which data gets to the pods. Throws `remote-none`, `kubernetes-remote-folder`. */
-function reachableRemote(workspace: Workspace): OpenCluster['remote'] {
+export function reachableRemote(workspace: Workspace): ReachableRemote {
   const name = remoteNameFor(workspace, undefined, undefined);
   const settings = workspace.settings.remotes.get(name) ?? { url: '' };
   if (parseRemoteUrl(settings.url).kind === 's3') return { name, settings };

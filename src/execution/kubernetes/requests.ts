@@ -8,6 +8,7 @@ import { readBounded } from './bounded-lines.ts';
 import type { ApiAnswer } from './connection.ts';
 import type { CollectionRef, KubernetesObject, ResourceRef } from './resources.ts';
 import { pathOf, selection, withQuery } from './resources.ts';
+import { printable } from './server-text.ts';
 
 export interface RequestsOptions extends Asker {
   readonly context: string;
@@ -29,7 +30,7 @@ const MANAGER = 'mlv';
 
 export function createRequests(
   options: RequestsOptions,
-): Pick<KubernetesApi, 'get' | 'list' | 'create' | 'patch' | 'delete'> {
+): Pick<KubernetesApi, 'version' | 'get' | 'list' | 'create' | 'patch' | 'delete'> {
   const { ask, context, silenceMs } = options;
 
   async function readJson(answer: ApiAnswer, most = ANSWER_BYTES): Promise<{ value: object; bytes: number }> {
@@ -80,6 +81,16 @@ export function createRequests(
   }
 
   return {
+    async version({ signal } = {}) {
+      const collection = { group: '', version: '', plural: 'version', namespace: undefined };
+      const asked: Asked = { verb: 'get', collection };
+      const request = { asked, method: 'GET', path: '/version', silenceMs, isRepeatable: true, signal } as const;
+      const { value } = await thatIsThere(asked, () => ask(request, (answer) => readJson(answer)));
+      const { gitVersion } = value as { readonly gitVersion?: unknown };
+      if (typeof gitVersion !== 'string') throw notKubernetes(context, 'it does not tell its version');
+      return printable(gitVersion);
+    },
+
     async get<T extends KubernetesObject>({ name, ...collection }: ResourceRef, { signal }: CallOptions = {}) {
       const asked: Asked = { verb: 'get', collection, name };
       const request = { asked, method: 'GET', path: pathOf(collection, name), silenceMs, isRepeatable: true } as const;

@@ -25,6 +25,7 @@ import { tellable } from '../command-failure.ts';
 import type { StageClaim } from '../stage-claim.ts';
 import type { StageEvent } from '../stage-event.ts';
 import { beginStageLog } from '../stage-logs.ts';
+import { requireAccepted } from './draft.ts';
 import type { OpenCluster } from './open-cluster.ts';
 import { runtimeName, TASK, USER } from './job-names.ts';
 import { runtimeMap } from './job.ts';
@@ -100,6 +101,7 @@ async function sendAndStay(
   };
   onEvent({ type: 'started', stage: stage.id, attempt: 1 });
 
+  await requireAccepted(cluster, { stage, environment: workspace.environment, signal, onNote: say });
   const task = await sendTask(workspace, options);
   const { producer } = await options.origin();
   const request = {

@@ -50,7 +50,7 @@ export async function submit(api: KubernetesApi, options: SubmitOptions): Promis
     }
     const attempt = newest === undefined ? 0 : attemptOf(newest) + 1;
     const submission = submissionOf({ ...request, runtime: runtime.metadata.name, attempt });
-    await requireUnderstood(api, submission, signal);
+    await requireUnderstood(api, submission.job, signal);
     await createOnce(api, runtime, signal);
     await createOnce(api, submission.task, signal);
     try {
@@ -86,8 +86,15 @@ function joined(job: SeenJob, { task }: SubmitOptions['request']): Omit<Submitte
   return { job, hasOtherCode: job.metadata.annotations?.[TASK] !== task.hash };
 }
 
-/** A cluster may take a field and not keep it, where that is switched off, or too new for it: it tells when it is asked what it would make. */
-async function requireUnderstood(api: KubernetesApi, { job }: Submission, signal: AbortSignal): Promise<void> {
+/**
+ * A cluster may take a field and not keep it, where that is switched off, or too new for it: it tells when it is asked what it would make.
+ * Throws `kubernetes-field-dropped`, and what creating a job does.
+ */
+export async function requireUnderstood(
+  api: KubernetesApi,
+  job: Submission['job'],
+  signal: AbortSignal,
+): Promise<void> {
   const kept = await api.create<object>(jobs(api.namespace), job, { isDryRun: true, signal });
   const dropped = droppedFields(job, kept);
   if (dropped.length === 0) return;

@@ -68,8 +68,9 @@ export function openRegistry({
       delete metadata[key];
     if ((metadata.name ?? '') === '') metadata.name = generatedName(metadata.generateName ?? '');
     if (type.isNamespaced) requireNamespace(store, metadata.namespace ?? '');
-    dropFields(object, drops, resource);
     fillDefaults(resource, object);
+    // A feature that is switched off has no default either.
+    dropFields(object, drops, resource);
     const before = admit(store, type, object, warnings);
     const causes = [...checkMetadata(metadata, type), ...checkContent(resource, object)];
     if (causes.length > 0) throw invalid(type, metadata.name, causes);
