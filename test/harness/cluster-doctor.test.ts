@@ -1,8 +1,8 @@
 /** `mlv doctor --kubernetes` on the cluster double, as text and as --json. */
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { ClusterProject } from './stage-rig.ts';
-import { makeClusterProject, PIPELINE, TRAIN } from './stage-rig.ts';
+import type { ClusterProject } from '../execution/kubernetes/stage-rig.ts';
+import { makeClusterProject, PIPELINE, TRAIN } from '../execution/kubernetes/stage-rig.ts';
 
 const FILES = { 'in.txt': 'a\n', 'train.sh': TRAIN };
 

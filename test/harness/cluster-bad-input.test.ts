@@ -2,8 +2,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { ClusterProject } from './stage-rig.ts';
-import { makeClusterProject, PIPELINE, TRAIN } from './stage-rig.ts';
+import type { ClusterProject } from '../execution/kubernetes/stage-rig.ts';
+import { makeClusterProject, PIPELINE, TRAIN } from '../execution/kubernetes/stage-rig.ts';
 
 type Options = Parameters<typeof makeClusterProject>[2];
 
