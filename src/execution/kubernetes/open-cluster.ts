@@ -1,3 +1,4 @@
+import type { Digest } from '../../domain/digest.ts';
 import { MlvError } from '../../domain/errors.ts';
 import type { KubernetesProfile } from '../../domain/kubernetes-profile.ts';
 import { nearestName } from '../../domain/nearest-name.ts';
@@ -7,12 +8,15 @@ import type { RemoteSettings } from '../../domain/setting-table.ts';
 import type { Workspace } from '../../workspace/open.ts';
 import { remoteNameFor } from '../../workspace/open-remote.ts';
 import type { KubernetesApi } from './api.ts';
+import { projectOf } from './job-names.ts';
 
 /** The cluster of a profile, and the remote by which data gets there and back. */
 export interface OpenCluster {
   readonly profile: KubernetesProfile;
   readonly api: KubernetesApi;
   readonly remote: { readonly name: string; readonly settings: RemoteSettings };
+  /** What stands for the project there. */
+  readonly project: Digest;
 }
 
 /** Clusters of a run, each opened once. */
@@ -34,7 +38,7 @@ export function openClusters(workspace: Workspace, given: { readonly onWarning: 
       ...(context !== undefined && { context }),
       ...(namespace !== undefined && { namespace }),
     });
-    return { profile, api, remote };
+    return { profile, api, remote, project: projectOf(remote.settings.url, workspace.prefix) };
   }
 
   return {
@@ -52,15 +56,29 @@ export function openClusters(workspace: Workspace, given: { readonly onWarning: 
 
 /** The profile that a stage names. Throws `kubernetes-profile-unknown`. */
 export function profileOf(workspace: Workspace, { id, file, line, kubernetes: name = '' }: Stage): KubernetesProfile {
+  const whose = `stage ${id} is to run on Kubernetes by the profile ${JSON.stringify(name)}, which the settings do not have (${file}, line ${line})`;
+  return workspace.settings.kubernetes.get(name) ?? profileUnknown(workspace, name, whose);
+}
+
+/** The profile of a name, all of them where there is none. Throws `kubernetes-profile-unknown`, also where the settings have none at all. */
+export function profilesNamed(workspace: Workspace, name: string | undefined): KubernetesProfile[] {
   const profiles = workspace.settings.kubernetes;
-  const profile = profiles.get(name);
-  if (profile !== undefined) return profile;
+  if (name === undefined && profiles.size > 0) return [...profiles.values()];
+  const message =
+    name === undefined
+      ? 'the settings have no profile of a Kubernetes cluster'
+      : `the settings have no Kubernetes profile ${JSON.stringify(name)}`;
+  return [profiles.get(name ?? '') ?? profileUnknown(workspace, name ?? '', message)];
+}
+
+function profileUnknown(workspace: Workspace, name: string, message: string): never {
+  const profiles = workspace.settings.kubernetes;
   const known = [...profiles.keys()];
   const near = nearestName(name, known);
   throw new MlvError({
     code: 'kubernetes-profile-unknown',
     kind: 'missing',
-    message: `stage ${id} is to run on Kubernetes by the profile ${JSON.stringify(name)}, which the settings do not have (${file}, line ${line})`,
+    message,
     hint:
       near !== undefined
         ? `Did you mean ${near}?`
