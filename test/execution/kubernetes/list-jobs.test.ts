@@ -139,6 +139,20 @@ test('lists the jobs of the project, by whom they were sent and why they wait, e
   ]);
 });
 
+test('asks the events why a job has no pod', async () => {
+  const { cluster, workspace, asking } = await openRig();
+  const job = send(cluster, {});
+  cluster.change('jobs', job, ({ spec }) => {
+    spec.template.spec.serviceAccountName = 'nobody';
+    spec.suspend = false;
+  });
+  await cluster.until('events', (event) => JSON.stringify(event).includes('"FailedCreate"'));
+  const { jobs } = await listJobs(workspace, asking);
+  expect(jobs).toMatchObject([
+    { job, state: { type: 'waiting', wait: 'no-pod', message: expect.stringContaining('"nobody" not found') } },
+  ]);
+});
+
 test('a cluster that cannot be asked hides no other; alone it is an error', async () => {
   const { cluster, workspace, asking } = await openRig(`${SETTINGS}  away:\n    namespace: elsewhere\n`);
   const job = send(cluster, {});
