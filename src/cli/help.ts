@@ -29,7 +29,10 @@ const SECTIONS: readonly (readonly [title: string, names: readonly string[]])[] 
   ['Start', ['init', 'remote', 'config']],
   ['Work on data', ['add', 'status', 'commit', 'checkout', 'remove', 'move', 'unprotect']],
   ['Look at versions', ['ls', 'cat', 'get', 'diff', 'log']],
-  ['Run pipelines', ['stage', 'plan', 'repro', 'freeze', 'unfreeze', 'dag', 'logs', 'metrics', 'params', 'run-cache']],
+  [
+    'Run pipelines',
+    ['stage', 'plan', 'repro', 'freeze', 'unfreeze', 'dag', 'logs', 'jobs', 'metrics', 'params', 'run-cache'],
+  ],
   ['Share it', ['push', 'pull', 'fetch', 'hooks']],
   ['Look after it', ['verify', 'du', 'gc', 'purge']],
   ['About this installation', ['doctor', 'version', 'root']],

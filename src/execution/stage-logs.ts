@@ -3,11 +3,10 @@
  * bytes as they came. The last of a stage are kept.
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { join } from 'node:path';
 import { MlvError } from '../domain/errors.ts';
 import { nearestName } from '../domain/nearest-name.ts';
 import type { StageId } from '../domain/pipeline.ts';
-import { PIPELINE_FILE } from '../domain/pipeline.ts';
 import { randomName } from '../platform/durable-write.ts';
 import { ioError } from '../platform/io-error.ts';
 import { listNames } from '../platform/list-names.ts';
@@ -16,6 +15,7 @@ import { writeFully } from '../platform/read-write.ts';
 import type { ProjectFolders } from '../workspace/open.ts';
 import { logsUnderWay } from './stage-claim.ts';
 import { stageKey } from './stage-key.ts';
+import { idsMeant } from './stage-target.ts';
 
 /** The log of a run that is under way. */
 export interface StageLog {
@@ -112,13 +112,11 @@ export function lastRuns(folders: ProjectFolders): LoggedRun[] {
  */
 export function loggedRun(folders: ProjectFolders, target: string, cwd: string): LoggedRun {
   const runs = lastRuns(folders);
-  const name = target.replace(/^stage:/, '');
-  for (let folder = cwd; folder.startsWith(folders.root); folder = dirname(folder)) {
-    const place = relative(folders.root, folder).split(sep).join('/');
-    const id = place === '' ? name : `${place}/${PIPELINE_FILE}:${name}`;
+  for (const id of idsMeant(folders, target, cwd)) {
     const run = runs.find(({ stage }) => stage === id);
     if (run !== undefined) return run;
   }
+  const name = target.replace(/^stage:/, '');
   const guess = nearestName(
     name,
     runs.map(({ stage }) => stage),

@@ -114,6 +114,22 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./logs.ts')).logs,
   },
   {
+    name: 'jobs ls',
+    isStandard: true,
+    summary: 'the jobs of stages on clusters',
+    load: async () => (await import('./jobs.ts')).jobsList,
+  },
+  {
+    name: 'jobs cancel',
+    summary: 'end a job on a cluster',
+    load: async () => (await import('./jobs.ts')).jobsCancel,
+  },
+  {
+    name: 'jobs gc',
+    summary: 'delete from clusters what jobs left there',
+    load: async () => (await import('./jobs.ts')).jobsCollect,
+  },
+  {
     name: 'metrics show',
     isStandard: true,
     summary: 'the metrics, here or at any revision',

@@ -19,7 +19,7 @@ export interface KubernetesApi {
   create<T>(collection: CollectionRef, object: object, options?: CreateOptions): Promise<T>;
   /** By a JSON merge patch (RFC 7386). Throws `kubernetes-missing`. */
   patch<T extends KubernetesObject>(resource: ResourceRef, patch: object, options?: CallOptions): Promise<T>;
-  /** False where there was none. Throws `kubernetes-conflict` where the name is another object's by now. */
+  /** False where there was none. Throws `kubernetes-conflict` where it is not what the options say. */
   delete(resource: ResourceRef, options?: DeleteOptions): Promise<boolean>;
   /**
    * What happens after `resourceVersion`. Ends after some minutes, when the connection is cut, and with EXPIRED where the server cannot
@@ -50,6 +50,8 @@ export interface DeleteOptions extends CallOptions {
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
   /** Only if it is this very object. */
   readonly uid?: string | undefined;
+  /** Only if nobody has changed it since. */
+  readonly resourceVersion?: string | undefined;
 }
 
 export interface WatchOptions extends SelectOptions {

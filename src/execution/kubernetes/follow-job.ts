@@ -110,7 +110,8 @@ export async function followJob(api: KubernetesApi, options: FollowJobOptions): 
   throw new Error('a job that is followed for ever was followed to no end');
 }
 
-async function eventsOf(
+/** What is told of these objects, the oldest first. */
+export async function eventsOf(
   api: KubernetesApi,
   uids: readonly (string | undefined)[],
   signal: AbortSignal,

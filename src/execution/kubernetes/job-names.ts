@@ -1,6 +1,7 @@
 /** What the objects of mlv in a cluster are called, and by what they are found. */
 import type { Digest } from '../../domain/digest.ts';
 import type { StageId } from '../../domain/pipeline.ts';
+import { digestOfBytes } from '../../platform/hash.ts';
 
 export const MANAGED_BY = 'app.kubernetes.io/managed-by';
 /** As a label the slug of the stage, as an annotation its id. */
@@ -13,6 +14,8 @@ export const PROJECT = 'mlv.dev/project';
 export const TASK = 'mlv.dev/task';
 export const CODE = 'mlv.dev/code';
 export const USER = 'mlv.dev/user';
+/** An annotation of the ConfigMap with what runs in pods: when a job was last sent with it, ISO 8601. */
+export const USED = 'mlv.dev/used';
 /** A label of Jobs that Kueue holds back until there is room: it suspends them as they are created. */
 export const QUEUE = 'kueue.x-k8s.io/queue-name';
 
@@ -40,7 +43,30 @@ export function jobName(id: StageId, fingerprint: Digest, attempt: number): stri
   return `mlv-${stageSlug(id)}-${fingerprint.slice(0, 12)}${attempt === 0 ? '' : `-r${attempt}`}`;
 }
 
+/** The ConfigMap with the task of a job. The same job may be sent with another task, where one that was sent before was lost on the way. */
+export function taskName(job: string, task: Digest): string {
+  return `${job}-${task.slice(0, 12)}`;
+}
+
 /** The ConfigMap with what runs in pods, by the hash of that. */
 export function runtimeName(content: Digest): string {
   return `mlv-runtime-${content.slice(0, 12)}`;
+}
+
+export function isRuntimeName(name: string): boolean {
+  return /^mlv-runtime-[0-9a-f]{12}$/.test(name);
+}
+
+/** What stands for a project in a cluster, the same in every clone: the remote that its data goes by, and where it is in its repository. */
+export function projectOf(remoteUrl: string, prefix: string): Digest {
+  return digestOfBytes(Buffer.from(`${remoteUrl}\n${prefix}`));
+}
+
+/** Selects what belongs to a project. */
+export function projectSelector(project: Digest): string {
+  return `${MANAGED_BY}=mlv,${PROJECT}=${projectLabel(project)}`;
+}
+
+export function projectLabel(project: Digest): string {
+  return project.slice(0, 12);
 }

@@ -1,4 +1,5 @@
 /** What has become of a job, from what the cluster says of it, its pods and their events. Pure. */
+import type { KubernetesObject } from './resources.ts';
 import type { JobSighting, SeenCondition, SeenContainer, SeenEvent, SeenPod } from './seen-objects.ts';
 
 /** The containers of a pod, in the order they run in. */
@@ -10,6 +11,16 @@ export type Step = (typeof STEPS)[number];
  * declared; or it is just being set up.
  */
 export type Wait = 'queued' | 'no-pod' | 'unschedulable' | 'image' | 'config' | 'starting';
+
+/** In words. */
+export const WAITS: Readonly<Record<Wait, string>> = {
+  queued: 'waits in the queue',
+  'no-pod': 'no pod could be made',
+  unschedulable: 'waits for a node',
+  image: 'waits for an image',
+  config: 'cannot be set up',
+  starting: 'is being set up',
+};
 
 export type FailureClass =
   | 'preempted'
@@ -91,9 +102,12 @@ export function podFailure(pod: SeenPod): JobFailure | undefined {
 
 /** Of several pods the one that counts: the newest. */
 export function newestOf(pods: readonly SeenPod[]): SeenPod | undefined {
-  return pods
-    .toSorted((a, b) => compare(createdAt(a), createdAt(b)) || compare(a.metadata.name, b.metadata.name))
-    .at(-1);
+  return inOrder(pods).at(-1);
+}
+
+/** In the order in which they were made. */
+export function inOrder<T extends KubernetesObject>(objects: readonly T[]): T[] {
+  return objects.toSorted((a, b) => compare(createdAt(a), createdAt(b)) || compare(a.metadata.name, b.metadata.name));
 }
 
 function podState(pod: SeenPod, events: readonly SeenEvent[]): JobState {
@@ -200,7 +214,7 @@ function lastEvent(events: readonly SeenEvent[], isMeant: (event: SeenEvent) => 
   return events.findLast(isMeant);
 }
 
-function createdAt({ metadata }: SeenPod): string {
+function createdAt({ metadata }: KubernetesObject): string {
   return metadata.creationTimestamp ?? '';
 }
 

@@ -3,7 +3,20 @@ import type { Digest } from '../../domain/digest.ts';
 import { MlvError } from '../../domain/errors.ts';
 import type { KubernetesProfile } from '../../domain/kubernetes-profile.ts';
 import type { Stage } from '../../domain/pipeline.ts';
-import { CODE, FINGERPRINT, jobName, MANAGED_BY, PROJECT, QUEUE, STAGE, stageSlug, TASK, USER } from './job-names.ts';
+import {
+  CODE,
+  FINGERPRINT,
+  jobName,
+  MANAGED_BY,
+  PROJECT,
+  projectLabel,
+  QUEUE,
+  STAGE,
+  stageSlug,
+  TASK,
+  taskName,
+  USER,
+} from './job-names.ts';
 import type { ConfigMap, Job, PodFailureRule } from './objects.ts';
 import { podTemplate } from './pod-template.ts';
 
@@ -27,7 +40,7 @@ export interface JobRequest {
 
 export interface Submission {
   readonly job: Job;
-  /** Of the same name as the Job, which is to own it. */
+  /** The Job is to own it. */
   readonly task: ConfigMap;
 }
 
@@ -47,7 +60,7 @@ export function submissionOf(request: JobRequest): Submission {
     [MANAGED_BY]: 'mlv',
     [STAGE]: stageSlug(stage.id),
     [FINGERPRINT]: fingerprint.slice(0, 40),
-    [PROJECT]: request.project.slice(0, 12),
+    [PROJECT]: projectLabel(request.project),
   };
   const annotations = {
     [STAGE]: stage.id,
@@ -58,9 +71,10 @@ export function submissionOf(request: JobRequest): Submission {
   const queue = stage.cluster?.queue ?? profile.queue;
   const deadline = deadlineOf(stage);
   const metadata = { labels, annotations };
+  const taskMap = taskName(name, task.hash);
   requireRoom(stage, task.text);
   return {
-    task: configMap(name, { 'task.json': task.text }, metadata),
+    task: configMap(taskMap, { 'task.json': task.text }, metadata),
     job: {
       apiVersion: 'batch/v1',
       kind: 'Job',
@@ -71,7 +85,7 @@ export function submissionOf(request: JobRequest): Submission {
         ttlSecondsAfterFinished: Math.ceil(profile.ttl),
         podReplacementPolicy: 'Failed',
         podFailurePolicy: { rules: failureRules(stage) },
-        template: podTemplate({ ...request, job: name, task: name, taskHash: task.hash, metadata }),
+        template: podTemplate({ ...request, job: name, task: taskMap, taskHash: task.hash, metadata }),
       },
     },
   };

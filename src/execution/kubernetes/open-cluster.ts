@@ -1,3 +1,4 @@
+import type { Digest } from '../../domain/digest.ts';
 import { MlvError } from '../../domain/errors.ts';
 import type { KubernetesProfile } from '../../domain/kubernetes-profile.ts';
 import { nearestName } from '../../domain/nearest-name.ts';
@@ -7,6 +8,7 @@ import type { RemoteSettings } from '../../domain/setting-table.ts';
 import type { Workspace } from '../../workspace/open.ts';
 import { remoteNameFor } from '../../workspace/open-remote.ts';
 import type { KubernetesApi } from './api.ts';
+import { projectOf } from './job-names.ts';
 import type { SeenNode } from './node-fit.ts';
 import { coreCollection } from './resources.ts';
 
@@ -15,6 +17,8 @@ export interface OpenCluster {
   readonly profile: KubernetesProfile;
   readonly api: KubernetesApi;
   readonly remote: ReachableRemote;
+  /** What stands for the project there. */
+  readonly project: Digest;
   /** Asked once; undefined where it is not to be known. */
   readonly nodes: () => Promise<readonly SeenNode[] | undefined>;
 }
@@ -42,7 +46,8 @@ export function openClusters(workspace: Workspace, given: { readonly onWarning: 
         nodes = undefined;
         throw error;
       });
-    return { profile, api, remote, nodes: () => (nodes ??= ask()) };
+    const project = projectOf(remote.settings.url, workspace.prefix);
+    return { profile, api, remote, project, nodes: () => (nodes ??= ask()) };
   }
 
   return {
@@ -92,6 +97,19 @@ export function profileOf(workspace: Workspace, { id, file, line, kubernetes: na
     name,
     `stage ${id} is to run on Kubernetes by the profile ${JSON.stringify(name)}, which the settings do not have (${file}, line ${line})`,
   );
+}
+
+/** The profile of a name, all of them where there is none. Throws `kubernetes-profile-unknown`, also where the settings have none at all. */
+export function profilesNamed(workspace: Workspace, name: string | undefined): KubernetesProfile[] {
+  const profiles = workspace.settings.kubernetes;
+  if (name === undefined && profiles.size > 0) return [...profiles.values()];
+  const profile = profiles.get(name ?? '');
+  if (profile !== undefined) return [profile];
+  const message =
+    name === undefined
+      ? 'the settings have no profile of a Kubernetes cluster'
+      : `the settings have no Kubernetes profile ${JSON.stringify(name)}`;
+  throw profileUnknown(workspace, name ?? '', message);
 }
 
 /** For a profile that is not there. */

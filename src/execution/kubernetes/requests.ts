@@ -132,9 +132,9 @@ export function createRequests(
       return checkedObject(object, context) as T;
     },
 
-    async delete({ name, ...collection }, { propagationPolicy = 'Background', uid, signal } = {}) {
+    async delete({ name, ...collection }, { propagationPolicy = 'Background', uid, resourceVersion, signal } = {}) {
       const asked: Asked = { verb: 'delete', collection, name };
-      const preconditions = uid === undefined ? undefined : { uid };
+      const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
       const body = JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy, preconditions });
       const headers = { 'content-type': 'application/json' };
       const path = pathOf(collection, name);

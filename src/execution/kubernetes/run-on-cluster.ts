@@ -109,7 +109,7 @@ async function sendAndStay(
     profile,
     fingerprint,
     task,
-    project: digestOfBytes(Buffer.from(`${remote.settings.url}\n${workspace.prefix}`)),
+    project: cluster.project,
     environment: workspace.environment,
     user: producer === undefined ? 'unknown' : `${producer.name} <${producer.email}>`,
   };

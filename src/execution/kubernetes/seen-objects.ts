@@ -6,14 +6,22 @@ export interface SeenCondition {
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
+  readonly lastTransitionTime?: string;
 }
 
 export interface SeenJob extends KubernetesObject {
-  readonly spec?: { readonly suspend?: boolean; readonly backoffLimit?: number };
+  readonly spec?: {
+    readonly suspend?: boolean;
+    readonly backoffLimit?: number;
+    readonly template?: {
+      readonly spec?: { readonly volumes?: readonly { readonly configMap?: { readonly name?: string } }[] };
+    };
+  };
   readonly status?: {
     readonly conditions?: readonly SeenCondition[];
     readonly active?: number;
     readonly failed?: number;
+    readonly completionTime?: string;
   };
 }
 

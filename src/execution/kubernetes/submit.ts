@@ -5,7 +5,7 @@
 import { MlvError } from '../../domain/errors.ts';
 import type { KubernetesApi } from './api.ts';
 import { droppedFields } from './dropped-fields.ts';
-import { FINGERPRINT, MANAGED_BY, PROJECT, STAGE, TASK } from './job-names.ts';
+import { FINGERPRINT, projectSelector, STAGE, TASK, USED } from './job-names.ts';
 import type { JobRequest, Submission } from './job.ts';
 import { submissionOf } from './job.ts';
 import { jobState } from './job-state.ts';
@@ -51,7 +51,7 @@ export async function submit(api: KubernetesApi, options: SubmitOptions): Promis
     const attempt = newest === undefined ? 0 : attemptOf(newest) + 1;
     const submission = submissionOf({ ...request, runtime: runtime.metadata.name, attempt });
     await requireUnderstood(api, submission.job, signal);
-    await createOnce(api, runtime, signal);
+    await provide(api, runtime, signal);
     await createOnce(api, submission.task, signal);
     try {
       const job = await api.create<SeenJob>(jobs(namespace), submission.job, { signal });
@@ -66,11 +66,7 @@ export async function submit(api: KubernetesApi, options: SubmitOptions): Promis
 
 /** The jobs of this stage with these inputs, the oldest try first. */
 async function sentBefore(api: KubernetesApi, { request, signal }: SubmitOptions): Promise<readonly SeenJob[]> {
-  const labels = [
-    `${MANAGED_BY}=mlv`,
-    `${PROJECT}=${request.project.slice(0, 12)}`,
-    `${FINGERPRINT}=${request.fingerprint.slice(0, 40)}`,
-  ].join(',');
+  const labels = `${projectSelector(request.project)},${FINGERPRINT}=${request.fingerprint.slice(0, 40)}`;
   const { items } = await api.list<SeenJob>(jobs(api.namespace), { selector: { labels }, signal });
   return items
     .filter(({ metadata }) => metadata.annotations?.[STAGE] === request.stage.id)
@@ -106,6 +102,19 @@ export async function requireUnderstood(
   });
 }
 
+/** What nobody uses is deleted some day: that it is about to be used is noted before a job names it, or it is made again. */
+async function provide(api: KubernetesApi, runtime: ConfigMap, signal: AbortSignal): Promise<void> {
+  const annotations = { [USED]: new Date().toISOString() };
+  const { metadata } = runtime;
+  const resource = { ...coreCollection('configmaps', api.namespace), name: metadata.name };
+  try {
+    await api.patch(resource, { metadata: { annotations } }, { signal });
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await createOnce(api, { ...runtime, metadata: { ...metadata, annotations } }, signal);
+  }
+}
+
 async function createOnce(api: KubernetesApi, map: ConfigMap, signal: AbortSignal): Promise<void> {
   try {
     await api.create(coreCollection('configmaps', api.namespace), map, { signal });
@@ -115,11 +124,21 @@ async function createOnce(api: KubernetesApi, map: ConfigMap, signal: AbortSigna
   }
 }
 
-/** So that the task goes with its job. */
+/** So that the task goes with its job. One that was left there by a submission that never ended may have been cleaned up meanwhile. */
 async function own(api: KubernetesApi, task: ConfigMap, job: SeenJob, signal: AbortSignal): Promise<void> {
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name: job.metadata.name, uid: job.metadata.uid };
   const resource = { ...coreCollection('configmaps', api.namespace), name: task.metadata.name };
-  await api.patch(resource, { metadata: { ownerReferences: [owner] } }, { signal });
+  const ownerReferences = [owner];
+  try {
+    await api.patch(resource, { metadata: { ownerReferences } }, { signal });
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await createOnce(api, { ...task, metadata: { ...task.metadata, ownerReferences } }, signal);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof MlvError && error.code === 'kubernetes-missing';
 }
 
 function isConflict(error: unknown): boolean {

@@ -5,11 +5,11 @@ import type { Stage } from '../../domain/pipeline.ts';
 import type { KubernetesApi } from './api.ts';
 import type { JobEnd } from './follow-job.ts';
 import { followJob } from './follow-job.ts';
-import { followLogs } from './follow-logs.ts';
 import { jobFailed, jobGone, jobWaited } from './job-errors.ts';
 import type { JobFailure, JobState, Step, Wait } from './job-state.ts';
-import { STEPS } from './job-state.ts';
-import { jobs, pods } from './resources.ts';
+import { WAITS } from './job-state.ts';
+import { followPod } from './pod-logs.ts';
+import { jobs } from './resources.ts';
 import type { SeenJob, SeenPod } from './seen-objects.ts';
 
 export interface WatchOverOptions {
@@ -37,14 +37,6 @@ const CONFIG_GRACE = 30;
 const NO_POD_GRACE = 60;
 /** What was printed last comes after the end of its container is told. */
 const LOG_GRACE_MS = 10_000;
-const WAITS: Readonly<Record<Wait, string>> = {
-  queued: 'waits in the queue',
-  'no-pod': 'no pod could be made',
-  unschedulable: 'waits for a node',
-  image: 'waits for an image',
-  config: 'cannot be set up',
-  starting: 'is being set up',
-};
 
 /** Throws how the job failed, or that it waited in vain and was deleted. */
 export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions): Promise<WatchEnd> {
@@ -135,21 +127,6 @@ function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: Ml
       clearTimeout(pending);
     },
   };
-}
-
-/** All that the containers of a pod print, one container after the other. */
-async function followPod(api: KubernetesApi, pod: SeenPod, options: WatchOverOptions): Promise<void> {
-  const { name, uid } = pod.metadata;
-  for (const container of STEPS) {
-    const log = followLogs(api, {
-      pod: { ...pods(api.namespace), name },
-      uid,
-      container,
-      signal: options.signal,
-      onTrouble: ({ message }) => options.onNote(message),
-    });
-    for await (const { bytes, isEnd } of log) options.onOutput(container, bytes, isEnd);
-  }
 }
 
 async function after(ms: number, signal: AbortSignal): Promise<void> {

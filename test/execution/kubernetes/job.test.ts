@@ -105,7 +105,11 @@ describe.each(CASES)('a submission: %s', (name, request) => {
   });
 
   test('is told the task that its annotation names, and is found by its labels', () => {
-    expect(task).toMatchObject({ metadata: { name: job.metadata.name }, data: { 'task.json': request.task.text } });
+    expect(task).toMatchObject({
+      metadata: { name: `${job.metadata.name}-${request.task.hash.slice(0, 12)}` },
+      data: { 'task.json': request.task.text },
+    });
+    expect(pod.spec.volumes).toContainEqual({ name: 'task', configMap: { name: task.metadata.name } });
     expect(job.metadata.annotations).toMatchObject({
       'mlv.dev/stage': request.stage.id,
       'mlv.dev/task': request.task.hash,

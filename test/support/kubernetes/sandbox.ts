@@ -123,6 +123,8 @@ function writeKeys(
   items: readonly { key: string; path: string }[] = [...contents.keys()].map((key) => ({ key, path: key })),
 ): void {
   const real = '..2026_01_01_00_00_00.000000001';
+  // An earlier try of this pod may have got as far as this, and no further.
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, real), { recursive: true });
   symlinkSync(real, join(folder, '..data'));
   for (const { key, path } of items) {
