@@ -29,6 +29,8 @@ import type { OpenCluster } from './open-cluster.ts';
 import { runtimeName, TASK, USER } from './job-names.ts';
 import { runtimeMap } from './job.ts';
 import type { Step } from './job-state.ts';
+import { jobFailed } from './job-errors.ts';
+import { quietEviction } from './follow-job.ts';
 import { submit } from './submit.ts';
 import { watchOverJob } from './watch-over-job.ts';
 
@@ -156,6 +158,11 @@ async function sendAndStay(
       signal,
     });
     if (result !== undefined) return { type: 'made', outs: result.outs, seconds: result.seconds };
+    if (how !== 'ended') {
+      const message = await quietEviction(api, { job, signal });
+      if (message !== undefined)
+        throw jobFailed({ stage, profile, job: name }, { kind: 'out-of-disk', message, step: 'push' }, []);
+    }
     if (how !== 'ended' || tried === TRIES) throw resultMissing(stage, name, remote.name);
     say(`job ${name} left no result on remote ${remote.name}: it is sent anew`);
     isForced = true;
