@@ -106,7 +106,11 @@ export const KUBERNETES_SETTINGS: Settings<ProfileFields> = {
     default: 'ask',
     tracked: true,
   },
-  imageGrace: { ...duration('how long an image may fail to be pulled, or what a stage names be missing'), default: 300, tracked: true },
+  imageGrace: {
+    ...duration('how long an image may fail to be pulled, or what a stage names be missing'),
+    default: 300,
+    tracked: true,
+  },
   cpuScale: {
     doc: 'cores asked of the cluster for each core of resources.cpu: nodes keep some for themselves',
     default: 1,

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import { formatLock } from '../domain/lock-file.ts';
 import type { LockedOutput, LockedStage, Stage } from '../domain/pipeline.ts';
@@ -10,7 +10,7 @@ import { announceCheckoutRecord, readCheckoutRecord, sameContent, writeCheckoutR
 import { lockFileOf, noteLock, readLock } from './locks.ts';
 import { MAX_LOCK_BYTES } from '../domain/lock-file.ts';
 import type { Workspace } from './open.ts';
-import { readTextFile } from '../platform/durable-write.ts';
+import { makeFolderDurably, readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
 import type { Staging } from './staging.ts';
 import {
@@ -67,7 +67,11 @@ export async function recordStage(
     for (const { file, edit } of edits) if (needsEdit(join(root, file), edit)) files.add(file);
     staging.announce(files);
     // The lines come first: at no moment would "git add ." take data that the lock file names.
-    for (const { file, edit } of edits) editIgnoreFile(join(root, file), edit);
+    for (const { file, edit } of edits) {
+      // Nothing need be there where outputs were made elsewhere, and stayed there.
+      if (files.has(file)) makeFolderDurably(dirname(join(root, file)));
+      editIgnoreFile(join(root, file), edit);
+    }
     if (readTextFile(join(root, lock), MAX_LOCK_BYTES) !== text) writeText(join(root, lock), text);
     noteLock(workspace, lock, { text, stages: entries });
     for (const record of changed) writeCheckoutRecord(workspace, record);

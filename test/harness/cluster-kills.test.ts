@@ -10,8 +10,8 @@ import { makeClusterProject } from '../execution/kubernetes/stage-rig.ts';
 import { openHistogram } from './kill/histogram.ts';
 import { seededRandom } from './random.ts';
 
-/** Kills; `npm run test:cluster` makes more. A seed in the environment repeats a run. */
-const KILLS = Number(process.env['MLV_CLUSTER_KILLS'] ?? 3);
+/** Rounds of one to three kills; `npm run test:cluster` makes more. A seed in the environment repeats a run. */
+const KILLS = Number(process.env['MLV_CLUSTER_KILLS'] ?? 2);
 const SEED = Number(process.env['MLV_CLUSTER_KILL_SEED'] ?? Date.now() % 1_000_000);
 /** A run may be killed again and again before it is left to end. */
 const MOST_KILLS = 3;
@@ -41,7 +41,7 @@ const read = ({ root }: ClusterProject, name: string): string => readFileSync(jo
 function runsOf({ root }: ClusterProject): string[] {
   const folder = join(root, '.git/mlv');
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
-    /(^|\/)runs?\/.*[0-9a-f]{32}/.test(path),
+    /(^|\/)runs\/..\/[0-9a-f]{64}\/[0-9a-f]{64}$/.test(path),
   );
 }
 

@@ -87,7 +87,7 @@ export async function makeClusterProject(
   appendFileSync(
     join(root, '.mlv/config.yaml'),
     // JSON is YAML.
-    `remote: store\nremotes: ${JSON.stringify({ store: remote })}\nkubernetes: ${JSON.stringify(all)}\n`,
+    `remote: store\nremotes: ${JSON.stringify({ store: remote, spare: { ...remote, url: 's3://data/spare' } })}\nkubernetes: ${JSON.stringify(all)}\n`,
   );
   project.write({ 'mlv.yaml': pipeline, ...files });
   project.git('add', '--all');
