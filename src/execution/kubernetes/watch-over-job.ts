@@ -117,7 +117,8 @@ function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: Ml
   const fail = (): void => giveUp(jobWaited(told, last?.wait ?? 'starting', last?.message ?? 'nothing was told of it'));
   const startPending = (): NodeJS.Timeout | undefined =>
     pendingTimeout === undefined ? undefined : setTimeout(fail, pendingTimeout * 1000);
-  let pending = startPending();
+  // From when it is seen to wait: then there is something to tell, too.
+  let pending: NodeJS.Timeout | undefined;
   return {
     see(state: JobState): void {
       const wait = state.type === 'waiting' ? state.wait : undefined;

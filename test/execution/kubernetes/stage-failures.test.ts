@@ -97,7 +97,7 @@ test('each failure has its name, its words and its advice', async () => {
       stage('image', { cmd: slow, image: 'nowhere.test/none:1' }),
       stage('secret', { cmd: slow, secrets: ['none'] }),
       stage('account', { cmd: slow, run_on: { kubernetes: 'nobody' } }),
-      stage('large', { cmd: slow, resources: { cpu: 500 }, pending_timeout: 2 }),
+      stage('large', { cmd: slow, resources: { cpu: 500 }, pending_timeout: 4 }),
       stage('deadline', { cmd: slow, timeout: 20 }),
       stage('nothing', { cmd: 'true' }),
       stage('refused', { cmd: 'true', run_on: { kubernetes: 'denied' } }),
@@ -107,7 +107,7 @@ test('each failure has its name, its words and its advice', async () => {
     {},
     {
       profiles: { nobody: { serviceAccount: 'nobody' }, denied: { credentials: 'denied' } },
-      settings: { imageGrace: '2s' },
+      settings: { imageGrace: '3s' },
       secrets: { denied: { AWS_ACCESS_KEY_ID: 'nobody', AWS_SECRET_ACCESS_KEY: 'nothing' } },
       nodes: [
         { name: 'node-1', cpu: '100' },
