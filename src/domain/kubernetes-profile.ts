@@ -34,7 +34,7 @@ export interface KubernetesProfile {
   readonly queue?: string;
   /** What Ctrl-C does with a Job that runs. */
   readonly interrupt: 'ask' | 'detach' | 'delete';
-  /** Seconds for which an image may fail to be pulled. */
+  /** Seconds for which an image may fail to be pulled, and a secret, a claim or a service account may not be there. */
   readonly imageGrace: number;
   /** What a core of `resources.cpu` is asked of the cluster as: nodes keep some of theirs for themselves. */
   readonly cpuScale: number;
@@ -106,7 +106,11 @@ export const KUBERNETES_SETTINGS: Settings<ProfileFields> = {
     default: 'ask',
     tracked: true,
   },
-  imageGrace: { ...duration('how long an image may fail to be pulled'), default: 300, tracked: true },
+  imageGrace: {
+    ...duration('how long an image may fail to be pulled, or what a stage names be missing'),
+    default: 300,
+    tracked: true,
+  },
   cpuScale: {
     doc: 'cores asked of the cluster for each core of resources.cpu: nodes keep some for themselves',
     default: 1,

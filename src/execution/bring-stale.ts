@@ -58,7 +58,8 @@ function bring(
     // Since the run began, which may be hours ago, files may have been edited, and another mlv may have run the stage.
     const recorded = (await readLock(workspace, lockFileOf(stage))).get(stage.name);
     const isOther = recorded !== before && entryText(recorded) !== entryText(before);
-    const seen = await observe(isOther ? { ...run, locked: withEntry(locked, stage.id, recorded) } : run, stage);
+    const found = await observe(isOther ? { ...run, locked: withEntry(locked, stage.id, recorded) } : run, stage);
+    const seen = stage.kubernetes === undefined ? found : withPrevious(stage, found, recorded);
     const decision = decide({ stage, locked: recorded, seen, isForced });
     if (decision.type !== 'outputs-missing' && decision.type !== 'stale') {
       // What reads from it has yet to learn of it.
@@ -86,6 +87,24 @@ function bring(
   });
 }
 
+/** What a cluster is to go on from is what was made last, here or not: what it makes stays away. */
+function withPrevious(
+  { outs: declared }: Stage,
+  seen: StageObservation,
+  recorded: LockedStage | undefined,
+): StageObservation {
+  const outs = new Map(seen.outs);
+  for (const { path, persist } of declared) {
+    const before = recorded?.outs.get(path);
+    const state = outs.get(path);
+    if (persist && before !== undefined && (state === 'not-checked-out' || state === 'out-of-date')) {
+      const { type, hash, size, files, exec } = before;
+      outs.set(path, { type, hash, size, ...(files !== undefined && { files }), ...(exec !== undefined && { exec }) });
+    }
+  }
+  return { ...seen, outs };
+}
+
 /** On the cluster of the stage's profile. */
 async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: boolean }): Promise<StageOutcome> {
   const { workspace, pipeline, killed, runCache } = run;
@@ -105,12 +124,13 @@ async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: 
     onEvent: run.onEvent,
   });
   if (ran.type === 'detached') return ran;
-  const { outs, seconds } = ran;
+  const { outs, seconds, finished } = ran;
   const now = await observe({ ...run, made: new Map() }, stage);
   await makeWay(workspace, { stage, recorded, outs, now: now.outs, tasks: run.tasks, signal });
-  await recordOutputs(run, { stage, seen, outs, outputs: 'as they were' });
+  // First: killed after it, the next run takes the job's result again, and tells the very same of it.
   if (!stage.alwaysChanged)
-    runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin() }));
+    runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin(), finished }));
+  await recordOutputs(run, { stage, seen, outs, outputs: 'as they were' });
   return { type: 'ran', seconds };
 }
 

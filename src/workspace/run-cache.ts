@@ -120,15 +120,17 @@ export async function runOrigin(workspace: Workspace): Promise<RunOrigin> {
   return { ...(producer && { producer }), ...(commit !== undefined && { commit }) };
 }
 
-/** What is told of a result that was made here, now. */
+/** What is told of a result that was made here, now unless `finished` says when: ISO 8601, UTC, in seconds. */
 export function describeRun(given: {
   readonly stage: Stage;
   readonly fingerprint: Digest;
   readonly outs: ReadonlyMap<RepoPath, LockedOutput>;
   readonly seconds: number;
   readonly origin: RunOrigin;
+  readonly finished?: string;
 }): RunRecord {
   const { stage, fingerprint, outs, seconds, origin } = given;
+  const { finished = new Date().toISOString().replace(/\.\d+Z$/, 'Z') } = given;
   const folder = repoDirname(stage.file);
   return {
     fingerprint,
@@ -136,7 +138,7 @@ export function describeRun(given: {
     outs: new Map([...outs].map(([path, output]) => [relativeTo(path, folder), output])),
     ...origin,
     platform: `${process.platform}-${process.arch}`,
-    finished: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    finished,
     seconds,
   };
 }

@@ -2,7 +2,7 @@ import type { MlvError } from '../../domain/errors.ts';
 import type { KubernetesApi } from './api.ts';
 import { follow } from './follow.ts';
 import type { JobFailure, JobState } from './job-state.ts';
-import { jobState, podFailure } from './job-state.ts';
+import { jobState, newestOf, podFailure } from './job-state.ts';
 import { coreCollection, jobs, pods } from './resources.ts';
 import { pause } from './retry.ts';
 import type { SeenEvent, SeenJob, SeenPod } from './seen-objects.ts';
@@ -108,6 +108,22 @@ export async function followJob(api: KubernetesApi, options: FollowJobOptions): 
     over.abort();
   }
   throw new Error('a job that is followed for ever was followed to no end');
+}
+
+/**
+ * What an eviction said that ended a job's pod and still counts as success, where its last container was kind enough to end with code 0: only
+ * an event tells of it. Undefined where nothing did, or is known any more.
+ */
+export async function quietEviction(
+  api: KubernetesApi,
+  { job, signal }: { readonly job: SeenJob; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  const labels = `batch.kubernetes.io/controller-uid=${job.metadata.uid}`;
+  const { items } = await api.list<SeenPod>(pods(api.namespace), { selector: { labels }, signal });
+  const newest = newestOf(items);
+  if (newest === undefined) return undefined;
+  const events = await eventsOf(api, [newest.metadata.uid], signal);
+  return events.findLast(({ reason }) => reason === 'Evicted')?.message;
 }
 
 /** What is told of these objects, the oldest first. */

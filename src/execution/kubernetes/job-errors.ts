@@ -32,7 +32,7 @@ export function jobFailed(told: Told, failure: JobFailure, lines: readonly strin
   return new MlvError({
     code: kind === 'command' ? 'stage-failed' : `job-${kind}`,
     kind: KINDS[kind],
-    message: `stage ${stage.id} failed on the cluster: ${message}`,
+    message: `stage ${stage.id} failed on the cluster: ${message.trim()}`,
     hint: adviceFor(told, failure),
     items: kind === 'command' || kind === 'out-of-memory' ? lines : [],
   });
@@ -87,7 +87,7 @@ export function jobWaited(told: Told, wait: Wait, message: string): MlvError {
   return new MlvError({
     code: wait === 'image' || wait === 'config' || wait === 'no-pod' ? `job-${wait}` : 'job-pending',
     kind: wait === 'image' || wait === 'config' ? 'refused' : 'io',
-    message: `stage ${stage.id} did not start on the cluster, and its job was deleted: ${message}`,
+    message: `stage ${stage.id} did not start on the cluster, and its job was deleted: ${message.trim()}`,
     hint: hints[wait],
   });
 }

@@ -76,6 +76,9 @@ const CONFIG_WAITS = new Set([
 const NOT_BEGUN = new Set(['StartError', 'ContainerCannotRun']);
 const KILLED = 137;
 
+/** What a job waits for that has no pod, or no longer one that runs: nothing to tell of. */
+export const POD_TO_COME = 'the pod is being made';
+
 /** The state of a job. Success is not only this: the result has to be there, too. */
 export function jobState({ job, pods, events }: JobSighting): JobState {
   const { conditions = [] } = job.status ?? {};
@@ -90,7 +93,7 @@ export function jobState({ job, pods, events }: JobSighting): JobState {
     // What came before the last try was made says nothing of the next.
     return event !== undefined && newest === undefined
       ? { type: 'waiting', wait: 'no-pod', message: event.message ?? 'no pod could be made' }
-      : { type: 'waiting', wait: 'starting', message: 'the pod is being made' };
+      : { type: 'waiting', wait: 'starting', message: POD_TO_COME };
   }
   return podState(newest, events);
 }

@@ -3,13 +3,11 @@
  * record there tells what it was. The data stays there; only what Git keeps comes here.
  */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { formatClusterTask } from '../../domain/cluster-task.ts';
 import type { Digest } from '../../domain/digest.ts';
 import { MlvError } from '../../domain/errors.ts';
-import type { LockedOutput, LockedStage, Stage, StageObservation } from '../../domain/pipeline.ts';
+import type { LockedStage, Stage, StageObservation } from '../../domain/pipeline.ts';
 import { isJobUid } from '../../domain/remote-layout.ts';
-import type { RepoPath } from '../../domain/repo-path.ts';
 import { digestOfBytes } from '../../platform/hash.ts';
 import { storeInputs } from '../../workspace/cluster-inputs.ts';
 import type { HarvestedResult } from '../../workspace/cluster-transfer.ts';
@@ -30,6 +28,9 @@ import type { OpenCluster } from './open-cluster.ts';
 import { runtimeName, TASK, USER } from './job-names.ts';
 import { runtimeMap } from './job.ts';
 import type { Step } from './job-state.ts';
+import { jobFailed } from './job-errors.ts';
+import { quietEviction } from './follow-job.ts';
+import { podBundle } from './pod-bundle.ts';
 import { submit } from './submit.ts';
 import { watchOverJob } from './watch-over-job.ts';
 
@@ -51,16 +52,32 @@ export interface ClusterRunOptions {
 }
 
 export type ClusterRun =
-  | { readonly type: 'made'; readonly outs: ReadonlyMap<RepoPath, LockedOutput>; readonly seconds: number }
+  | ({ readonly type: 'made' } & HarvestedResult)
   | { readonly type: 'detached'; readonly job: string };
 
 const LAST_LINES = 10;
 /** Results may be deleted by others while they are harvested; not again and again. */
 const TRIES = 2;
 
+/**
+ * What a pod makes goes to the remote that its cluster uses, and to no other: an output that belongs elsewhere would be looked for where it is
+ * not. Throws `kubernetes-output-remote`.
+ */
+function requireOneRemote({ stage, cluster: { remote } }: ClusterRunOptions): void {
+  const other = stage.outs.find(({ remote: own = remote.name }) => own !== remote.name);
+  if (other === undefined) return;
+  throw new MlvError({
+    code: 'kubernetes-output-remote',
+    kind: 'refused',
+    message: `stage ${stage.id} cannot run on a cluster: its output ${other.path} belongs to remote ${other.remote}, and a pod stores all that it makes on ${remote.name}`,
+    hint: `Take "remote" from that output in ${stage.file}, line ${stage.line}, or "run_on" from the stage.`,
+  });
+}
+
 /** Throws what keeps it from being sent, how its job failed, and `stage-interrupted` where that was deleted. */
 export async function runOnCluster(workspace: Workspace, options: ClusterRunOptions): Promise<ClusterRun> {
   const { stage, cluster, claim } = options;
+  requireOneRemote(options);
   const log = beginStageLog(workspace, stage.id, `the cluster of context ${cluster.api.context}`);
   claim.noteLog(log.path);
   claim.noteGroup(undefined);
@@ -157,7 +174,12 @@ async function sendAndStay(
       stage,
       signal,
     });
-    if (result !== undefined) return { type: 'made', outs: result.outs, seconds: result.seconds };
+    if (result !== undefined) return { type: 'made', ...result };
+    if (how !== 'ended') {
+      const message = await quietEviction(api, { job, signal });
+      if (message !== undefined)
+        throw jobFailed({ stage, profile, job: name }, { kind: 'out-of-disk', message, step: 'push' }, []);
+    }
     if (how !== 'ended' || tried === TRIES) throw resultMissing(stage, name, remote.name);
     say(`job ${name} left no result on remote ${remote.name}: it is sent anew`);
     isForced = true;
@@ -207,9 +229,7 @@ async function sendTask(workspace: Workspace, options: ClusterRunOptions) {
 
 /** What fetch and push run: built beside this program. */
 function podProgram() {
-  const isSource = import.meta.url.endsWith('.ts');
-  const file = fileURLToPath(new URL(isSource ? '../../../dist/pod.cjs' : './pod.cjs', import.meta.url));
-  const text = readFileSync(file, 'utf8');
+  const text = readFileSync(podBundle(), 'utf8');
   return runtimeMap(runtimeName(digestOfBytes(Buffer.from(text))), { 'pod.cjs': text });
 }
 

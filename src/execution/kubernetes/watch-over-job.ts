@@ -1,5 +1,5 @@
 /** Stays with a job until it has ended, has waited in vain, or nobody wants to stay with it any longer. */
-import type { MlvError } from '../../domain/errors.ts';
+import { MlvError } from '../../domain/errors.ts';
 import type { KubernetesProfile } from '../../domain/kubernetes-profile.ts';
 import type { Stage } from '../../domain/pipeline.ts';
 import type { KubernetesApi } from './api.ts';
@@ -7,7 +7,7 @@ import type { JobEnd } from './follow-job.ts';
 import { followJob } from './follow-job.ts';
 import { jobFailed, jobGone, jobWaited } from './job-errors.ts';
 import type { JobFailure, JobState, Step, Wait } from './job-state.ts';
-import { WAITS } from './job-state.ts';
+import { POD_TO_COME, WAITS } from './job-state.ts';
 import { followPod } from './pod-logs.ts';
 import { jobs } from './resources.ts';
 import type { SeenJob, SeenPod } from './seen-objects.ts';
@@ -32,9 +32,6 @@ export interface WatchOverOptions {
 /** `detached`: the job goes on without anybody; `deleted`: it was asked to end. */
 export type WatchEnd = 'complete' | 'detached' | 'deleted';
 
-/** Seconds for which the cluster may find what a job names; what is being made when the job is comes within that. */
-const CONFIG_GRACE = 30;
-const NO_POD_GRACE = 60;
 /** What was printed last comes after the end of its container is told. */
 const LOG_GRACE_MS = 10_000;
 
@@ -46,18 +43,33 @@ export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions
   const logs: Promise<void>[] = [];
   const attempts = new Set<string>();
   const waiting = watchWaits(stage, profile, (error) => over.abort(error));
+  // A pod goes to and fro between pulling an image and waiting to pull it again.
+  const notes = new Set<string>();
+  const tell = (text: string): void => {
+    if (!notes.has(text)) onNote(text);
+    notes.add(text);
+  };
   const onState = (state: JobState): void => {
     waiting.see(state);
-    if (state.type === 'waiting') onNote(`${WAITS[state.wait]}: ${state.message}`);
+    if (state.type === 'waiting' && state.message !== POD_TO_COME) tell(`${WAITS[state.wait]}: ${state.message}`);
     if (state.type !== 'active' || state.step !== 'stage' || attempts.has(state.pod.metadata.uid)) return;
     attempts.add(state.pod.metadata.uid);
     options.onAttempt(attempts.size);
   };
   const logsOver = new AbortController();
   const onPod = (pod: SeenPod): void => {
-    logs.push(followPod(api, pod, { ...options, signal: logsOver.signal }));
+    if (logs.length > 0) notes.clear();
+    const log = followPod(api, pod, { ...options, signal: logsOver.signal });
+    logs.push(
+      log.catch((error: unknown) => {
+        // It goes on without: what it prints is not what it makes.
+        if (!logsOver.signal.aborted && error instanceof MlvError)
+          onNote(`its output cannot be read: ${error.message}`);
+        else if (!logsOver.signal.aborted) over.abort(error);
+      }),
+    );
   };
-  const onPodFailed = ({ message }: JobFailure): void => onNote(`a try failed: ${message}`);
+  const onPodFailed = ({ message }: JobFailure): void => onNote(`a try failed: ${message.trim()}`);
   const onTrouble = ({ message }: MlvError): void => onNote(message);
   const stop = (): void => over.abort(new Leaving());
   for (const each of [options.signal, options.killed]) {
@@ -95,8 +107,9 @@ class Leaving extends Error {}
 
 /** Gives up when a job has waited too long for one thing, or, where the stage says so, at all. */
 function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: MlvError) => void) {
-  const seconds = { image: profile.imageGrace, config: CONFIG_GRACE, 'no-pod': NO_POD_GRACE };
-  const graces: Partial<Record<Wait, number>> = seconds;
+  // What a job names may be being made when the job is.
+  const { imageGrace } = profile;
+  const graces: Partial<Record<Wait, number>> = { image: imageGrace, config: imageGrace, 'no-pod': imageGrace };
   const told = { stage, profile, job: '' };
   let last: { readonly wait: Wait; readonly message: string } | undefined;
   let grace: NodeJS.Timeout | undefined;
@@ -104,7 +117,8 @@ function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: Ml
   const fail = (): void => giveUp(jobWaited(told, last?.wait ?? 'starting', last?.message ?? 'nothing was told of it'));
   const startPending = (): NodeJS.Timeout | undefined =>
     pendingTimeout === undefined ? undefined : setTimeout(fail, pendingTimeout * 1000);
-  let pending = startPending();
+  // From when it is seen to wait: then there is something to tell, too.
+  let pending: NodeJS.Timeout | undefined;
   return {
     see(state: JobState): void {
       const wait = state.type === 'waiting' ? state.wait : undefined;

@@ -1,4 +1,5 @@
 /** A project whose stages run on the cluster double, with a bucket between them. */
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Files } from '../../support/folders.ts';
@@ -25,6 +26,13 @@ export interface ClusterProject {
   start(...args: string[]): RunningMlv;
   /** Another clone of what is committed. */
   clone(name: string): Promise<ClusterProject>;
+}
+
+interface ClusterProjectOptions extends ClusterOptions {
+  /** Of the profile `gpu`, beside what it has. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Others: as that one, but for this. */
+  readonly profiles?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 const SECRET = {
@@ -61,21 +69,26 @@ echo "{\\"lines\\": 3}" > metrics.json
 export async function makeClusterProject(
   pipeline: string,
   files: Files,
-  options: ClusterOptions = {},
+  { settings = {}, profiles = {}, secrets = {}, ...options }: ClusterProjectOptions = {},
 ): Promise<ClusterProject> {
   const mlv = makeMlvRig();
   onTestFinished(() => mlv.dispose());
   const store = await startStore();
   onTestFinished(() => store.close());
-  const cluster = await startCluster({ secrets: { bucket: SECRET }, ...options });
+  const cluster = await startCluster({ secrets: { bucket: SECRET, ...secrets }, ...options });
   const { root } = await mlv.project('project');
   const project = projectAt({ mlv, cluster, store, root });
-  await project.told('remote', 'add', '-d', 'store', 's3://data/team');
-  await project.told('remote', 'modify', 'store', 'endpoint', `http://127.0.0.1:${store.port}`);
-  await project.told('remote', 'modify', 'store', 'pathStyle', 'true');
-  await project.told('config', 'kubernetes.gpu.namespace', 'ml');
-  await project.told('config', 'kubernetes.gpu.credentials', 'bucket');
-  await project.told('config', 'kubernetes.gpu.interrupt', 'detach');
+  const remote = { url: 's3://data/team', endpoint: `http://127.0.0.1:${store.port}`, pathStyle: true };
+  const gpu = { namespace: 'ml', credentials: 'bucket', interrupt: 'detach', ...settings };
+  const all = {
+    gpu,
+    ...Object.fromEntries(Object.entries(profiles).map(([name, more]) => [name, { ...gpu, ...more }])),
+  };
+  appendFileSync(
+    join(root, '.mlv/config.yaml'),
+    // JSON is YAML.
+    `remote: store\nremotes: ${JSON.stringify({ store: remote, spare: { ...remote, url: 's3://data/spare' } })}\nkubernetes: ${JSON.stringify(all)}\n`,
+  );
   project.write({ 'mlv.yaml': pipeline, ...files });
   project.git('add', '--all');
   project.git('commit', '--quiet', '-m', 'pipeline');
