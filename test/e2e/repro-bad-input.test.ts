@@ -484,10 +484,8 @@ describe.concurrent('failed, with nothing recorded and nothing lost', () => {
     `);
     p.write({ 'mlv.yaml': 'stages:\n  one:\n    cmd: touch a\n    run_on: {kubernetes: big}\n    outs: [a]\n' });
     expect((await refused(p)).stderr).toMatchInlineSnapshot(`
-      "one ✗ stage one is to run on Kubernetes, which this mlv cannot do yet
-      ✗ 1 failed in TIME
-      error: stage one is to run on Kubernetes, which this mlv cannot do yet
-      hint: Take "run_on" out of mlv.yaml, line 2, to run it here.
+      "error: stage one is to run on Kubernetes by the profile "big", which the settings do not have (mlv.yaml, line 2)
+      hint: Set what it needs, for one: mlv config kubernetes.big.namespace NAMESPACE
       "
     `);
   });

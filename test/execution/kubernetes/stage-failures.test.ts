@@ -110,7 +110,8 @@ test('each failure has its name, its words and its advice', async () => {
       settings: { imageGrace: '3s' },
       secrets: { denied: { AWS_ACCESS_KEY_ID: 'nobody', AWS_SECRET_ACCESS_KEY: 'nothing' } },
       nodes: [
-        { name: 'node-1', cpu: '100' },
+        // Of a pool, which may get larger nodes: so the stage is sent, and waits.
+        { name: 'node-1', cpu: '100', labels: { 'cloud.google.com/gke-nodepool': 'small' } },
         ...['2', '3'].map((n) => ({ name: `node-${n}`, labels: { spare: 'true' }, taints: [] })),
       ],
       orders: [

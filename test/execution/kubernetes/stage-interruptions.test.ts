@@ -81,7 +81,14 @@ test('left by Ctrl-C it goes on; the next run joins it, and the one after takes 
     '',
     [
       { stage: 'train', type: 'detached', job: name },
-      { result: { stages: 1, detached: 1, seconds: expect.any(Number) } },
+      {
+        result: {
+          stages: 1,
+          detached: 1,
+          seconds: expect.any(Number),
+          warnings: [expect.stringContaining('busybox:1')],
+        },
+      },
     ],
   ]);
 
