@@ -9,7 +9,7 @@ import { createVersionFinder } from './find-versions.ts';
 import type { VersionFinder } from './find-versions.ts';
 import type { Workspace } from './open.ts';
 import type { VerbOptions } from './progress.ts';
-import { readRunMark } from './run-marks.ts';
+import { markedStages } from './run-marks.ts';
 import type { StorageTasks } from './task-runner.ts';
 import type { AskedTools } from './tool-versions.ts';
 import { toolVersions } from './tool-versions.ts';
@@ -53,6 +53,7 @@ export async function observeStages(
   }
   await finder.look(paths);
   const tools = await toolVersions(workspace, stages, { ...options, asked: options.tools ?? 'all' });
+  const isMarked = markedStages(workspace);
   const seen = new Map<StageId, StageObservation>();
   for (const stage of stages) {
     const deps = new Map<RepoPath, DataVersion | undefined>();
@@ -64,7 +65,7 @@ export async function observeStages(
       params: pipeline.paramsOf(stage),
       env: new Map(stage.env.map((name) => [name, digestOfText(workspace.environment[name])])),
       tools: new Map(Object.entries(stage.tools).map(([tool, command]) => [tool, versionOf(tool, command)])),
-      outs: await outputStates(workspace, finder, { stage, recorded }),
+      outs: await outputStates(workspace, finder, { stage, recorded, isMarked: isMarked(stage.id) }),
     });
   }
   return seen;
@@ -94,11 +95,15 @@ export function dependencyRewritten({ id }: Pick<Stage, 'id'>, paths: readonly R
 async function outputStates(
   workspace: Workspace,
   finder: VersionFinder,
-  { stage, recorded }: { readonly stage: Stage; readonly recorded: LockedStage | undefined },
+  given: {
+    readonly stage: Stage;
+    readonly recorded: LockedStage | undefined;
+    /** What was brought as a whole may still have to be cleared up after, where that was ended. */
+    readonly isMarked: boolean;
+  },
 ): Promise<ReadonlyMap<RepoPath, OutputState>> {
+  const { stage, recorded, isMarked } = given;
   const states = new Map<RepoPath, OutputState>();
-  // What was brought as a whole may still have to be cleared up after, where that was ended: few have such a mark.
-  const isMarked = readRunMark(workspace, stage.id) !== undefined;
   for (const { path, cache } of stage.outs) {
     const output = recorded?.outs.get(path);
     const version = await finder.output(path, output, stage);

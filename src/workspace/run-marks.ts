@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { StageId } from '../domain/pipeline.ts';
 import { makeFolderDurably, readTextFile, writeFileDurably } from '../platform/durable-write.ts';
 import { hashEngine } from '../platform/hash.ts';
+import { listNames } from '../platform/list-names.ts';
 import { statsAt } from '../platform/stats-at.ts';
 import type { Workspace } from './open.ts';
 
@@ -19,7 +20,7 @@ const ENDED = 'ended\n';
  * that are not known as such go into the cache before they go away.
  */
 export function markRun(workspace: Workspace, id: StageId): void {
-  makeFolderDurably(join(workspace.ownFolder, 'running'));
+  makeFolderDurably(marksFolder(workspace));
   writeFileSync(markFile(workspace, id), '');
 }
 
@@ -34,11 +35,26 @@ export function readRunMark(workspace: Workspace, id: StageId): RunMark | undefi
   return text === undefined ? undefined : { ended: text === ENDED ? statsAt(file)?.mtimeMs : undefined };
 }
 
+/** Which stages have a mark, as of now: mostly none. */
+export function markedStages(workspace: Workspace): (id: StageId) => boolean {
+  const names = new Set(listNames(marksFolder(workspace)));
+  return (id) => names.size > 0 && names.has(markName(workspace, id));
+}
+
 export function clearRunMark(workspace: Workspace, id: StageId): void {
   rmSync(markFile(workspace, id), { force: true });
 }
 
 function markFile(workspace: Workspace, id: StageId): string {
-  const whole = `${workspace.prefix}\n${id}`;
-  return join(workspace.ownFolder, 'running', hashEngine().hash(Buffer.from(whole)).toString('hex', 0, 16));
+  return join(marksFolder(workspace), markName(workspace, id));
+}
+
+function marksFolder({ ownFolder }: Workspace): string {
+  return join(ownFolder, 'running');
+}
+
+function markName({ prefix }: Workspace, id: StageId): string {
+  return hashEngine()
+    .hash(Buffer.from(`${prefix}\n${id}`))
+    .toString('hex', 0, 16);
 }

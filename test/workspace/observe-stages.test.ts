@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DataVersion, LockedStage, Stage, StageId } from '../../src/domain/pipeline.ts';
@@ -256,16 +256,23 @@ test('a thousand stages that did not change are looked at in no time', async () 
   const first = await look();
   await new Promise((resolve) => setTimeout(resolve, 150));
   await look();
-  let least = Infinity;
+  const paths = Object.keys(files).map((path) => join(rig.root, path));
+  let [least, leastOfLstat] = [Infinity, Infinity];
   for (let round = 0; round < 3; round++) {
-    const before = process.cpuUsage();
-    expect(await look()).toEqual(first);
-    const { user, system } = process.cpuUsage(before);
-    least = Math.min(least, (user + system) / 1_000);
+    least = Math.min(least, await cpuOf(async () => expect(await look()).toEqual(first)));
+    leastOfLstat = Math.min(leastOfLstat, await cpuOf(() => paths.map((path) => lstatSync(path))));
   }
-  // 65 on two cores of 2024; three times as much where others run beside.
-  expect(least).toBeLessThan(200);
+  // Measured against the very least that has to be done, on whatever machine: about 7.
+  expect(least / leastOfLstat).toBeLessThan(20);
 });
+
+/** Milliseconds of the processor. */
+async function cpuOf(work: () => unknown): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
+}
 
 function emptyLock({ commands, wdir }: Stage): LockedStage {
   const none = new Map<never, never>();
