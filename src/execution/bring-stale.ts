@@ -121,6 +121,7 @@ async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: 
     origin: run.origin,
     tasks: run.tasks,
     killed: killed ?? new AbortController().signal,
+    observe: () => observe(run, stage),
     onEvent: run.onEvent,
   });
   if (ran.type === 'detached') return ran;
@@ -204,7 +205,7 @@ async function runHere(run: StaleRun, given: RunOfStage): Promise<{ readonly sec
 }
 
 async function recordOutputs(
-  { workspace, pipeline, made, staging }: Run,
+  { workspace, pipeline, locked, made, staging }: Run,
   given: {
     readonly stage: Stage;
     readonly seen: StageObservation;
@@ -218,6 +219,7 @@ async function recordOutputs(
     stages: pipeline.stages,
     outputs,
     staging,
+    before: locked,
   });
   for (const [path, output] of outs) made.set(path, output);
 }

@@ -73,6 +73,7 @@ export async function bringUpToDate(run: Run, stage: Stage, signal: AbortSignal)
       stages: run.pipeline.stages,
       outputs: 'as they were',
       staging: run.staging,
+      before: locked,
     });
   }
   if (first.type !== 'outputs-missing' && first.type !== 'stale') return first;

@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import { formatLock } from '../domain/lock-file.ts';
-import type { LockedOutput, LockedStage, Stage } from '../domain/pipeline.ts';
+import type { LockedOutput, LockedStage, Stage, StageId } from '../domain/pipeline.ts';
+import { stageId } from '../domain/pipeline-stage.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { repoBasename } from '../domain/repo-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
@@ -35,6 +36,7 @@ export async function recordStage(
     stages,
     outputs,
     staging,
+    before,
   }: {
     readonly locked: LockedStage;
     /** Of the whole pipeline. */
@@ -43,6 +45,8 @@ export async function recordStage(
     readonly outputs: 'made' | 'restored' | 'as they were';
     /** Shared by the stages of a run. */
     readonly staging: Staging;
+    /** What lock files said when the run began: what came since is not for it to remove. */
+    readonly before: ReadonlyMap<StageId, LockedStage>;
   },
 ): Promise<void> {
   const { root } = workspace;
@@ -51,7 +55,8 @@ export async function recordStage(
   for (const [path] of locked.outs) requireOwnIgnoreFile(root, ignoreFileOf(path));
   const files = new Set<RepoPath>([lock]);
   await withPointersLock(workspace, async (held) => {
-    const others = [...(await readLock(workspace, lock))].filter(([name]) => names.has(name) && name !== stage.name);
+    const isGone = (name: string): boolean => !names.has(name) && before.has(stageId(stage.file, name));
+    const others = [...(await readLock(workspace, lock))].filter(([name]) => name !== stage.name && !isGone(name));
     // In the order of the file.
     const entries = new Map([...others, [stage.name, locked] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
     const text = formatLock(entries, lock);

@@ -62,6 +62,9 @@ export function makeStage(name: string, given: Given = {}): Stage {
   };
 }
 
+type Recording = Parameters<typeof recordStage>[2];
+type Given = Omit<Recording, 'staging' | 'before'> & Partial<Pick<Recording, 'before'>>;
+
 export interface StageRig {
   readonly repository: TestRepository;
   readonly root: string;
@@ -71,7 +74,7 @@ export interface StageRig {
   remove(...paths: string[]): void;
   observe(stage: Stage, known?: ReadonlyMap<string, DataVersion>): Promise<StageObservation>;
   /** Records it, and has that staged in Git. */
-  record(stage: Stage, given: Omit<Parameters<typeof recordStage>[2], 'staging'>): Promise<void>;
+  record(stage: Stage, given: Given): Promise<void>;
   /** Does what a run does around a command that leaves these files. */
   run(stage: Stage, made: Files): Promise<LockedStage>;
   /** The project opened anew, as the next command finds it. */
@@ -111,7 +114,7 @@ export async function makeStageRig(environment: Readonly<Record<string, string>>
 
   const record: StageRig['record'] = async (stage, given) => {
     const staging = openStaging(workspace);
-    await recordStage(workspace, stage, { ...given, staging });
+    await recordStage(workspace, stage, { before: await readLocks(workspace), ...given, staging });
     await staging.flush();
   };
 

@@ -132,6 +132,16 @@ stages:
     expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['sub/mlv.yaml:a']);
   });
 
+  test('what came into the lock file while the stage ran stays, though the pipeline of then did not have it', async () => {
+    const [old, young] = ['old', 'young'].map((name) => makeStage(name, { outs: [name] })) as [Stage, Stage];
+    const before = await readLocks(rig.workspace);
+    await rig.run(young, { young: 'y' });
+    rig.write({ old: 'o' });
+    const locked = lockedOf(old, await store(old));
+    await rig.record(old, { outputs: 'made', locked, stages: [old], before });
+    expect([...(await readLocks(rig.workspace)).keys()]).toEqual(['old', 'young']);
+  });
+
   test('a lock file in a conflict, or that is a symlink, is an error, and stays as it is', async () => {
     const stage = makeStage('s', { outs: ['a'] });
     const locked = await rig.run(stage, { a: 'a' });

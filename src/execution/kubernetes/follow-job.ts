@@ -93,7 +93,8 @@ export async function followJob(api: KubernetesApi, options: FollowJobOptions): 
       for (;;) {
         await pause(EVENTS_MS, signal);
         if (!told.includes('"waiting"')) continue;
-        const about = [uid, ...seenPods.keys()];
+        const newest = newestOf([...seenPods.values()]);
+        const about = [uid, ...(newest === undefined ? [] : [newest.metadata.uid])];
         events = await eventsOf(api, about, signal).catch(() => events); // they only tell more
         look();
       }

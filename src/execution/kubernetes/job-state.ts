@@ -89,9 +89,15 @@ export function jobState({ job, pods, events }: JobSighting): JobState {
   if (job.spec?.suspend === true || holds(conditions, 'Suspended') !== undefined)
     return { type: 'waiting', wait: 'queued', message: 'the job is suspended: a queue holds it back' };
   if (newest === undefined || hasEnded(newest)) {
-    const event = lastEvent(events, (each) => each.involvedObject?.kind === 'Job' && each.reason === 'FailedCreate');
     // What came before the last try was made says nothing of the next.
-    return event !== undefined && newest === undefined
+    const event = lastEvent(
+      events,
+      (each) =>
+        each.involvedObject?.kind === 'Job' &&
+        each.reason === 'FailedCreate' &&
+        (newest === undefined || createdAt(each) > createdAt(newest)),
+    );
+    return event !== undefined
       ? { type: 'waiting', wait: 'no-pod', message: event.message ?? 'no pod could be made' }
       : { type: 'waiting', wait: 'starting', message: POD_TO_COME };
   }

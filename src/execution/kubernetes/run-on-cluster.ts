@@ -13,6 +13,7 @@ import { storeInputs } from '../../workspace/cluster-inputs.ts';
 import type { HarvestedResult } from '../../workspace/cluster-transfer.ts';
 import { readClusterResult, sendToCluster } from '../../workspace/cluster-transfer.ts';
 import { storeCode } from '../../workspace/code-tree.ts';
+import { changedDependencies, dependencyRewritten } from '../../workspace/observe-stages.ts';
 import type { Workspace } from '../../workspace/open.ts';
 import { prepareOutputs } from '../../workspace/prepare-outputs.ts';
 import type { RunOrigin } from '../../workspace/run-cache.ts';
@@ -28,10 +29,11 @@ import type { OpenCluster } from './open-cluster.ts';
 import { runtimeName, TASK, USER } from './job-names.ts';
 import { runtimeMap } from './job.ts';
 import type { Step } from './job-state.ts';
-import { jobFailed } from './job-errors.ts';
+import { jobFailed, jobGone } from './job-errors.ts';
 import { quietEviction } from './follow-job.ts';
 import { podBundle } from './pod-bundle.ts';
 import { submit } from './submit.ts';
+import type { WatchEnd } from './watch-over-job.ts';
 import { watchOverJob } from './watch-over-job.ts';
 
 export interface ClusterRunOptions {
@@ -48,6 +50,8 @@ export interface ClusterRunOptions {
   readonly tasks: StorageTasks;
   readonly signal: AbortSignal;
   readonly killed: AbortSignal;
+  /** What the stage finds now. */
+  readonly observe: () => Promise<StageObservation>;
   readonly onEvent: (event: StageEvent) => void;
 }
 
@@ -141,11 +145,13 @@ async function sendAndStay(
         `job ${name} of ${annotations[USER] ?? 'somebody'} ${how === 'attached' ? 'is under way' : 'has ended'}: it is taken`,
       );
     if (hasOtherCode) say('it was sent with other code around the stage than is here');
+    let end: WatchEnd = 'complete';
     if (how !== 'ended') {
-      const end = await watchOverJob(api, {
+      end = await watchOverJob(api, {
         stage,
         profile,
         job,
+        isOwn: how === 'created' || annotations[USER] === request.user,
         signal,
         killed,
         onNote: say,
@@ -175,6 +181,7 @@ async function sendAndStay(
       signal,
     });
     if (result !== undefined) return { type: 'made', ...result };
+    if (end === 'gone') throw jobGone({ stage, profile, job: name });
     if (how !== 'ended') {
       const message = await quietEviction(api, { job, signal });
       if (message !== undefined)
@@ -193,6 +200,9 @@ async function sendTask(workspace: Workspace, options: ClusterRunOptions) {
   const outs = stages.flatMap((each) => each.outs.map(({ path }) => path));
   const code = await storeCode(workspace, { outs, tasks, signal });
   const inputs = await storeInputs(workspace, { stage, stages, seen: seen.deps, tasks, signal });
+  // Between the look that the fingerprint is of and the copies that are sent somebody may have written.
+  const rewritten = changedDependencies(seen, await options.observe());
+  if (rewritten.length > 0) throw dependencyRewritten(stage, rewritten);
   const persisting = stage.outs.filter(({ persist }) => persist);
   // What a person changed there is what the stage is to find.
   if (persisting.length > 0) {

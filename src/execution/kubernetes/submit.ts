@@ -35,7 +35,7 @@ const TRIES = 5;
 
 /**
  * Returns the job to be followed. Throws what the API does, what `submissionOf` throws, `kubernetes-field-dropped`. Killed before it returns,
- * it leaves at most a ConfigMap that nothing reads.
+ * it leaves at most a ConfigMap that nothing reads, or a job that the next run joins.
  */
 export async function submit(api: KubernetesApi, options: SubmitOptions): Promise<SubmittedJob> {
   const { request, runtime, isForced, signal } = options;
@@ -50,12 +50,15 @@ export async function submit(api: KubernetesApi, options: SubmitOptions): Promis
     }
     const attempt = newest === undefined ? 0 : attemptOf(newest) + 1;
     const submission = submissionOf({ ...request, runtime: runtime.metadata.name, attempt });
-    await requireUnderstood(api, submission.job, signal);
-    await provide(api, runtime, signal);
-    await createOnce(api, submission.task, signal);
     try {
-      const job = await api.create<SeenJob>(jobs(namespace), submission.job, { signal });
-      await own(api, submission.task, job, signal);
+      await requireUnderstood(api, submission.job, signal);
+      await provide(api, runtime, signal);
+      await createOnce(api, submission.task, signal);
+      signal.throwIfAborted();
+      // Not given up in the middle, which is bounded: what the server may have made already has to be known here.
+      const never = new AbortController().signal;
+      const job = await api.create<SeenJob>(jobs(namespace), submission.job, { signal: never });
+      await own(api, submission.task, job, never);
       return { job, how: 'created', hasOtherCode: false };
     } catch (error) {
       // Somebody was faster, or the answer to an earlier try of this very request got lost.

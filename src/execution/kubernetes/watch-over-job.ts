@@ -5,7 +5,7 @@ import type { Stage } from '../../domain/pipeline.ts';
 import type { KubernetesApi } from './api.ts';
 import type { JobEnd } from './follow-job.ts';
 import { followJob } from './follow-job.ts';
-import { jobFailed, jobGone, jobWaited } from './job-errors.ts';
+import { jobFailed, jobWaited } from './job-errors.ts';
 import type { JobFailure, JobState, Step, Wait } from './job-state.ts';
 import { POD_TO_COME, WAITS } from './job-state.ts';
 import { followPod } from './pod-logs.ts';
@@ -16,6 +16,8 @@ export interface WatchOverOptions {
   readonly stage: Stage;
   readonly profile: KubernetesProfile;
   readonly job: SeenJob;
+  /** False for a job that somebody else sent: it is never deleted. */
+  readonly isOwn: boolean;
   /** Aborted when nobody is to stay; what the profile says of that is done. */
   readonly signal: AbortSignal;
   /** Aborted when the job is to be deleted. */
@@ -29,8 +31,8 @@ export interface WatchOverOptions {
   readonly lastLines: () => readonly string[];
 }
 
-/** `detached`: the job goes on without anybody; `deleted`: it was asked to end. */
-export type WatchEnd = 'complete' | 'detached' | 'deleted';
+/** `detached`: the job goes on without anybody; `deleted`: it was asked to end; `gone`: somebody deleted it, perhaps when it had ended. */
+export type WatchEnd = 'complete' | 'detached' | 'deleted' | 'gone';
 
 /** What was printed last comes after the end of its container is told. */
 const LOG_GRACE_MS = 10_000;
@@ -42,7 +44,11 @@ export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions
   const over = new AbortController();
   const logs: Promise<void>[] = [];
   const attempts = new Set<string>();
-  const waiting = watchWaits(stage, profile, (error) => over.abort(error));
+  let givenUp: MlvError | undefined;
+  const waiting = watchWaits(stage, profile, (error) => {
+    givenUp = error;
+    over.abort(error);
+  });
   // A pod goes to and fro between pulling an image and waiting to pull it again.
   const notes = new Set<string>();
   const tell = (text: string): void => {
@@ -79,17 +85,17 @@ export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions
   try {
     const end: JobEnd = await followJob(api, { job, signal: over.signal, onState, onPod, onPodFailed, onTrouble });
     await Promise.race([Promise.allSettled(logs), after(LOG_GRACE_MS, logsOver.signal)]);
-    if (end.type === 'gone') throw jobGone(told);
+    if (end.type === 'gone') return 'gone';
     if (end.type === 'failed') throw jobFailed(told, end.failure, options.lastLines());
     return 'complete';
   } catch (error) {
     if (error instanceof Leaving) {
-      const deletes = options.killed.aborted || profile.interrupt === 'delete';
+      const deletes = options.isOwn && (options.killed.aborted || profile.interrupt === 'delete');
       if (deletes) await deleteJob(api, job);
       return deletes ? 'deleted' : 'detached';
     }
-    // It will not mend by waiting any longer, and holds what others may wait for.
-    if (over.signal.aborted && over.signal.reason === error) await deleteJob(api, job);
+    // It will not mend by waiting any longer, and holds what others may wait for. Somebody else's is his to end.
+    if (error === givenUp && options.isOwn) await deleteJob(api, job);
     throw error;
   } finally {
     waiting.end();
@@ -116,7 +122,7 @@ function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: Ml
   const { pendingTimeout } = stage.cluster ?? {};
   const fail = (): void => giveUp(jobWaited(told, last?.wait ?? 'starting', last?.message ?? 'nothing was told of it'));
   const startPending = (): NodeJS.Timeout | undefined =>
-    pendingTimeout === undefined ? undefined : setTimeout(fail, pendingTimeout * 1000);
+    pendingTimeout === undefined ? undefined : setTimeout(fail, timerMs(pendingTimeout));
   // From when it is seen to wait: then there is something to tell, too.
   let pending: NodeJS.Timeout | undefined;
   return {
@@ -127,7 +133,7 @@ function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: Ml
         // A quota is free again when others have ended.
         const isFull = state.type === 'waiting' && wait === 'no-pod' && /exceeded quota/i.test(state.message);
         const most = wait === undefined || isFull ? undefined : graces[wait];
-        grace = most === undefined ? undefined : setTimeout(fail, most * 1000);
+        grace = most === undefined ? undefined : setTimeout(fail, timerMs(most));
       }
       last = state.type === 'waiting' ? state : undefined;
       if (state.type === 'waiting') pending ??= startPending();
@@ -141,6 +147,11 @@ function watchWaits(stage: Stage, profile: KubernetesProfile, giveUp: (error: Ml
       clearTimeout(pending);
     },
   };
+}
+
+/** Timers take no more: three weeks and a half, which is as good as for ever. */
+function timerMs(seconds: number): number {
+  return Math.min(seconds * 1000, 2 ** 31 - 1);
 }
 
 async function after(ms: number, signal: AbortSignal): Promise<void> {
