@@ -63,7 +63,7 @@ export function makeStage(name: string, given: Given = {}): Stage {
 }
 
 type Recording = Parameters<typeof recordStage>[2];
-type Given = Omit<Recording, 'staging' | 'before'> & Partial<Pick<Recording, 'before'>>;
+type GivenRecord = Omit<Recording, 'staging' | 'before'> & Partial<Pick<Recording, 'before'>>;
 
 export interface StageRig {
   readonly repository: TestRepository;
@@ -74,7 +74,7 @@ export interface StageRig {
   remove(...paths: string[]): void;
   observe(stage: Stage, known?: ReadonlyMap<string, DataVersion>): Promise<StageObservation>;
   /** Records it, and has that staged in Git. */
-  record(stage: Stage, given: Given): Promise<void>;
+  record(stage: Stage, given: GivenRecord): Promise<void>;
   /** Does what a run does around a command that leaves these files. */
   run(stage: Stage, made: Files): Promise<LockedStage>;
   /** The project opened anew, as the next command finds it. */
