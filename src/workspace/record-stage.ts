@@ -2,7 +2,6 @@ import { dirname, join } from 'node:path';
 import { addIgnoreLine, removeIgnoreLine } from '../domain/gitignore-line.ts';
 import { formatLock } from '../domain/lock-file.ts';
 import type { LockedOutput, LockedStage, Stage, StageId } from '../domain/pipeline.ts';
-import { stageId } from '../domain/pipeline-stage.ts';
 import type { RepoPath } from '../domain/repo-path.ts';
 import { repoBasename } from '../domain/repo-path.ts';
 import { statsAt } from '../platform/stats-at.ts';
@@ -14,6 +13,7 @@ import type { Workspace } from './open.ts';
 import { makeFolderDurably, readTextFile } from '../platform/durable-write.ts';
 import { clearRunMark } from './run-marks.ts';
 import type { Staging } from './staging.ts';
+import { stageIdOf } from './tracked.ts';
 import {
   editIgnoreFile,
   ignoreFileOf,
@@ -55,7 +55,8 @@ export async function recordStage(
   for (const [path] of locked.outs) requireOwnIgnoreFile(root, ignoreFileOf(path));
   const files = new Set<RepoPath>([lock]);
   await withPointersLock(workspace, async (held) => {
-    const isGone = (name: string): boolean => !names.has(name) && before.has(stageId(stage.file, name));
+    const isGone = (name: string): boolean =>
+      !names.has(name) && before.has(stageIdOf({ lock, stage: name }) as StageId);
     const others = [...(await readLock(workspace, lock))].filter(([name]) => name !== stage.name && !isGone(name));
     // In the order of the file.
     const entries = new Map([...others, [stage.name, locked] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
