@@ -107,7 +107,7 @@ function withPrevious(
 
 /** On the cluster of the stage's profile. */
 async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: boolean }): Promise<StageOutcome> {
-  const { workspace, pipeline, killed, runCache } = run;
+  const { workspace, pipeline, runCache } = run;
   const { stage, seen, recorded, signal } = given;
   const { clusterFor } = await import('./kubernetes/draft.ts');
   const cluster = await clusterFor(workspace, { clusters: run.clusters, stage });
@@ -120,7 +120,6 @@ async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: 
     fingerprint,
     origin: run.origin,
     tasks: run.tasks,
-    killed: killed ?? new AbortController().signal,
     observe: () => observe(run, stage),
     onEvent: run.onEvent,
   });
@@ -128,7 +127,7 @@ async function runThere(run: StaleRun, given: RunOfStage & { readonly isForced: 
   const { outs, seconds, finished } = ran;
   const now = await observe({ ...run, made: new Map() }, stage);
   await makeWay(workspace, { stage, recorded, outs, now: now.outs, tasks: run.tasks, signal });
-  // First: killed after it, the next run takes the job's result again, and tells the very same of it.
+  // First: killed after it, the next run takes the job's result again.
   if (!stage.alwaysChanged)
     runCache.put(describeRun({ stage, fingerprint, outs, seconds, origin: await run.origin(), finished }));
   await recordOutputs(run, { stage, seen, outs, outputs: 'as they were' });

@@ -49,7 +49,6 @@ export interface ClusterRunOptions {
   readonly origin: () => Promise<RunOrigin>;
   readonly tasks: StorageTasks;
   readonly signal: AbortSignal;
-  readonly killed: AbortSignal;
   /** What the stage finds now. */
   readonly observe: () => Promise<StageObservation>;
   readonly onEvent: (event: StageEvent) => void;
@@ -103,7 +102,7 @@ async function sendAndStay(
   workspace: Workspace,
   options: ClusterRunOptions & { readonly log: ReturnType<typeof beginStageLog> },
 ): Promise<ClusterRun> {
-  const { stage, cluster, fingerprint, signal, killed, log, onEvent } = options;
+  const { stage, cluster, fingerprint, signal, log, onEvent } = options;
   const { api, profile, remote } = cluster;
   const lines: string[] = [];
   const say = (text: string): void => {
@@ -153,7 +152,6 @@ async function sendAndStay(
         job,
         isOwn: how === 'created' || annotations[USER] === request.user,
         signal,
-        killed,
         onNote: say,
         onAttempt: (attempt) => {
           if (attempt > 1) onEvent({ type: 'started', stage: stage.id, attempt });

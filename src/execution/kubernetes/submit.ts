@@ -1,6 +1,7 @@
 /**
  * Sends the job of a stage, or finds the one that was sent before. At most one of a stage and fingerprint runs: its name follows from them, so
- * of two who send at once one is told that it is there, and joins. A name is never used again: the next try has the next number.
+ * of two who send at once one is told that it is there, and joins. The next try has the next
+ * number, as long as the one before can be seen.
  */
 import { MlvError } from '../../domain/errors.ts';
 import type { KubernetesApi } from './api.ts';

@@ -20,8 +20,6 @@ export interface WatchOverOptions {
   readonly isOwn: boolean;
   /** Aborted when nobody is to stay; what the profile says of that is done. */
   readonly signal: AbortSignal;
-  /** Aborted when the job is to be deleted. */
-  readonly killed: AbortSignal;
   /** Told why nothing runs, once for each change, and what else there is to say. */
   readonly onNote: (text: string) => void;
   /** Told when a try begins to run the command, from 1. */
@@ -78,10 +76,8 @@ export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions
   const onPodFailed = ({ message }: JobFailure): void => onNote(`a try failed: ${message.trim()}`);
   const onTrouble = ({ message }: MlvError): void => onNote(message);
   const stop = (): void => over.abort(new Leaving());
-  for (const each of [options.signal, options.killed]) {
-    if (each.aborted) stop();
-    else each.addEventListener('abort', stop, { once: true, signal: logsOver.signal });
-  }
+  if (options.signal.aborted) stop();
+  else options.signal.addEventListener('abort', stop, { once: true, signal: logsOver.signal });
   try {
     const end: JobEnd = await followJob(api, { job, signal: over.signal, onState, onPod, onPodFailed, onTrouble });
     await Promise.race([Promise.allSettled(logs), after(LOG_GRACE_MS, logsOver.signal)]);
@@ -90,7 +86,7 @@ export async function watchOverJob(api: KubernetesApi, options: WatchOverOptions
     return 'complete';
   } catch (error) {
     if (error instanceof Leaving) {
-      const deletes = options.isOwn && (options.killed.aborted || profile.interrupt === 'delete');
+      const deletes = options.isOwn && profile.interrupt === 'delete';
       if (deletes) await deleteJob(api, job);
       return deletes ? 'deleted' : 'detached';
     }
