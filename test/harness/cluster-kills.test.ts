@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ClusterProject } from '../execution/kubernetes/stage-rig.ts';
-import { makeClusterProject } from '../execution/kubernetes/stage-rig.ts';
+import { makeClusterProject, ONE_STAGE } from '../execution/kubernetes/stage-rig.ts';
 import { openHistogram } from './kill/histogram.ts';
 import { seededRandom } from './random.ts';
 
@@ -16,16 +16,6 @@ const SEED = Number(process.env['MLV_CLUSTER_KILL_SEED'] ?? Date.now() % 1_000_0
 /** A run may be killed again and again before it is left to end. */
 const MOST_KILLS = 3;
 
-const PIPELINE = `stages:
-  train:
-    cmd: sh train.sh
-    deps: [rows.txt, train.sh]
-    outs: [model]
-    metrics:
-      - metrics.json: {cache: false}
-    image: busybox:1
-    run_on: {kubernetes: gpu}
-`;
 const TRAIN = `mkdir model
 sed 's/^/w /' rows.txt > model/weights
 sleep 0.1
@@ -34,7 +24,7 @@ echo '{"lines": 3}' > metrics.json
 const METRICS = '{"lines": 3}\n';
 
 const makeProject = (): Promise<ClusterProject> =>
-  makeClusterProject(PIPELINE, { 'rows.txt': 'a\nb\nc\n', 'train.sh': TRAIN });
+  makeClusterProject(ONE_STAGE, { 'rows.txt': 'a\nb\nc\n', 'train.sh': TRAIN });
 const read = ({ root }: ClusterProject, name: string): string => readFileSync(join(root, name), 'utf8');
 
 /** Records of runs that the project has. */

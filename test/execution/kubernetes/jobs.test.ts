@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Cluster } from '../../support/kubernetes/cluster.ts';
 import type { ClusterProject } from './stage-rig.ts';
-import { makeClusterProject, TRAIN } from './stage-rig.ts';
+import { makeClusterProject, ONE_STAGE, TRAIN } from './stage-rig.ts';
 
 interface Training {
   readonly project: ClusterProject;
@@ -17,19 +17,9 @@ interface Training {
   readonly repro: ReturnType<ClusterProject['start']>;
 }
 
-const STAGE = `stages:
-  train:
-    cmd: sh train.sh
-    deps: [rows.txt, train.sh]
-    outs: [model]
-    metrics:
-      - metrics.json: {cache: false}
-    image: busybox:1
-    run_on: {kubernetes: gpu}
-`;
 /** A project whose stage has begun, has printed `begun`, and waits for a word. */
 async function training(): Promise<Training> {
-  const project = await makeClusterProject(STAGE, { 'rows.txt': 'a\nb\nc\n' });
+  const project = await makeClusterProject(ONE_STAGE, { 'rows.txt': 'a\nb\nc\n' });
   const { cluster } = project;
   const gate = join(project.mlv.folder, 'gate');
   project.write({ 'train.sh': `echo begun\nwhile ! test -e '${gate}'; do sleep 0.02; done\n${TRAIN}` });

@@ -41,13 +41,8 @@ const SECRET = {
   AWS_EC2_METADATA_DISABLED: 'true',
 };
 
-/** Prepared here, trained there, judged here. */
-export const PIPELINE = `stages:
-  prepare:
-    cmd: sort in.txt > rows.txt
-    deps: [in.txt]
-    outs: [rows.txt]
-  train:
+/** The stage that runs on the cluster. */
+const TRAIN_STAGE = `  train:
     cmd: sh train.sh
     deps: [rows.txt, train.sh]
     outs: [model]
@@ -55,7 +50,16 @@ export const PIPELINE = `stages:
       - metrics.json: {cache: false}
     image: busybox:1
     run_on: {kubernetes: gpu}
-  evaluate:
+`;
+/** That stage alone. */
+export const ONE_STAGE = `stages:\n${TRAIN_STAGE}`;
+/** Prepared here, trained there, judged here. */
+export const PIPELINE = `stages:
+  prepare:
+    cmd: sort in.txt > rows.txt
+    deps: [in.txt]
+    outs: [rows.txt]
+${TRAIN_STAGE}  evaluate:
     cmd: cat model/weights > report.txt
     deps: [model]
     outs: [report.txt]
