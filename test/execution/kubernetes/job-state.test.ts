@@ -121,6 +121,8 @@ describe('a job that goes on', () => {
     expect(jobState({ job: job(), pods: [young, old], events: [] })).toMatchObject({ type: 'active' });
     const late = event('Job', 'FailedCreate', 'of the first try');
     expect(jobState({ job: job(), pods: [old], events: [late] })).toMatchObject({ wait: 'starting' });
+    const later = { ...late, metadata: { ...late.metadata, creationTimestamp: '2026-01-03T00:00:00Z' } };
+    expect(jobState({ job: job(), pods: [old], events: [late, later] })).toMatchObject({ wait: 'no-pod' });
   });
 });
 
